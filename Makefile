@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Twintrack.  `make` builds, `make check` tests without root, `make test` tests all, `make demo` shows the main job.
+# Overridable: CC, CFLAGS, BUILD, PREFIX, DESTDIR, SYSCONFDIR; V=1 shows the commands, SAN=1 builds with ASan and UBSan.
+
+CC         ?= cc
+PKG_CONFIG ?= pkg-config
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= /etc
+RUNSTATEDIR ?= /run
+BUILD      ?= build$(if $(SAN),-san)
+VERSION    := 0.1.0
+, := ,
+
+ifneq ($(V),1)
+Q := @
+say = @printf '  %-7s %s\n' $(1) $(2)
+else
+say = @:
+endif
+
+LIBS_PROTO  := libcrypto libxxhash
+LIBS_KERNEL := libmnl libnftnl
+LIBS_CONF   := inih
+LIBS_DAEMON := jansson libnfnetlink libcap-ng
+LIBS_CLI    := jansson
+LIBS_OPT    := $(shell $(PKG_CONFIG) --exists libsystemd && echo libsystemd)
+LIBS_ALL    := $(LIBS_PROTO) $(LIBS_KERNEL) $(LIBS_CONF) $(LIBS_DAEMON) $(LIBS_OPT)
+
+CFLAGS   ?= -O2 -g
+WARN     := -Wall -Wextra -Wshadow -Wconversion $(if $(WERROR),-Werror)
+
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. $(WARN) $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer) \
+	-DTWINTRACK_VERSION='"$(VERSION)"' -DTWINTRACK_SYSCONFDIR='"$(SYSCONFDIR)"' -DTWINTRACK_RUNSTATEDIR='"$(RUNSTATEDIR)"' \
+	$(if $(LIBS_OPT),-DHAVE_LIBSYSTEMD) $(LIB_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = $(if $(SAN),-fsanitize=address$(,)undefined) $(LDFLAGS)
+LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS_ALL) 2>/dev/null)
+LIB_LIBS   := $(shell $(PKG_CONFIG) --libs $(LIBS_ALL) 2>/dev/null)
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+PROTO   := $(wildcard proto/*.c)
+KERNEL  := $(wildcard syncd/kernel/*.c)
+CONTROL := $(wildcard syncd/control/*.c)
+DAEMON  := $(wildcard syncd/daemon/*.c)
+CLI     := $(wildcard syncd/cli/*.c)
+CONF    := $(wildcard conf/*.c)
+UNIT    := $(wildcard tests/unit/*_test.c)
+TOOLS   := $(wildcard tests/tools/*.c)
+LIBRARY := $(PROTO) $(KERNEL) $(CONTROL) $(CONF)
+
+.PHONY: all
+all: $(BUILD)/twintrackd $(BUILD)/twintrack
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# one archive: each program takes from it what it calls
+$(BUILD)/libtwintrack.a: $(call objects,$(LIBRARY))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/twintrackd: $(call objects,$(DAEMON)) $(BUILD)/libtwintrack.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+$(BUILD)/twintrack: $(call objects,$(CLI)) $(BUILD)/libtwintrack.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+# test programs: tests/unit/NAME_test.c -> build/unit/NAME_test; tests/tools/NAME.c -> build/tools/NAME
+.PHONY: unit tools
+unit: $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT))
+tools: $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(TOOLS))
+
+# what unit tests share (tests/unit/*.c that are no test); the daemon's modules but its main() are linked in too
+UNIT_SHARED := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call objects,$(UNIT_SHARED)) $(BUILD)/libdaemon.a $(BUILD)/libtwintrack.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lcmocka
+
+$(BUILD)/libdaemon.a: $(call objects,$(filter-out syncd/daemon/main.c,$(DAEMON)))
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(BUILD)/libtwintrack.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+.PHONY: clean
+clean:
+	$(Q)rm -rf build build-*
+
+.SECONDARY:
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
