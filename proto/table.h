@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A table of flow records: by key, and by version.  The cache is the log: every change gives its record the next
+ * version and moves it to the tail of the version order, so that "what has a version in (a, b]" is all that live
+ * replication, repair and catch-up ever send.
+ *
+ * A removed record that was exposed (a frame carried it) stays as a tombstone: its key and incarnation, with a version of
+ * its own.  Tombstones are bounded; discarding the oldest raises the horizon to its version: who has applied less
+ * than the horizon can't be told of all removals any more and needs a full catch-up.
+ *
+ * The same structure holds the internal table (with tombstones) and each peer's external table (without: there,
+ * versions just number the order of arrival).  By key: linear hashing, which grows a bucket at a time, so that no
+ * insertion is slow; records lie in slabs of their size.
+ */
+#ifndef PROTO_TABLE_H
+#define PROTO_TABLE_H
+
+#include "proto/record.h"
+#include "proto/vlog.h"
+
+struct table;
+
+enum {
+	TABLE_ENTRY_TOMBSTONE = 1 << 0, /* bytes[] is the key alone */
+	TABLE_ENTRY_EXPOSED = 1 << 1,   /* a frame has carried it in this session */
+};
+
+/*
+ * An entry.  A pointer to one is good until the table next changes.  Callers read all of it; `tag`, `mark` and EXPOSED
+ * are theirs to write, the rest is the table's.
+ */
+struct table_entry {
+	uint32_t hash;
+	uint32_t next;     /* reference of the next in its bucket */
+	uint32_t position; /* in the version order */
+	uint32_t tag;      /* the user's: internal tables keep the kernel's id there.  Survives updates */
+	uint8_t flags;     /* TABLE_ENTRY_* */
+	uint8_t mark;      /* the user's: number of the audit pass, or of the catch-up, that saw it last */
+	uint8_t incarnation;
+	uint8_t key_length;
+	uint8_t bytes[]; /* record; of a tombstone: the key */
+};
+
+enum table_change {
+	TABLE_SAME,      /* nothing but perhaps the timeout differed: no version */
+	TABLE_ADDED,     /* the key was unknown, or a tombstone */
+	TABLE_REPLACED,  /* the record differed */
+	TABLE_FULL,      /* refused: the limit of live flows is reached; nothing changed */
+	TABLE_NO_MEMORY, /* refused: out of memory; nothing changed */
+};
+
+/* At most `flows` live records and `tombstones` tombstones.  `seed` keys the hash (random: neighbours choose the keys).
+ * Returns NULL when out of memory. */
+struct table *table_create(uint32_t flows, uint32_t tombstones, uint64_t seed);
+void table_destroy(struct table *table);
+
+/* Changes the limits; what is above the new one stays until it goes by itself (tombstones are discarded). */
+void table_set_limits(struct table *table, uint32_t flows, uint32_t tombstones);
+
+/* The entry of a key, live or tombstone; NULL if there is none. */
+struct table_entry *table_find(const struct table *table, struct record_key key);
+
+/*
+ * Adds or replaces the record of its key.  The record must be good (record_check()).  *entry is set unless refused.
+ * A new entry starts with tag 0 and mark 0; one that follows a tombstone keeps EXPOSED.
+ */
+enum table_change table_put(struct table *table, const uint8_t *record, struct table_entry **entry);
+
+/* Removes a live entry: an exposed one becomes a tombstone (in a table that keeps any).  True if it took a version. */
+bool table_remove(struct table *table, struct table_entry *entry);
+
+/* Removes everything, tombstones too; versions go on counting, and the horizon is raised to the newest. */
+void table_clear(struct table *table);
+
+size_t table_count(const struct table *table);      /* live */
+size_t table_tombstones(const struct table *table);
+uint32_t table_limit(const struct table *table);    /* of live flows */
+uint64_t table_digest(const struct table *table);   /* sum modulo 2^64 of record_hash() of each live record */
+uint64_t table_newest(const struct table *table);   /* highest version given; 0: none yet */
+uint64_t table_horizon(const struct table *table);
+size_t table_memory(const struct table *table);     /* bytes allocated, all overhead included */
+uint64_t table_version(const struct table *table, const struct table_entry *entry);
+
+/* Walks entries in version order.  Good until the table changes; to go on after that, start again behind the last version. */
+struct table_walk {
+	const struct table *table;
+	uint64_t version; /* of the entry last returned, or where the walk starts */
+	bool with_tombstones;
+	/* heads of the two orders, not yet returned; the walk merges them */
+	struct vlog_cursor live_cursor, dead_cursor;
+	uint64_t live_version, dead_version;
+	struct table_entry *live, *dead;
+};
+
+/* Starts behind `after`: the first entry returned is the one with the lowest version greater than it. */
+struct table_walk table_walk_after(const struct table *table, uint64_t after, bool with_tombstones);
+
+/* The next entry, its version in walk->version; NULL at the end. */
+struct table_entry *table_walk_next(struct table_walk *walk);
+
+#endif
