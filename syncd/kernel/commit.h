@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writing the kernel's table: creates, updates and deletes in batches, each error read by its sequence number.
+ */
+#ifndef KERNEL_COMMIT_H
+#define KERNEL_COMMIT_H
+
+#include "syncd/kernel/convert.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct commit;
+
+/* Why a flow ended where it did; the command shows them. */
+enum commit_result {
+	COMMIT_CREATED,
+	COMMIT_UPDATED,    /* was there, behind: brought forward */
+	COMMIT_KEPT,       /* was there, as far on or further: left alone */
+	COMMIT_REPLACED,   /* was there with another NAT, and had to go: deleted and created */
+	COMMIT_CLASH,      /* was there with another NAT (or its reply tuple is another flow's), and stays */
+	COMMIT_EXPIRED,    /* its time had run out: not sent */
+	COMMIT_TABLE_FULL, /* ENOMEM: nf_conntrack_max */
+	COMMIT_NO_MASTER,
+	COMMIT_NO_HELPER,
+	COMMIT_REFUSED,    /* any other error */
+	COMMIT_RESULTS,
+};
+
+/* Stable, short, lower case: "created", "updated", ..., "table-full", "no-master". */
+const char *commit_result_name(enum commit_result result);
+
+struct commit_options {
+	bool fence_closed; /* no packet can touch a flow meanwhile: replace what clashes */
+	bool tcp_liberal;
+};
+
+/* 0 or a negative errno. */
+int commit_open(struct commit **commit);
+void commit_close(struct commit *commit);
+
+/* Netlink port ids of its sockets, for watch_options.own_ports; returns how many were written (at most `max`). */
+size_t commit_ports(const struct commit *commit, uint32_t *ports, size_t max);
+
+/*
+ * Told of each flow when its end is known; `error` is the kernel's (0 or negative errno).  `flow` is the flow as it is
+ * in the kernel now if the result is created, updated, replaced or kept; else the one that was asked for.
+ */
+typedef void commit_done(void *context, const struct flow *flow, enum commit_result result, int error);
+
+/*
+ * Queues a flow for creation with this timeout (seconds, 0: COMMIT_EXPIRED at once).  Sends when the batch is full, so
+ * that `done` may be called from here, for this and for earlier flows.
+ */
+void commit_flow(struct commit *commit, const struct flow *flow, uint32_t timeout_s, const struct commit_options *options,
+		 commit_done *done, void *context);
+
+/* Sends what is queued and settles every flow of it.  Blocks only for the kernel's own work. */
+void commit_flush(struct commit *commit, const struct commit_options *options, commit_done *done, void *context);
+
+/* Deletes flows by key, batched the same way: `done` is told COMMIT_CREATED for deleted, COMMIT_KEPT when there was none. */
+void commit_delete(struct commit *commit, const struct flow *key, commit_done *done, void *context);
+
+/* Deletes all flows of this network namespace (all zones) in one request.  0 or a negative errno. */
+int commit_flush_kernel(struct commit *commit);
+
+#endif

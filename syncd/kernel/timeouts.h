@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * This kernel's default timeouts by protocol and state (net.netfilter.nf_conntrack_*_timeout*), and what a committed
+ * flow gets.  Also the table's limits (nf_conntrack_max, nf_conntrack_buckets) and nf_conntrack_events.
+ */
+#ifndef KERNEL_TIMEOUTS_H
+#define KERNEL_TIMEOUTS_H
+
+#include "proto/flow.h"
+
+struct timeouts; /* plain copy of the sysctls as last read */
+
+/* Reads them all; what can't be read has the kernel's built-in default.  NULL: out of memory. */
+struct timeouts *timeouts_read(void);
+void timeouts_free(struct timeouts *timeouts);
+
+/* The default for this flow's protocol and state, seconds.  Offloaded flows count as established. */
+uint32_t timeouts_default_s(const struct timeouts *timeouts, const struct flow *flow);
+
+/*
+ * The timeout to commit a flow with, when its owner was last proven `elapsed_s` ago: the larger of the recorded one and the
+ * default, less what has elapsed; 0: it has run out.
+ */
+uint32_t timeouts_commit_s(const struct timeouts *timeouts, const struct flow *flow, uint32_t elapsed_s);
+
+/* nf_conntrack_max, nf_conntrack_buckets, nf_conntrack_events; -1 if it can't be read. */
+long timeouts_conntrack_max(void);
+long timeouts_conntrack_buckets(void);
+long timeouts_conntrack_events(void);
+
+#endif
