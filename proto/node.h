@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A node: the one door into the protocol.  node_step() takes an event, with the time, and answers through the sink;
+ * node_deadline() tells when to call it next though nothing happened.  No socket, no clock, no file, no global: two nodes, or
+ * sixteen, run in one process.
+ */
+#ifndef PROTO_NODE_H
+#define PROTO_NODE_H
+
+#include "proto/flow.h"
+#include "proto/frame.h"
+#include "proto/monotime.h"
+#include "proto/seal.h"
+#include "proto/table.h"
+
+struct node;
+
+enum { NODE_LINKS_MAX = 4, NODE_ENDPOINT_SIZE = 28, NODE_REASON_SIZE = 160 };
+
+/* An address on a link, opaque here: the daemon keeps a sockaddr in it. */
+struct node_endpoint {
+	uint8_t length; /* 0: none */
+	uint8_t bytes[NODE_ENDPOINT_SIZE];
+};
+
+enum node_log_level { NODE_LOG_ERROR, NODE_LOG_WARNING, NODE_LOG_NOTICE, NODE_LOG_INFO, NODE_LOG_DEBUG };
+
+/*
+ * Effects.  All are called from within node_step(), none may call back into the node (but for the functions on const
+ * struct node).  Pointers are good for the call only.
+ */
+struct node_sink {
+	void *context;
+	/* Send these bytes on that link: to the group (to == NULL), or to that address. */
+	void (*send)(void *context, unsigned link, const struct node_endpoint *to, const uint8_t *bytes, size_t length);
+	/* Ask the kernel for this one flow, and answer with NODE_GET_REPLY. */
+	void (*get_flow)(void *context, const struct flow *key);
+	/* Start an audit pass now (or as soon as the running one ends). */
+	void (*audit_now)(void *context);
+	/* Something an operator may want to read; `id` is the message's stable name. */
+	void (*log)(void *context, enum node_log_level level, const char *id, const char *text);
+	/* `size` random bytes that nobody can guess. */
+	void (*random)(void *context, void *bytes, size_t size);
+};
+
+struct node_config {
+	uint16_t id;
+	bool active_active;
+	struct monotime heartbeat, peer_timeout;
+	uint32_t max_flows, max_tombstones; /* max_flows bounds the internal table and each external one */
+	unsigned links;                     /* 1..NODE_LINKS_MAX */
+	size_t payload_max;                 /* UDP payload that fits every link: FRAME_PAYLOAD_MIN..FRAME_PAYLOAD_MAX */
+	uint32_t receive_window;            /* bytes of datagrams that our receive buffers can take at once */
+	enum seal_cipher cipher;
+	struct seal_ring ring;
+	struct frame_kernel_instance instance;
+	uint32_t filters; /* hash of what is filtered, to be compared by peers */
+	char software[FRAME_SOFTWARE_SIZE];
+	uint32_t first_term; /* highest term that is known from before (state file); 0: none */
+};
+
+enum node_event_type {
+	NODE_TIME,     /* a deadline passed, or just the time */
+	NODE_DATAGRAM, /* .datagram */
+	/* the kernel's events, .flow */
+	NODE_FLOW_NEW,
+	NODE_FLOW_UPDATE,
+	NODE_FLOW_DESTROY,
+	NODE_FLOW_COMMITTED, /* we created or changed it in the kernel ourselves: .flow is the flow as it is there now */
+	/* an audit pass: begin, rows, end */
+	NODE_AUDIT_BEGIN,
+	NODE_AUDIT_ROW, /* .flow */
+	NODE_AUDIT_END, /* .clean: nothing was missed on the way (no resize); else it is to be repeated */
+	NODE_GET_REPLY, /* .flow (the key if !.found), .found */
+	NODE_OVERRUN,   /* the kernel dropped events */
+	/* requests */
+	NODE_ROLE,           /* .role */
+	NODE_RESYNC,         /* .peer, 0: all: full catch-up from it, now */
+	NODE_FLUSH_INTERNAL, /* forget all; an audit pass fills it anew */
+	NODE_FLUSH_EXTERNAL, /* .peer, 0: all */
+	NODE_CONFIGURE,      /* .config: keys, intervals, limits; id, links and instance must be as before */
+	NODE_KERNEL_LIMITS,  /* .conntrack_max, .conntrack_buckets */
+	NODE_LEAVE,          /* we stop on purpose: tell the peers */
+};
+
+struct node_event {
+	enum node_event_type type;
+	struct monotime now;
+	union {
+		struct {
+			unsigned link;
+			struct node_endpoint from;
+			const uint8_t *bytes;
+			size_t length;
+		} datagram;
+		struct {
+			const struct flow *flow;
+			bool found;
+		};
+		bool clean;
+		enum frame_role role;
+		uint16_t peer;
+		const struct node_config *config;
+		struct {
+			uint32_t conntrack_max, conntrack_buckets;
+		};
+	};
+};
+
+/* Creates a node with a new session, in role init.  Copies config and sink.  0, -ENOMEM, or -EINVAL (a bound). */
+int node_create(struct node **node, const struct node_config *config, const struct node_sink *sink, struct monotime now);
+void node_destroy(struct node *node);
+
+/* Takes an event.  Bad datagrams are counted and dropped; there is nothing that fails. */
+void node_step(struct node *node, const struct node_event *event);
+
+/* When node_step() wants to be called with NODE_TIME at the latest; in the past: at once (there is more to send). */
+struct monotime node_deadline(const struct node *node);
+
+/* ---- to look at ---- */
+
+const struct table *node_internal(const struct node *node);
+/* The external table kept for that node id; NULL: none. */
+const struct table *node_external(const struct node *node, uint16_t id);
+
+enum node_drop {
+	NODE_DROP_TOO_SHORT,
+	NODE_DROP_BAD_MAGIC,
+	NODE_DROP_OTHER_VERSION,
+	NODE_DROP_UNKNOWN_KEY,
+	NODE_DROP_NOT_AUTHENTIC,
+	NODE_DROP_REPLAYED,   /* seen before: a replay, or the copy that came over another link is not counted here */
+	NODE_DROP_TOO_OLD,    /* behind the replay window */
+	NODE_DROP_NOT_FRESH,  /* of a session that has not proven to be live: its tables and data */
+	NODE_DROP_OWN,        /* our own, come back */
+	NODE_DROP_DUPLICATE_ID,
+	NODE_DROP_MALFORMED,  /* authentic, yet not a message */
+	NODE_DROP_TOO_MANY,   /* more nodes than FRAME_NODES_MAX */
+	NODE_DROP_MISDIRECTED,/* unicast to another node */
+	NODE_DROPS,
+};
+
+/* "too-short", ... */
+const char *node_drop_name(enum node_drop drop);
+
+struct node_view {
+	uint16_t id;
+	enum frame_role role;
+	uint32_t term;
+	struct seal_session_id session;
+	bool complete, suspect, refused, split_brain, duplicate_id;
+	uint64_t events[3], overruns, audits, audit_corrections; /* corrections: what events had missed */
+	uint64_t flows_refused; /* beyond max_flows */
+	uint64_t sent_datagrams, sent_bytes, received_datagrams, received_bytes;
+	uint64_t drops[NODE_DROPS];
+	unsigned peers; /* for node_peer_view() */
+	unsigned strangers; /* for node_stranger_view() */
+};
+void node_view(const struct node *node, struct monotime now, struct node_view *view);
+
+struct node_proof {
+	bool in_sync;
+	uint64_t version; /* last proven equal */
+	int64_t age_us;   /* since that version was the owner's newest, as far as we know; -1: never */
+	char reason[NODE_REASON_SIZE]; /* why not in sync; empty if it is */
+};
+
+struct node_peer_view {
+	uint16_t id;
+	struct seal_session_id session;
+	bool alive;
+	enum frame_role role;
+	uint32_t term;
+	bool complete, suspect, active_active;
+	struct monotime last_heard; /* when it was last known to live */
+	size_t flows;               /* our copy */
+	uint64_t newest, applied;   /* its newest version as we heard; what we applied */
+	struct node_proof holds;    /* our copy of its table */
+	struct node_proof held;     /* its copy of ours */
+	int64_t lag_us;             /* half the measured round trip plus what is not applied yet; -1: unknown */
+	int64_t rtt_us;             /* -1: not measured */
+	uint64_t divergences, resyncs_partial, resyncs_full;
+	uint64_t flows_refused;
+	bool full_running;
+	bool overflowed, incompatible;
+	bool filters_differ;
+	struct {
+		uint64_t received, lost;
+		struct node_endpoint address;
+	} links[NODE_LINKS_MAX];
+	char software[FRAME_SOFTWARE_SIZE];
+	char problem[NODE_REASON_SIZE]; /* in words; empty: none */
+	struct monotime owner_proven_at; /* the clock for expiry at commit: when the owner was last heard alive */
+};
+/* index 0..view.peers-1 */
+void node_peer_view(const struct node *node, struct monotime now, unsigned index, struct node_peer_view *view);
+
+/* Datagrams that name a node but could not be taken from it: wrong key, other version, duplicate id, replays ... */
+struct node_stranger_view {
+	uint16_t id;
+	uint64_t count;
+	struct monotime last;
+	enum node_drop drop;
+	char problem[NODE_REASON_SIZE];
+};
+void node_stranger_view(const struct node *node, unsigned index, struct node_stranger_view *view);
+
+#endif
