@@ -26,7 +26,8 @@
  *      .       ...      attributes: type, length, value; ascending types, up to the end
  *
  * A type with the highest bit set is *skippable*: who doesn't know it keeps it as it is, and hashes it.  An unknown type
- * without that bit is critical.  Every number has one encoding, so equal flows have equal records.
+ * without that bit is critical.  An attribute that is all zero says nothing and is left out (but a master may be).
+ * Every number has one encoding, so equal flows have equal records.
  */
 #ifndef PROTO_RECORD_H
 #define PROTO_RECORD_H
@@ -48,7 +49,8 @@ enum record_attribute {
 enum record_verdict {
 	RECORD_GOOD,
 	RECORD_MALFORMED,    /* not a record, or not the canonical one */
-	RECORD_INCOMPATIBLE, /* well formed, but with a critical attribute that we don't know */
+	RECORD_INCOMPATIBLE, /* well formed, but with a critical attribute that we don't know, or with more of the
+				skippable ones than FLOW_EXTRA_MAX holds */
 };
 
 /* Bytes of a key, in the record (borrowed). */
