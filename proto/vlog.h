@@ -24,8 +24,10 @@ typedef void vlog_moved(void *context, uint32_t reference, uint32_t position);
 /* Returns NULL when out of memory.  `moved` is called from vlog_remove() only. */
 struct vlog *vlog_create(vlog_moved *moved, void *context);
 void vlog_destroy(struct vlog *log);
+/* Removes all. */
+void vlog_clear(struct vlog *log);
 
-/* Appends; `version` must be higher than any before.  Sets *position.  0, or -ENOMEM (nothing changed). */
+/* Appends; `version` must be higher than any before, `reference` anything but UINT32_MAX.  Sets *position.  0, or -ENOMEM (nothing changed). */
 int vlog_append(struct vlog *log, uint64_t version, uint32_t reference, uint32_t *position);
 
 /* Removes the slot at a position that vlog_append() or `moved` gave.  Never fails. */
