@@ -66,7 +66,10 @@ struct table_entry *table_find(const struct table *table, struct record_key key)
  */
 enum table_change table_put(struct table *table, const uint8_t *record, struct table_entry **entry);
 
-/* Removes a live entry: an exposed one becomes a tombstone (in a table that keeps any).  True if it took a version. */
+/*
+ * Removes a live entry: an exposed one becomes a tombstone.  Where none can be kept (the limit is 0, no memory), the
+ * horizon is raised instead, as if it had been discarded at once.  True if the removal took a version.
+ */
 bool table_remove(struct table *table, struct table_entry *entry);
 
 /* Removes everything, tombstones too; versions go on counting, and the horizon is raised to the newest. */

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proto/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "proto/bucket.h"
+#include "proto/slab.h"
+
+struct table {
+	struct slab *slab;
+	struct buckets *buckets;
+	struct vlog *live, *dead;
+	uint64_t seed;
+	uint64_t digest;
+	uint64_t newest;
+	uint64_t horizon;
+	uint32_t flows_max, tombstones_max;
+};
+
+_Static_assert(sizeof(struct table_entry) + RECORD_MAX <= SLAB_OBJECT_MAX, "a slab takes the largest record");
+
+static struct table_entry *entry_at(const struct table *table, uint32_t reference)
+{
+	return slab_at(table->slab, reference);
+}
+
+static bool is_tombstone(const struct table_entry *entry)
+{
+	return entry->flags & TABLE_ENTRY_TOMBSTONE;
+}
+
+static void entry_moved(void *context, uint32_t reference, uint32_t position)
+{
+	entry_at(context, reference)->position = position;
+}
+
+struct table *table_create(uint32_t flows, uint32_t tombstones, uint64_t seed)
+{
+	struct table *table = calloc(1, sizeof(*table));
+
+	if (!table)
+		return NULL;
+	table->seed = seed;
+	table->flows_max = flows;
+	table->tombstones_max = tombstones;
+	table->slab = slab_create();
+	table->buckets = buckets_create();
+	table->live = vlog_create(entry_moved, table);
+	table->dead = vlog_create(entry_moved, table);
+	if (table->slab && table->buckets && table->live && table->dead)
+		return table;
+	table_destroy(table);
+	return NULL;
+}
+
+void table_destroy(struct table *table)
+{
+	if (!table)
+		return;
+	slab_destroy(table->slab);
+	buckets_destroy(table->buckets);
+	vlog_destroy(table->live);
+	vlog_destroy(table->dead);
+	free(table);
+}
+
+/* --- by key --- */
+
+static uint32_t hash_of(const struct table *table, struct record_key key)
+{
+	return (uint32_t)XXH3_64bits_withSeed(key.bytes, key.length, table->seed);
+}
+
+static bool key_is(const struct table_entry *entry, struct record_key key)
+{
+	const uint8_t *bytes = is_tombstone(entry) ? entry->bytes : record_key(entry->bytes).bytes;
+
+	return entry->key_length == key.length && !memcmp(bytes, key.bytes, key.length);
+}
+
+/* The link (a bucket's head, or `next` of the one before) to the entry of a key, or to the end of its chain.
+ */
+static uint32_t *find_link(const struct table *table, struct record_key key, uint32_t hash)
+{
+	uint32_t *link = buckets_head(table->buckets, hash);
+
+	while (*link != SLAB_NONE) {
+		struct table_entry *entry = entry_at(table, *link);
+
+		if (entry->hash == hash && key_is(entry, key))
+			break;
+		link = &entry->next;
+	}
+	return link;
+}
+
+static uint32_t *link_to(const struct table *table, const struct table_entry *wanted)
+{
+	uint32_t *link = buckets_head(table->buckets, wanted->hash);
+
+	for (;;) {
+		struct table_entry *entry = entry_at(table, *link);
+
+		if (entry == wanted)
+			return link;
+		link = &entry->next;
+	}
+}
+
+static size_t entries(const struct table *table)
+{
+	return vlog_count(table->live) + vlog_count(table->dead);
+}
+
+/* One bucket more when there are more entries than buckets; without the memory for it, chains get longer
+ * instead. */
+static void grow(struct table *table)
+{
+	struct bucket_pair pair;
+	uint32_t reference;
+
+	if (entries(table) <= buckets_count(table->buckets) || buckets_grow(table->buckets, &pair) < 0)
+		return;
+	reference = *pair.low;
+	*pair.low = SLAB_NONE;
+	while (reference != SLAB_NONE) {
+		struct table_entry *entry = entry_at(table, reference);
+		uint32_t *head = buckets_head(table->buckets, entry->hash), next = entry->next;
+
+		entry->next = *head;
+		*head = reference;
+		reference = next;
+	}
+}
+
+/* One bucket less when half of them would do. */
+static void shrink(struct table *table)
+{
+	struct bucket_pair pair = buckets_last(table->buckets);
+	uint32_t *link = pair.low;
+
+	if (!link || entries(table) >= buckets_count(table->buckets) / 2)
+		return;
+	while (*link != SLAB_NONE)
+		link = &entry_at(table, *link)->next;
+	*link = *pair.high;
+	buckets_shrink(table->buckets);
+}
+
+struct table_entry *table_find(const struct table *table, struct record_key key)
+{
+	uint32_t reference = *find_link(table, key, hash_of(table, key));
+
+	return reference == SLAB_NONE ? NULL : entry_at(table, reference);
+}
+
+/* --- changes: what can fail comes first, so that a refusal changes nothing --- */
+
+static void set_record(struct table *table, struct table_entry *entry, const uint8_t *record)
+{
+	memcpy(entry->bytes, record, record_length(record));
+	entry->incarnation = record_incarnation(record);
+	table->digest += record_hash(record);
+}
+
+static enum table_change add(struct table *table, struct record_key key, uint32_t hash, const uint8_t *record,
+			     struct table_entry **result)
+{
+	uint32_t reference, position, *head = buckets_head(table->buckets, hash);
+	struct table_entry *entry;
+
+	reference = slab_allocate(table->slab, sizeof(*entry) + record_length(record));
+	if (reference == SLAB_NONE)
+		return TABLE_NO_MEMORY;
+	if (vlog_append(table->live, table->newest + 1, reference, &position) < 0) {
+		slab_free(table->slab, reference);
+		return TABLE_NO_MEMORY;
+	}
+	table->newest++;
+	entry = entry_at(table, reference);
+	*entry = (struct table_entry){.hash = hash, .next = *head, .position = position};
+	entry->key_length = (uint8_t)key.length;
+	set_record(table, entry, record);
+	*head = reference;
+	grow(table);
+	*result = entry;
+	return TABLE_ADDED;
+}
+
+/* Room for an entry of that many bytes: where it is if it fits as well, else elsewhere; SLAB_NONE when out of
+ * memory. */
+static uint32_t refit(struct table *table, uint32_t reference, size_t size)
+{
+	if (slab_size(table->slab, reference) == slab_rounded(size))
+		return reference;
+	return slab_allocate(table->slab, size);
+}
+
+/* Moves the header of an entry to its new place. */
+static struct table_entry *move_entry(struct table *table, uint32_t *link, uint32_t to)
+{
+	struct table_entry *entry = entry_at(table, to);
+
+	if (to != *link) {
+		memcpy(entry, entry_at(table, *link), sizeof(*entry));
+		*link = to;
+	}
+	return entry;
+}
+
+/* A new record for a known key, which may be a tombstone's. */
+static enum table_change replace(struct table *table, uint32_t *link, const uint8_t *record,
+				 struct table_entry **result)
+{
+	uint32_t from = *link, old_position = entry_at(table, from)->position, position, to;
+	struct table_entry *entry = entry_at(table, from);
+	bool was_tombstone = is_tombstone(entry);
+
+	to = refit(table, from, sizeof(*entry) + record_length(record));
+	if (to == SLAB_NONE)
+		return TABLE_NO_MEMORY;
+	if (vlog_append(table->live, table->newest + 1, to, &position) < 0) {
+		if (to != from)
+			slab_free(table->slab, to);
+		return TABLE_NO_MEMORY;
+	}
+	table->newest++;
+	if (!was_tombstone)
+		table->digest -= record_hash(entry->bytes);
+	entry = move_entry(table, link, to);
+	entry->position = position;
+	if (was_tombstone) {
+		entry->flags &= (uint8_t)~TABLE_ENTRY_TOMBSTONE;
+		entry->tag = 0;
+		entry->mark = 0;
+	}
+	set_record(table, entry, record);
+	if (to != from)
+		slab_free(table->slab, from);
+	vlog_remove(was_tombstone ? table->dead : table->live, old_position);
+	*result = entry;
+	return was_tombstone ? TABLE_ADDED : TABLE_REPLACED;
+}
+
+enum table_change table_put(struct table *table, const uint8_t *record, struct table_entry **entry)
+{
+	struct record_key key = record_key(record);
+	uint32_t hash = hash_of(table, key);
+	uint32_t *link = find_link(table, key, hash);
+	struct table_entry *known = *link == SLAB_NONE ? NULL : entry_at(table, *link);
+
+	if (known && !is_tombstone(known)) {
+		if (!record_equals(known->bytes, record))
+			return replace(table, link, record, entry);
+		record_set_timeout_s(known->bytes, record_timeout_s(record));
+		*entry = known;
+		return TABLE_SAME;
+	}
+	if (table_count(table) >= table->flows_max)
+		return TABLE_FULL;
+	return known ? replace(table, link, record, entry) : add(table, key, hash, record, entry);
+}
+
+/* Takes an entry out of its chain and frees it; it is in no order any more. */
+static void forget(struct table *table, uint32_t *link)
+{
+	uint32_t reference = *link;
+
+	*link = entry_at(table, reference)->next;
+	slab_free(table->slab, reference);
+	shrink(table);
+}
+
+static void discard_tombstones(struct table *table)
+{
+	while (vlog_count(table->dead) > table->tombstones_max) {
+		struct vlog_cursor oldest = vlog_seek(table->dead, 0);
+		struct table_entry *entry;
+		uint64_t version;
+		uint32_t reference;
+
+		if (!vlog_next(table->dead, &oldest, &version, &reference))
+			return;
+		entry = entry_at(table, reference);
+		if (version > table->horizon)
+			table->horizon = version;
+		vlog_remove(table->dead, entry->position);
+		forget(table, link_to(table, entry));
+	}
+}
+
+/* Turns an entry that has left the live order into a tombstone; false when out of memory. */
+static bool bury(struct table *table, uint32_t *link, uint64_t version)
+{
+	uint32_t from = *link, to, position;
+	struct table_entry *entry = entry_at(table, from);
+	const uint8_t *key = record_key(entry->bytes).bytes;
+
+	to = refit(table, from, sizeof(*entry) + entry->key_length);
+	if (to == SLAB_NONE)
+		to = from; /* larger than it need be, but there */
+	if (vlog_append(table->dead, version, to, &position) < 0) {
+		if (to != from)
+			slab_free(table->slab, to);
+		return false;
+	}
+	entry = move_entry(table, link, to);
+	memmove(entry->bytes, key, entry->key_length);
+	entry->flags |= TABLE_ENTRY_TOMBSTONE;
+	entry->position = position;
+	if (to != from)
+		slab_free(table->slab, from);
+	return true;
+}
+
+bool table_remove(struct table *table, struct table_entry *entry)
+{
+	bool is_exposed = entry->flags & TABLE_ENTRY_EXPOSED;
+	uint32_t *link = link_to(table, entry);
+
+	table->digest -= record_hash(entry->bytes);
+	vlog_remove(table->live, entry->position);
+	if (is_exposed)
+		table->newest++;
+	if (is_exposed && table->tombstones_max && bury(table, link, table->newest)) {
+		discard_tombstones(table);
+		return true;
+	}
+	if (is_exposed)
+		table->horizon = table->newest; /* as if its tombstone had been discarded at once */
+	forget(table, link);
+	return is_exposed;
+}
+
+void table_set_limits(struct table *table, uint32_t flows, uint32_t tombstones)
+{
+	table->flows_max = flows;
+	table->tombstones_max = tombstones;
+	discard_tombstones(table);
+}
+
+void table_clear(struct table *table)
+{
+	slab_clear(table->slab);
+	buckets_clear(table->buckets);
+	vlog_clear(table->live);
+	vlog_clear(table->dead);
+	table->digest = 0;
+	table->horizon = table->newest;
+}
+
+/* --- what it holds --- */
+
+size_t table_count(const struct table *table)
+{
+	return vlog_count(table->live);
+}
+
+size_t table_tombstones(const struct table *table)
+{
+	return vlog_count(table->dead);
+}
+
+uint32_t table_limit(const struct table *table)
+{
+	return table->flows_max;
+}
+
+uint64_t table_digest(const struct table *table)
+{
+	return table->digest;
+}
+
+uint64_t table_newest(const struct table *table)
+{
+	return table->newest;
+}
+
+uint64_t table_horizon(const struct table *table)
+{
+	return table->horizon;
+}
+
+size_t table_memory(const struct table *table)
+{
+	return sizeof(*table) + slab_memory(table->slab) + buckets_memory(table->buckets) +
+	       vlog_memory(table->live) + vlog_memory(table->dead);
+}
+
+uint64_t table_version(const struct table *table, const struct table_entry *entry)
+{
+	return vlog_version(is_tombstone(entry) ? table->dead : table->live, entry->position);
+}
+
+/* --- by version --- */
+
+/* The next entry of one order, NULL at its end. */
+static struct table_entry *step(const struct table *table, const struct vlog *log, struct vlog_cursor *cursor,
+				uint64_t *version)
+{
+	uint32_t reference;
+
+	return vlog_next(log, cursor, version, &reference) ? entry_at(table, reference) : NULL;
+}
+
+struct table_walk table_walk_after(const struct table *table, uint64_t after, bool with_tombstones)
+{
+	struct table_walk walk = {.table = table, .version = after, .with_tombstones = with_tombstones};
+
+	walk.live_cursor = vlog_seek(table->live, after);
+	walk.live = step(table, table->live, &walk.live_cursor, &walk.live_version);
+	if (with_tombstones) {
+		walk.dead_cursor = vlog_seek(table->dead, after);
+		walk.dead = step(table, table->dead, &walk.dead_cursor, &walk.dead_version);
+	}
+	return walk;
+}
+
+struct table_entry *table_walk_next(struct table_walk *walk)
+{
+	const struct table *table = walk->table;
+	struct table_entry *entry;
+
+	if (walk->dead && (!walk->live || walk->dead_version < walk->live_version)) {
+		entry = walk->dead;
+		walk->version = walk->dead_version;
+		walk->dead = step(table, table->dead, &walk->dead_cursor, &walk->dead_version);
+	} else {
+		entry = walk->live;
+		if (!entry)
+			return NULL;
+		walk->version = walk->live_version;
+		walk->live = step(table, table->live, &walk->live_cursor, &walk->live_version);
+	}
+	return entry;
+}
