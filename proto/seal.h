@@ -40,6 +40,10 @@ const uint8_t *seal_ring_find(const struct seal_ring *ring, uint32_t id);
 /* A public name for a key: the first 4 bytes of HKDF(key, info = "twintrack key id").  Tells nothing of the key. */
 uint32_t seal_key_id(const uint8_t key[SEAL_KEY_SIZE]);
 
+/* HKDF-SHA256 (RFC 5869), extract and expand; a NULL salt or info is an empty one.  0, or -EIO. */
+int seal_hkdf(const uint8_t *key, size_t key_length, const uint8_t *salt, size_t salt_length, const uint8_t *info,
+	      size_t info_length, uint8_t *out, size_t out_length);
+
 /* A key at work: derived, expanded, ready.  Used for sealing or for opening, one session of one node. */
 struct seal;
 
