@@ -62,7 +62,7 @@ class Lab:
         self.nodes = range(1, nodes + 1)
         self.sync_links = range(sync_links)
         self.ruleset = ruleset
-        self.directory = tempfile.mkdtemp(prefix="twintrack-lab-")
+        self.directory = tempfile.mkdtemp(prefix="twintrack-lab-", dir="/run")
         self.key = os.path.join(self.directory, "key")
         self.fw, self.daemon, self._traffics, self._spaces = {}, {}, [], []
         self._ports = itertools.count(1)
