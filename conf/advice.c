@@ -171,7 +171,8 @@ void config_key_advise(enum config_section section, const char *name, char *out,
 
 	out[0] = '\0';
 	for (size_t i = 0; i < config_key_count; i++)
-		if (config_keys[i].section == section && name_is_near(name, config_keys[i].name, &best))
+		if (config_keys[i].section == section && config_keys[i].type != VALUE_UNSUPPORTED &&
+		    name_is_near(name, config_keys[i].name, &best))
 			nearest = &config_keys[i];
 	if (nearest != NULL)
 		append(out, size, "did you mean %s? ", nearest->name);
