@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reading the kernel's table: a dump in slices, and single flows by GET.  What is read is reconciled with the internal
- * table in proto/local.c.
+ * Reading the kernel's table: a dump in slices, and single flows by GET.  What is read is reconciled with the
+ * internal table in proto/local.c.
  */
 #ifndef KERNEL_AUDIT_H
 #define KERNEL_AUDIT_H
@@ -16,28 +16,34 @@ void audit_close(struct audit *audit);
 
 typedef void audit_row(void *context, const struct flow *flow);
 
-/* Starts a dump of all zones and families; -EBUSY while one runs. */
+/* Starts a dump of all zones and families.  0; -EBUSY while one runs, or another negative errno. */
 int audit_dump_start(struct audit *audit);
 
 enum audit_progress {
 	AUDIT_MORE,        /* call again: there is more to read */
 	AUDIT_DONE,        /* all rows were read */
-	AUDIT_INTERRUPTED, /* over, but may have missed rows: the table was resized (nf_conntrack_buckets changed), or
-			      NLM_F_DUMP_INTR; start again */
+	AUDIT_INTERRUPTED, /* over, but may have missed rows: the table was resized (nf_conntrack_buckets
+			      changed), or NLM_F_DUMP_INTR; start again */
 	AUDIT_IDLE,        /* none runs */
 };
 
 /*
- * Reads the next rows, about `rows` of them, and calls `row` for each; never blocks for long (the kernel fills a dump as it is
- * read).  Returns an enum audit_progress or a negative errno (the dump is over then).
+ * Reads the next rows, about `rows` of them, and calls `row` for each; never blocks for long (the kernel
+ * fills a dump as it is read).  Returns an enum audit_progress or a negative errno (the dump is over then).
  */
 int audit_dump_read(struct audit *audit, unsigned rows, audit_row *row, void *context);
+
+/* Ends a dump early.  The kernel ends one only with its socket, so that audit_fd() is another one afterwards.
+ */
 void audit_dump_cancel(struct audit *audit);
 
-/* Reads one flow by its key (original tuple, zone).  0 and *flow; -ENOENT: the kernel has none; or a negative errno. */
+/*
+ * Reads one flow by its key (original tuple, zone).  0 and *flow; -ENOENT: the kernel has none (a flow whose
+ * *reply* tuple that is, is another one); or a negative errno.
+ */
 int audit_get(struct audit *audit, const struct flow *key, struct flow *flow);
 
-/* For the event loop: readable while a dump runs. */
+/* For the event loop: readable while a dump runs; -1 between a cancelled dump and the next one. */
 int audit_fd(const struct audit *audit);
 
 #endif

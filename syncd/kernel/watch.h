@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's event stream: new, update and destroy of flows.  Events that our own requests caused are dropped in the
- * kernel (classic BPF on nlmsg_pid).  An overrun (ENOBUFS) is counted and told, and the buffer grows up to its limit.
+ * The kernel's event stream: new, update and destroy of flows.  Events that our own requests caused are
+ * dropped in the kernel (classic BPF on nlmsg_pid).  An overrun (ENOBUFS) is counted and told, and the buffer
+ * grows up to its limit.
  */
 #ifndef KERNEL_WATCH_H
 #define KERNEL_WATCH_H
@@ -16,7 +17,8 @@ struct watch;
 enum { WATCH_OWN_PORTS_MAX = 8 };
 
 struct watch_options {
-	size_t buffer, buffer_max; /* bytes asked for (SO_RCVBUFFORCE), and up to what an overrun doubles it */
+	size_t buffer,
+	    buffer_max; /* bytes asked for (SO_RCVBUFFORCE), and up to what an overrun doubles it */
 	uint32_t own_ports[WATCH_OWN_PORTS_MAX]; /* netlink port ids whose events are not wanted */
 	size_t own_ports_count;
 };
@@ -24,10 +26,11 @@ struct watch_options {
 struct watch_statistics {
 	uint64_t events[3]; /* by enum convert_kind */
 	uint64_t malformed, overruns;
-	size_t buffer;      /* bytes, as the kernel granted it */
+	size_t buffer; /* bytes, as the kernel granted it */
 };
 
-/* Subscribes: from the return on, no event is missed without an overrun.  0, or a negative errno (-EPERM: CAP_NET_ADMIN). */
+/* Subscribes: from the return on, no event is missed without an overrun.  0, or a negative errno (-EPERM:
+ * CAP_NET_ADMIN). */
 int watch_open(struct watch **watch, const struct watch_options *options);
 void watch_close(struct watch *watch);
 int watch_fd(const struct watch *watch);
@@ -36,8 +39,10 @@ typedef void watch_event(void *context, enum convert_kind kind, const struct flo
 
 /*
  * Reads what is there, at most `budget` datagrams (recvmmsg), and calls `event` for each flow.  Never blocks.
- * Returns how many datagrams were read, 0 when nothing is waiting; -ENOBUFS: events were lost here (the buffer has been
- * grown; go on reading), or another negative errno.
+ * Returns how many datagrams were read, 0 when nothing is waiting; -ENOBUFS: events were lost here (the
+ * buffer has been grown), or another negative errno.  After -ENOBUFS go on reading until nothing waits: up to
+ * then the kernel drops further events without saying so again, so that only an audit begun later sees all.
+ * -ENOBUFS may come after events of the same call were told.
  */
 int watch_read(struct watch *watch, unsigned budget, watch_event *event, void *context);
 

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "syncd/kernel/audit.h"
+#include "syncd/kernel/timeouts.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	/* The kernel fills as much of a dump at a time as the largest buffer offered so far holds, up to 32
+	 * KiB (netlink_dump(), netlink_recvmsg()): about 140 rows. */
+	DUMP_BUFFER = 64 * 1024,
+	GET_BUFFER = 4096,
+	SOCKET_BUFFER = 256 * 1024,
+};
+
+struct audit {
+	int dump_fd, get_fd;
+	uint32_t sequence;
+	bool is_dumping;
+	bool is_interrupted;
+	uint32_t dump_sequence;
+	long buckets; /* when the dump began */
+	_Alignas(8) uint8_t get_bytes[GET_BUFFER];
+	_Alignas(8) uint8_t dump_bytes[DUMP_BUFFER];
+};
+
+static int open_socket(int *fd)
+{
+	const int bytes = SOCKET_BUFFER, on = 1;
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK};
+	int error;
+
+	*fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
+	if (*fd < 0)
+		return -errno;
+	/* short errors: without the request that they answer */
+	if (!bind(*fd, (struct sockaddr *)&address, sizeof(address)) &&
+	    !setsockopt(*fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) &&
+	    !setsockopt(*fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on)))
+		return 0;
+	error = -errno;
+	close(*fd);
+	*fd = -1;
+	return error;
+}
+
+static void close_socket(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+int audit_open(struct audit **result)
+{
+	struct audit *audit = calloc(1, sizeof(*audit));
+	int error;
+
+	if (!audit)
+		return -ENOMEM;
+	audit->get_fd = -1;
+	error = open_socket(&audit->dump_fd);
+	if (!error)
+		error = open_socket(&audit->get_fd);
+	if (error) {
+		audit_close(audit);
+		return error;
+	}
+	*result = audit;
+	return 0;
+}
+
+void audit_close(struct audit *audit)
+{
+	if (!audit)
+		return;
+	close_socket(&audit->dump_fd);
+	close_socket(&audit->get_fd);
+	free(audit);
+}
+
+int audit_fd(const struct audit *audit)
+{
+	return audit->dump_fd;
+}
+
+static int transmit(int fd, const void *bytes, size_t length)
+{
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	ssize_t sent = sendto(fd, bytes, length, 0, (struct sockaddr *)&kernel, sizeof(kernel));
+
+	if (sent < 0)
+		return -errno;
+	return (size_t)sent == length ? 0 : -EIO;
+}
+
+int audit_dump_start(struct audit *audit)
+{
+	struct {
+		struct nlmsghdr header;
+		struct nfgenmsg nfgen;
+	} request = {
+	    .header = {.nlmsg_len = sizeof(request),
+		       .nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET,
+		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		       .nlmsg_seq = ++audit->sequence},
+	    .nfgen = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0},
+	};
+	int error = 0;
+
+	if (audit->is_dumping)
+		return -EBUSY;
+	if (audit->dump_fd < 0)
+		error = open_socket(&audit->dump_fd);
+	if (error)
+		return error;
+	audit->is_interrupted = false;
+	audit->dump_sequence = request.header.nlmsg_seq;
+	audit->buckets = timeouts_conntrack_buckets();
+	error = transmit(audit->dump_fd, &request, sizeof(request));
+	audit->is_dumping = !error;
+	return error;
+}
+
+/* Ends the dump for good: what the kernel still has queued for it must not meet the next one. */
+void audit_dump_cancel(struct audit *audit)
+{
+	if (!audit->is_dumping)
+		return;
+	audit->is_dumping = false;
+	close_socket(&audit->dump_fd);
+}
+
+static int finish(struct audit *audit)
+{
+	audit->is_dumping = false;
+	if (audit->buckets != timeouts_conntrack_buckets())
+		audit->is_interrupted = true;
+	return audit->is_interrupted ? AUDIT_INTERRUPTED : AUDIT_DONE;
+}
+
+static int error_of(const struct nlmsghdr *message)
+{
+	const struct nlmsgerr *error = NLMSG_DATA(message);
+
+	return message->nlmsg_len < NLMSG_LENGTH(sizeof(*error)) ? -EBADMSG : error->error;
+}
+
+/* NLMSG_DONE carries the error that ended the dump, or 0. */
+static int done_error(const struct nlmsghdr *message)
+{
+	int error = 0;
+
+	if (message->nlmsg_len >= NLMSG_LENGTH(sizeof(error)))
+		memcpy(&error, NLMSG_DATA(message), sizeof(error));
+	return error < 0 ? error : 0;
+}
+
+/* One buffer of a dump: AUDIT_MORE, AUDIT_DONE, or the error that ended it.  Counts the rows. */
+static int read_rows(struct audit *audit, size_t length, unsigned *rows, audit_row *row, void *context)
+{
+	const struct nlmsghdr *message = (const struct nlmsghdr *)audit->dump_bytes;
+	unsigned left = (unsigned)length;
+
+	for (; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
+		enum convert_kind kind;
+		struct flow flow;
+
+		if (message->nlmsg_seq != audit->dump_sequence)
+			continue;
+		if (message->nlmsg_flags & NLM_F_DUMP_INTR)
+			audit->is_interrupted = true;
+		if (message->nlmsg_type == NLMSG_ERROR)
+			return error_of(message);
+		if (message->nlmsg_type == NLMSG_DONE)
+			return done_error(message) ? done_error(message) : AUDIT_DONE;
+		(*rows)++;
+		if (!convert_from_message(message, &flow, &kind))
+			row(context, &flow);
+	}
+	return AUDIT_MORE;
+}
+
+int audit_dump_read(struct audit *audit, unsigned rows, audit_row *row, void *context)
+{
+	unsigned done = 0;
+
+	if (!audit->is_dumping)
+		return AUDIT_IDLE;
+	while (done < rows) {
+		ssize_t length = recv(audit->dump_fd, audit->dump_bytes, sizeof(audit->dump_bytes),
+				      MSG_DONTWAIT | MSG_TRUNC);
+		int progress;
+
+		if (length < 0 && (errno == EAGAIN || errno == EINTR))
+			return AUDIT_MORE;
+		progress = length < 0 ? -errno
+			   : (size_t)length > sizeof(audit->dump_bytes)
+			       ? -EMSGSIZE
+			       : read_rows(audit, (size_t)length, &done, row, context);
+		if (progress == AUDIT_DONE)
+			return finish(audit);
+		if (progress < 0) {
+			audit_dump_cancel(audit);
+			return progress;
+		}
+	}
+	return AUDIT_MORE;
+}
+
+/* The answer to the GET in the bytes, or -EAGAIN: it is none (of an earlier request). */
+static int read_answer(const struct nlmsghdr *message, unsigned left, uint32_t sequence, struct flow *flow)
+{
+	enum convert_kind kind;
+
+	for (; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
+		if (message->nlmsg_seq != sequence)
+			continue;
+		if (message->nlmsg_type == NLMSG_ERROR)
+			return error_of(message);
+		return convert_from_message(message, flow, &kind);
+	}
+	return -EAGAIN;
+}
+
+int audit_get(struct audit *audit, const struct flow *key, struct flow *flow)
+{
+	uint32_t sequence = ++audit->sequence;
+	int error = convert_to_message(key, CONVERT_FOR_KEY, NULL, IPCTNL_MSG_CT_GET, 0, sequence,
+				       audit->get_bytes, sizeof(audit->get_bytes));
+
+	if (error < 0)
+		return error;
+	error = transmit(audit->get_fd, audit->get_bytes, (size_t)error);
+	if (error)
+		return error;
+	do { /* the kernel has answered before transmit() returned; answers to earlier requests are passed
+		over */
+		ssize_t length =
+		    recv(audit->get_fd, audit->get_bytes, sizeof(audit->get_bytes), MSG_DONTWAIT);
+
+		if (length < 0 && errno != EINTR)
+			return errno == EAGAIN ? -EIO : -errno;
+		error = length < 0 ? -EAGAIN
+				   : read_answer((const struct nlmsghdr *)audit->get_bytes, (unsigned)length,
+						 sequence, flow);
+	} while (error == -EAGAIN);
+	/* the kernel looks among the tuples of both directions (nf_conntrack_find_get()) */
+	if (!error && !flow_key_equals(key, flow))
+		return -ENOENT;
+	return error;
+}
