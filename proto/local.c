@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proto/local.h"
+
+void local_init(struct local *local, struct table *table, uint64_t seed, local_get *get, void *context)
+{
+	*local = (struct local){.table = table, .get = get, .context = context};
+	keyset_init(&local->noted, seed);
+}
+
+void local_destroy(struct local *local)
+{
+	keyset_clear(&local->noted);
+	table_destroy(local->table);
+	local->table = NULL;
+}
+
+/* ---- entries ---- */
+
+static struct table_entry *entry_find(const struct local *local, const struct flow *flow, uint8_t key[RECORD_KEY_MAX],
+				      size_t *key_length)
+{
+	*key_length = record_encode_key(flow, key);
+	return *key_length ? table_find(local->table, (struct record_key){key, *key_length}) : NULL;
+}
+
+static bool entry_is_live(const struct table_entry *entry)
+{
+	return entry && !(entry->flags & TABLE_ENTRY_TOMBSTONE);
+}
+
+/* An id is a hint (they repeat): it speaks only when both are known and differ. */
+static bool id_differs(const struct table_entry *entry, const struct flow *flow)
+{
+	return entry->tag && flow->present & FLOW_HAS_ID && flow->id && flow->id != entry->tag;
+}
+
+/* Stores the flow as it is; true if that changed what is replicated. */
+static bool store(struct local *local, const struct flow *flow)
+{
+	uint8_t record[RECORD_MAX];
+	struct table_entry *entry;
+	enum table_change change;
+
+	if (!record_encode(flow, record)) {
+		local->flows_refused++;
+		return false;
+	}
+	change = table_put(local->table, record, &entry);
+	if (change == TABLE_FULL || change == TABLE_NO_MEMORY) {
+		local->flows_refused++;
+		local->refused = true;
+		local->pass_refused = true;
+		return false;
+	}
+	if (flow->present & FLOW_HAS_ID)
+		entry->tag = flow->id;
+	entry->mark = local->pass;
+	return change != TABLE_SAME;
+}
+
+static void ask(struct local *local, const struct flow *flow)
+{
+	if (local->asked >= LOCAL_ASKED_MAX)
+		return; /* the next pass finds it again */
+	local->asked++;
+	local->get(local->context, flow);
+}
+
+/* What a part that a record keeps, but the message lacks, is when the message carries all that is set. */
+static void make_whole(struct flow *flow)
+{
+	flow->present |= FLOW_HAS_MARK;
+}
+
+/* ---- events ---- */
+
+void local_flow_new(struct local *local, const struct flow *flow)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	size_t key_length;
+	struct table_entry *entry = entry_find(local, flow, key, &key_length);
+	struct flow next = *flow;
+
+	local->events[0]++;
+	make_whole(&next);
+	/* a row or a GET may have brought the same flow already: then it is no other incarnation */
+	if (entry)
+		next.incarnation = entry_is_live(entry) && !id_differs(entry, flow)
+					   ? entry->incarnation
+					   : (uint8_t)(entry->incarnation + 1);
+	store(local, &next);
+}
+
+void local_flow_update(struct local *local, const struct flow *flow)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	size_t key_length;
+	struct table_entry *entry = entry_find(local, flow, key, &key_length);
+	struct flow known;
+
+	local->events[1]++;
+	if (!entry_is_live(entry) || id_differs(entry, flow)) {
+		ask(local, flow); /* an update carries only what changed: that is no whole flow */
+		return;
+	}
+	record_decode(entry->bytes, &known);
+	flow_merge(&known, flow);
+	store(local, &known);
+}
+
+void local_flow_destroyed(struct local *local, const struct flow *flow)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	size_t key_length;
+	struct table_entry *entry = entry_find(local, flow, key, &key_length);
+
+	local->events[2]++;
+	if (local->pass_runs && key_length)
+		keyset_add(&local->noted, (struct record_key){key, key_length});
+	if (!entry_is_live(entry))
+		return;
+	if (id_differs(entry, flow)) {
+		ask(local, flow); /* a late one: of the flow that had this key before, or not */
+		return;
+	}
+	table_remove(local->table, entry);
+}
+
+void local_flow_committed(struct local *local, const struct flow *flow)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	size_t key_length;
+	struct table_entry *entry = entry_find(local, flow, key, &key_length);
+	struct flow next = *flow;
+
+	make_whole(&next);
+	next.incarnation = entry_is_live(entry) ? entry->incarnation : entry ? (uint8_t)(entry->incarnation + 1) : 0;
+	store(local, &next);
+}
+
+/* The kernel has this flow, whole and now: replaces what is known of it. */
+static bool accept_whole(struct local *local, const struct table_entry *entry, const struct flow *flow)
+{
+	struct flow next = *flow;
+
+	make_whole(&next);
+	if (entry)
+		next.incarnation = entry_is_live(entry) && !id_differs(entry, flow)
+					   ? entry->incarnation
+					   : (uint8_t)(entry->incarnation + 1);
+	return store(local, &next);
+}
+
+/* ---- audit ---- */
+
+void local_audit_begin(struct local *local)
+{
+	local->pass = local->pass == UINT8_MAX ? 1 : (uint8_t)(local->pass + 1);
+	local->pass_runs = true;
+	local->pass_is_tainted = false;
+	local->pass_refused = false;
+	local->sweeps = false;
+	keyset_clear(&local->noted);
+}
+
+void local_audit_row(struct local *local, const struct flow *flow)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	size_t key_length;
+	struct table_entry *entry = entry_find(local, flow, key, &key_length);
+	bool steady = local->complete && !local->suspect;
+
+	if (!local->pass_runs || !key_length)
+		return;
+	if (keyset_has(&local->noted, (struct record_key){key, key_length}))
+		return;
+	if (entry_is_live(entry)) {
+		if (entry->mark == local->pass)
+			return; /* touched by an event since, or a row repeated */
+		if (accept_whole(local, entry, flow) && steady)
+			local->corrections++;
+		return;
+	}
+	if (steady || local->noted.overflowed)
+		ask(local, flow);
+	else
+		accept_whole(local, entry, flow);
+}
+
+void local_audit_end(struct local *local, bool clean)
+{
+	if (!local->pass_runs)
+		return;
+	local->pass_runs = false;
+	local->passes++;
+	keyset_clear(&local->noted);
+	if (!clean || local->pass_is_tainted)
+		return;
+	local->sweeps = true;
+	local->sweep_after = 0;
+}
+
+static void sweep_is_done(struct local *local)
+{
+	local->sweeps = false;
+	local->complete = true;
+	local->suspect = false;
+	local->refused = local->pass_refused;
+}
+
+/* Asks for at most as many as there is room; what they answer is applied in local_get_reply(). */
+bool local_sweep(struct local *local)
+{
+	struct table_walk walk;
+	const struct table_entry *entry;
+	struct flow key;
+
+	if (!local->sweeps)
+		return false;
+	walk = table_walk_after(local->table, local->sweep_after, false);
+	for (unsigned i = 0; i < LOCAL_SWEEP_SLICE; i++) {
+		if (local->asked >= LOCAL_ASKED_MAX)
+			return false;
+		entry = table_walk_next(&walk);
+		if (!entry) {
+			if (local->asked)
+				return false;
+			sweep_is_done(local);
+			return false;
+		}
+		local->sweep_after = walk.version;
+		if (entry->mark == local->pass)
+			continue;
+		record_decode(entry->bytes, &key);
+		ask(local, &key);
+	}
+	return true;
+}
+
+void local_get_reply(struct local *local, const struct flow *flow, bool found)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	size_t key_length;
+	struct table_entry *entry = entry_find(local, flow, key, &key_length);
+	bool changed = false;
+
+	if (local->asked)
+		local->asked--;
+	if (found)
+		changed = accept_whole(local, entry, flow);
+	else if (entry_is_live(entry)) {
+		table_remove(local->table, entry);
+		changed = true;
+	}
+	if (changed)
+		local->corrections++;
+}
+
+void local_overrun(struct local *local)
+{
+	local->overruns++;
+	local->suspect = true;
+	local->pass_is_tainted = true;
+	local->sweeps = false;
+}
+
+void local_flush(struct local *local)
+{
+	table_clear(local->table);
+	local->complete = false;
+	local->pass_is_tainted = true;
+	local->sweeps = false;
+}

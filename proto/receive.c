@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proto/receive.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const int64_t backoff_first_us = 1000000, backoff_last_us = 300 * INT64_C(1000000);
+/* a full catch-up that follows the last after that long starts the back-off anew */
+static const int64_t backoff_forgotten_us = 60 * INT64_C(1000000);
+
+/* ---- stash: frames that came before their turn ---- */
+
+static void stash_remove(struct receive *receive, size_t i)
+{
+	receive->stash_bytes -= receive->stash[i].length;
+	free(receive->stash[i].bytes);
+	receive->stash_count--;
+	memmove(&receive->stash[i], &receive->stash[i + 1], (receive->stash_count - i) * sizeof(receive->stash[0]));
+}
+
+static void stash_clear(struct receive *receive)
+{
+	while (receive->stash_count)
+		stash_remove(receive, receive->stash_count - 1);
+}
+
+/* Keeps what comes first: when there is no room, the frame farthest ahead goes. */
+static void stash_add(struct receive *receive, const struct frame_data *data)
+{
+	size_t length = reader_left(&data->entries), i = receive->stash_count;
+	struct receive_stashed frame = {.from = data->from,	.to = data->to,	      .asof = data->asof,
+					.length = length,	.tail = data->flags & FRAME_DATA_TAIL,
+					.count = data->count, .digest = data->digest};
+
+	while (i && receive->stash[i - 1].from > data->from)
+		i--;
+	if (i && receive->stash[i - 1].from == data->from && receive->stash[i - 1].to >= data->to)
+		return;
+	while (receive->stash_count && (receive->stash_count == RECEIVE_STASH_FRAMES ||
+					receive->stash_bytes + length > RECEIVE_STASH_BYTES)) {
+		if (i == receive->stash_count)
+			return;
+		stash_remove(receive, receive->stash_count - 1);
+	}
+	frame.bytes = malloc(length ? length : 1);
+	if (!frame.bytes)
+		return; /* as good as lost on the way */
+	memcpy(frame.bytes, data->entries.at, length);
+	memmove(&receive->stash[i + 1], &receive->stash[i], (receive->stash_count - i) * sizeof(receive->stash[0]));
+	receive->stash[i] = frame;
+	receive->stash_count++;
+	receive->stash_bytes += length;
+}
+
+/* ---- life ---- */
+
+void receive_init(struct receive *receive, struct table *table)
+{
+	memset(receive, 0, sizeof(*receive));
+	receive->table = table;
+	receive->full.wanted = true;
+	receive->full.backoff = monotime_from_us(backoff_first_us);
+}
+
+void receive_destroy(struct receive *receive)
+{
+	stash_clear(receive);
+	table_destroy(receive->table);
+	receive->table = NULL;
+}
+
+void receive_new_session(struct receive *receive, struct monotime now)
+{
+	stash_clear(receive);
+	receive->applied = receive->exact_at = receive->newest = receive->horizon = 0;
+	memset(receive->digests, 0, sizeof(receive->digests));
+	receive->has_proof = false;
+	receive->proven_version = 0;
+	receive->incompatible = false;
+	receive->overflowed = false;
+	receive->frames_unacked = 0;
+	receive->full.running = receive->full.started = false;
+	receive->full.sweep_waits = receive->full.sweeping = false;
+	receive_want_full(receive, false, now);
+}
+
+/* ---- full catch-up ---- */
+
+void receive_want_full(struct receive *receive, bool at_once, struct monotime now)
+{
+	if (at_once)
+		receive->full.not_before = now;
+	receive->full.wanted = true;
+}
+
+static void full_start(struct receive *receive, uint32_t random, struct monotime now)
+{
+	int64_t backoff = receive->full.backoff.us;
+
+	if (now.us - receive->full.not_before.us > backoff_forgotten_us)
+		backoff = backoff_first_us;
+	receive->full.not_before = monotime_add(now, monotime_from_us(backoff));
+	receive->full.backoff.us = backoff * 2 < backoff_last_us ? backoff * 2 : backoff_last_us;
+	receive->full.wanted = false;
+	receive->full.running = true;
+	receive->full.started = false;
+	receive->full.sweeping = receive->full.sweep_waits = false;
+	receive->full.id = random ? random : 1;
+	receive->full.position = 0;
+	receive->overflowed = false;
+	receive->incompatible = false;
+	receive->resyncs_full++;
+	stash_clear(receive);
+}
+
+/* What the catch-up did not name is unknown to its owner: but only a complete owner knows all of its flows. */
+static unsigned full_end(struct receive *receive)
+{
+	receive->full.running = false;
+	if (receive->full.position > receive->applied)
+		receive->applied = receive->full.position;
+	receive->full.sweep_waits = true;
+	return RECEIVE_FULL_ENDED;
+}
+
+static void sweep_slice(struct receive *receive)
+{
+	struct table_walk walk = table_walk_after(receive->table, receive->full.sweep_after, false);
+	struct table_entry *entry;
+
+	for (unsigned i = 0; i < RECEIVE_SWEEP_SLICE; i++) {
+		entry = table_walk_next(&walk);
+		if (!entry) {
+			receive->full.sweeping = false;
+			return;
+		}
+		receive->full.sweep_after = walk.version;
+		if (entry->mark == receive->epoch)
+			continue;
+		table_remove(receive->table, entry);
+		walk = table_walk_after(receive->table, receive->full.sweep_after, false);
+	}
+}
+
+bool receive_run(struct receive *receive, uint32_t random, struct monotime now)
+{
+	if (receive->full.sweeping)
+		sweep_slice(receive);
+	if (receive->full.wanted && !receive->full.running && !receive->full.sweeping &&
+	    receive->full.not_before.us <= now.us)
+		full_start(receive, random, now);
+	return receive->full.sweeping;
+}
+
+struct monotime receive_deadline(const struct receive *receive)
+{
+	if (receive->full.sweeping)
+		return monotime_from_us(0);
+	if (receive->full.wanted && !receive->full.running)
+		return receive->full.not_before;
+	return MONOTIME_NEVER;
+}
+
+/* ---- proof ---- */
+
+const char *receive_obstacle(const struct receive *receive)
+{
+	if (receive->overflowed)
+		return "our table for it is full (max-flows)";
+	if (receive->incompatible)
+		return "its flows have attributes that this version does not know";
+	if (receive->full.running)
+		return "a full catch-up is running";
+	if (receive->full.wanted)
+		return "a full catch-up is due";
+	if (receive->full.sweep_waits || receive->full.sweeping)
+		return "what its restart made obsolete is not swept yet";
+	return NULL;
+}
+
+static unsigned digest_compare(struct receive *receive, const struct receive_digest *digest)
+{
+	if (digest->version != receive->applied || receive->applied < receive->exact_at || receive_obstacle(receive))
+		return 0;
+	if (digest->count == table_count(receive->table) && digest->digest == table_digest(receive->table)) {
+		receive->proven_version = digest->version;
+		receive->proven_at = monotime_max(receive->proven_at, digest->received_at);
+		receive->has_proof = true;
+		return RECEIVE_PROVEN;
+	}
+	receive->divergences++;
+	receive->has_proof = false;
+	receive_want_full(receive, false, digest->received_at);
+	return RECEIVE_DIVERGED;
+}
+
+static unsigned digests_compare(struct receive *receive)
+{
+	unsigned outcome = 0;
+
+	for (unsigned i = 0; i < RECEIVE_DIGESTS; i++)
+		if (receive->digests[i].received_at.us)
+			outcome |= digest_compare(receive, &receive->digests[i]);
+	return outcome;
+}
+
+/* Kept until its version is reached (a STATUS may overtake the data), or seven others have come. */
+static unsigned digest_note(struct receive *receive, uint64_t version, uint32_t count, uint64_t digest,
+			    struct monotime now)
+{
+	struct receive_digest *slot = &receive->digests[receive->digest_next++ % RECEIVE_DIGESTS];
+
+	if (version < receive->applied)
+		return 0;
+	*slot = (struct receive_digest){version, count, digest, now};
+	return digest_compare(receive, slot);
+}
+
+/* ---- data ---- */
+
+static unsigned entry_apply(struct receive *receive, const struct frame_entry *entry)
+{
+	struct table_entry *kept;
+	enum table_change change;
+
+	if (entry->kind != FRAME_ENTRY_UPSERT) {
+		kept = table_find(receive->table, entry->key);
+		if (kept)
+			table_remove(receive->table, kept);
+		return 0;
+	}
+	if (entry->verdict == RECORD_INCOMPATIBLE) {
+		receive->incompatible = true;
+		return RECEIVE_UNREADABLE;
+	}
+	change = table_put(receive->table, entry->record, &kept);
+	if (change == TABLE_FULL || change == TABLE_NO_MEMORY) {
+		receive->refused++;
+		receive->overflowed = true;
+		return RECEIVE_REFUSED;
+	}
+	kept->mark = receive->epoch;
+	return 0;
+}
+
+/* Malformed: what stood before the fault was good and stays applied, but the position does not move. */
+static unsigned entries_apply(struct receive *receive, struct reader entries)
+{
+	struct frame_entry entry;
+	unsigned outcome = 0;
+	int more;
+
+	while ((more = frame_entry_read(&entries, &entry)) > 0)
+		outcome |= entry_apply(receive, &entry);
+	return more < 0 ? RECEIVE_MALFORMED : outcome | RECEIVE_PROGRESSED;
+}
+
+/* The range's first part may be known already: it is a true state of asof all the same, and brings the rest. */
+static unsigned data_apply(struct receive *receive, const struct frame_data *data, struct reader entries,
+			   struct monotime now)
+{
+	unsigned outcome = entries_apply(receive, entries);
+
+	if (outcome & RECEIVE_MALFORMED)
+		return outcome;
+	if (receive->full.running)
+		receive->full.position = data->to;
+	else
+		receive->applied = data->to;
+	if (data->asof > receive->exact_at)
+		receive->exact_at = data->asof;
+	receive->frames_unacked++;
+	if (receive->full.running && receive->full.position >= receive->exact_at)
+		outcome |= full_end(receive);
+	if (data->flags & FRAME_DATA_TAIL)
+		outcome |= digest_note(receive, data->to, data->count, data->digest, now);
+	return outcome;
+}
+
+static unsigned stash_apply(struct receive *receive, struct monotime now)
+{
+	unsigned outcome = 0;
+
+	while (receive->stash_count && receive->stash[0].from <= receive_position(receive)) {
+		struct receive_stashed *frame = &receive->stash[0];
+		struct frame_data data = {.from = frame->from,	 .to = frame->to,	.asof = frame->asof,
+					  .count = frame->count, .digest = frame->digest,
+					  .flags = frame->tail ? FRAME_DATA_TAIL : 0};
+
+		if (frame->to > receive_position(receive))
+			outcome |= data_apply(receive, &data, reader_over(frame->bytes, frame->length), now);
+		stash_remove(receive, 0);
+	}
+	return outcome;
+}
+
+/* The catch-up's first frame: from here on, what it names bears the new epoch. */
+static void full_begin(struct receive *receive, const struct frame_data *data)
+{
+	receive->epoch = receive->epoch == UINT8_MAX ? 1 : (uint8_t)(receive->epoch + 1);
+	receive->full.started = true;
+	receive->full.first_asof = data->asof;
+	receive->exact_at = data->asof;
+}
+
+/* While a full catch-up runs: its own frames count from the start, then whatever fits and is no older than its first. */
+static bool full_takes(struct receive *receive, const struct frame_data *data)
+{
+	bool is_its = data->flags & FRAME_DATA_FULL && data->full_id == receive->full.id;
+
+	if (!receive->full.started) {
+		if (!is_its || data->from != 0)
+			return false;
+		full_begin(receive, data);
+	}
+	return data->asof >= receive->full.first_asof;
+}
+
+unsigned receive_data(struct receive *receive, struct reader body, struct monotime now)
+{
+	struct frame_data data;
+	uint64_t position;
+	unsigned outcome;
+
+	if (frame_data_read(body, &data))
+		return RECEIVE_MALFORMED;
+	if (data.asof > receive->newest)
+		receive->newest = data.asof;
+	if (receive->full.running ? !full_takes(receive, &data) : (data.flags & FRAME_DATA_FULL && !data.to))
+		return 0;
+	position = receive_position(receive);
+	if (data.from > position) {
+		/* the live stream runs far ahead of a full catch-up: its frames are no gap, and will come again */
+		if (receive->full.running && !(data.flags & FRAME_DATA_FULL))
+			return 0;
+		stash_add(receive, &data);
+		return RECEIVE_GAP;
+	}
+	/* an empty table's catch-up is one empty frame, (0, 0] */
+	if (data.to <= position && !(receive->full.running && data.to == 0))
+		return data.flags & FRAME_DATA_TAIL && data.to == position
+			       ? digest_note(receive, data.to, data.count, data.digest, now)
+			       : 0;
+	outcome = data_apply(receive, &data, data.entries, now);
+	if (receive->stash_count && !(outcome & RECEIVE_MALFORMED))
+		outcome |= stash_apply(receive, now);
+	if (outcome & RECEIVE_PROGRESSED)
+		outcome |= digests_compare(receive);
+	if (receive->stash_count)
+		outcome |= RECEIVE_GAP;
+	return outcome;
+}
+
+/* The sweep may start once all that the sender had when it was complete is here. */
+static void sweep_start(struct receive *receive, const struct frame_status *status)
+{
+	if (!receive->full.sweep_waits || !(status->flags & FRAME_STATUS_COMPLETE) || receive->full.running)
+		return;
+	if (receive->applied < status->newest || receive->applied < receive->exact_at)
+		return;
+	receive->full.sweep_waits = false;
+	receive->full.sweeping = true;
+	receive->full.sweep_after = 0;
+}
+
+/* The sender has forgotten removals that we have not heard of: only a full catch-up can tell them. */
+static void horizon_check(struct receive *receive, struct monotime now)
+{
+	if (!receive->full.running) {
+		if (receive->horizon > receive->applied)
+			receive_want_full(receive, false, now);
+		return;
+	}
+	if (receive->full.started && receive->horizon > receive->full.first_asof &&
+	    receive->horizon > receive->full.position) {
+		receive->full.running = false;
+		receive_want_full(receive, false, now);
+	}
+}
+
+/* What could not be held may fit now. */
+static void overflow_check(struct receive *receive, const struct frame_status *status, struct monotime now)
+{
+	if (receive->overflowed && !receive->full.running && status->count <= table_limit(receive->table))
+		receive_want_full(receive, false, now);
+}
+
+unsigned receive_status(struct receive *receive, const struct frame_status *status, struct monotime now)
+{
+	unsigned outcome;
+
+	receive->horizon = status->horizon;
+	if (status->newest > receive->newest)
+		receive->newest = status->newest;
+	horizon_check(receive, now);
+	overflow_check(receive, status, now);
+	sweep_start(receive, status);
+	outcome = digest_note(receive, status->newest, status->count, status->digest, now);
+	if (status->newest > receive_position(receive))
+		outcome |= RECEIVE_GAP;
+	return outcome;
+}
+
+uint64_t receive_position(const struct receive *receive)
+{
+	return receive->full.running ? receive->full.position : receive->applied;
+}
+
+uint64_t receive_first_stashed(const struct receive *receive)
+{
+	return receive->stash_count ? receive->stash[0].from : 0;
+}

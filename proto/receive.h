@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The receiving side of one peer's stream: its external table, what of the stream was applied, the gap, the proof of
+ * equality, and full catch-up with its sweep.
+ *
+ * `applied` never goes back within a session.  While a full catch-up runs, its own position counts (`full.position`), and
+ * `applied` follows when it has caught up with all that it saw.
+ */
+#ifndef PROTO_RECEIVE_H
+#define PROTO_RECEIVE_H
+
+#include "proto/frame.h"
+#include "proto/monotime.h"
+#include "proto/table.h"
+
+enum {
+	RECEIVE_STASH_FRAMES = 256,
+	RECEIVE_STASH_BYTES = 512 << 10,
+	RECEIVE_DIGESTS = 8,
+	RECEIVE_SWEEP_SLICE = 4096,
+};
+
+/* What an operation on it came to (a set). */
+enum receive_outcome {
+	RECEIVE_PROGRESSED = 1 << 0, /* applied, or the full catch-up's position, moved on */
+	RECEIVE_GAP = 1 << 1,        /* something is missing before what came */
+	RECEIVE_MALFORMED = 1 << 2,
+	RECEIVE_DIVERGED = 1 << 3,   /* a digest was compared and differed: a full catch-up is wanted */
+	RECEIVE_PROVEN = 1 << 4,     /* a digest was compared and was equal */
+	RECEIVE_REFUSED = 1 << 5,    /* the table is full: flows were refused */
+	RECEIVE_UNREADABLE = 1 << 6, /* critical attributes that we don't know */
+	RECEIVE_FULL_ENDED = 1 << 7,
+};
+
+struct receive_digest {
+	uint64_t version; /* 0: slot unused */
+	uint32_t count;
+	uint64_t digest;
+	struct monotime received_at;
+};
+
+struct receive_stashed {
+	uint64_t from, to, asof;
+	uint8_t *bytes; /* the message's body; owned */
+	size_t length;
+	bool tail;
+	uint32_t count;
+	uint64_t digest;
+};
+
+struct receive {
+	struct table *table;
+	uint64_t applied;
+	uint64_t exact_at;    /* largest asof applied: the copy is an exact state only at applied >= exact_at */
+	uint64_t newest;      /* the sender's newest version that we heard of */
+	uint64_t horizon;
+	uint8_t epoch;        /* of the last full catch-up; entries that it named bear it as their mark */
+	struct {
+		bool wanted;      /* as soon as not_before has come */
+		bool running;     /* asked for, by id */
+		bool started;     /* its first frame was applied */
+		uint32_t id;
+		uint64_t position;
+		uint64_t first_asof;
+		struct monotime not_before, backoff; /* backoff: to the one after the next */
+		struct monotime ended_at;
+		bool sweep_waits; /* it is over, but what it did not name stays until the sender is complete */
+		bool sweeping;
+		uint64_t sweep_after;
+	} full;
+	struct receive_stashed stash[RECEIVE_STASH_FRAMES]; /* by from, ascending */
+	size_t stash_count, stash_bytes;
+	struct receive_digest digests[RECEIVE_DIGESTS];
+	unsigned digest_next;
+	uint64_t proven_version;     /* 0 with proven_at 0: never in this session */
+	struct monotime proven_at;   /* when the digest that proved it was received */
+	bool has_proof;
+	bool overflowed;             /* flows were refused: the copy is not whole until a full catch-up fits */
+	bool incompatible;
+	uint64_t refused, divergences, resyncs_partial, resyncs_full;
+	unsigned frames_unacked;
+};
+
+/* Takes the table over.  Nothing applied, and a full catch-up wanted at once. */
+void receive_init(struct receive *receive, struct table *table);
+void receive_destroy(struct receive *receive);
+
+/* A new session of this peer became current: its stream starts at 0; the table stays until a full catch-up sweeps it. */
+void receive_new_session(struct receive *receive, struct monotime now);
+
+/* A DATA message of the current session.  Returns a set of receive_outcome. */
+unsigned receive_data(struct receive *receive, struct reader body, struct monotime now);
+
+/* A STATUS of the current session: its newest version, horizon and digest, and whether its table may be trusted. */
+unsigned receive_status(struct receive *receive, const struct frame_status *status, struct monotime now);
+
+/* Wants a full catch-up, now or when its back-off is over. */
+void receive_want_full(struct receive *receive, bool at_once, struct monotime now);
+
+/* Starts a full catch-up that is wanted and due, with an id from `random`; and goes on with a sweep.  True if there is more to do at once. */
+bool receive_run(struct receive *receive, uint32_t random, struct monotime now);
+
+/* When receive_run() has something to do; MONOTIME_NEVER: nothing that time brings. */
+struct monotime receive_deadline(const struct receive *receive);
+
+/* What to report to the sender. */
+uint64_t receive_position(const struct receive *receive);     /* applied, or the full catch-up's position */
+uint64_t receive_first_stashed(const struct receive *receive); /* 0: no gap known */
+
+/* Why nothing can be proven now, in words; NULL if nothing stands in the way. */
+const char *receive_obstacle(const struct receive *receive);
+
+#endif

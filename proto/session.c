@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proto/session.h"
+
+#include <string.h>
+
+bool session_exists(const struct session *session)
+{
+	return session->opener != NULL;
+}
+
+void session_forget(struct session *session)
+{
+	seal_destroy(session->opener);
+	memset(session, 0, sizeof(*session));
+}
+
+bool session_id_equals(const struct seal_session_id *a, const struct seal_session_id *b)
+{
+	return !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
+
+/* Our stamps are our own clock, so what comes back is judged before it is used: a hostile holder of the key may say anything. */
+static void session_measure(struct session *session, const struct frame_peer *about_us, struct monotime now)
+{
+	int64_t stamp = about_us->stamp <= INT64_MAX ? (int64_t)about_us->stamp : INT64_MAX;
+	int64_t rtt = now.us - stamp - (int64_t)about_us->held_us;
+
+	if (!about_us->stamp || stamp > now.us)
+		return;
+	if (stamp > session->alive_at.us)
+		session->alive_at.us = stamp;
+	if (rtt < 0)
+		return;
+	session->rtt_us = session->rtt_us < 0 ? rtt : (session->rtt_us * 7 + rtt) / 8;
+}
+
+bool session_hear(struct session *session, const struct frame_peer *about_us, struct monotime now)
+{
+	session->their_challenge = about_us->challenge;
+	if (about_us->echo != session->challenge)
+		return false;
+	if (!session->answered) {
+		session->answered = true;
+		session->answered_at = now;
+		session->rtt_us = -1;
+	}
+	session_measure(session, about_us, now);
+	return true;
+}
+
+struct monotime session_dies_at(const struct session *session, struct monotime timeout)
+{
+	struct monotime by_silence = monotime_add(session->last_heard, timeout);
+	struct monotime by_echo = monotime_add(session->alive_at, monotime_from_us(3 * timeout.us));
+
+	return monotime_min(by_silence, by_echo);
+}
+
+bool session_is_alive(const struct session *session, struct monotime now, struct monotime timeout)
+{
+	return session->answered && monotime_is_before(now, session_dies_at(session, timeout));
+}

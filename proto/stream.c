@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proto/stream.h"
+
+#include <string.h>
+
+struct range {
+	uint64_t from, limit;
+	uint32_t full_id;
+	uint64_t skip_tombstones_until;
+};
+
+/* Puts entries until the datagram is full or the range ends; returns the version up to which it is covered. */
+static uint64_t range_fill(struct frame_data_writer *d, struct table *table, const struct range *range, uint64_t end)
+{
+	struct table_walk walk = table_walk_after(table, range->from, true);
+	uint64_t covered = range->from;
+	struct table_entry *entry;
+	bool fits;
+
+	while ((entry = table_walk_next(&walk)) && walk.version <= end) {
+		if (entry->flags & TABLE_ENTRY_TOMBSTONE)
+			fits = walk.version <= range->skip_tombstones_until ||
+			       frame_data_put_key(d, FRAME_ENTRY_DESTROY,
+						  (struct record_key){entry->bytes, entry->key_length});
+		else
+			fits = frame_data_put_record(d, entry->bytes);
+		if (!fits)
+			return covered;
+		entry->flags |= TABLE_ENTRY_EXPOSED;
+		covered = walk.version;
+	}
+	return end;
+}
+
+/* One datagram with what stands first in the range; *to: how far it goes. */
+static size_t range_send(const struct stream_out *out, const struct outbox_destination *destination,
+			 const struct range *range, uint64_t *to)
+{
+	struct writer *w = outbox_open(out->outbox, out->config);
+	uint64_t newest = table_newest(out->table);
+	struct frame_data_writer d;
+	struct frame_data data = {.from = range->from, .asof = newest};
+
+	if (!frame_data_begin(&d, w))
+		return 0;
+	data.to = range_fill(&d, out->table, range, range->limit < newest ? range->limit : newest);
+	if (range->full_id) {
+		data.flags |= FRAME_DATA_FULL;
+		data.full_id = range->full_id;
+	}
+	if (data.to == newest) {
+		data.flags |= FRAME_DATA_TAIL;
+		data.count = (uint32_t)table_count(out->table);
+		data.digest = table_digest(out->table);
+	}
+	frame_data_end(&d, &data);
+	*to = data.to;
+	return outbox_send(out->outbox, out->config, out->sink, destination);
+}
+
+/* ---- live ---- */
+
+void stream_touch(struct stream *stream, const struct table *table, struct monotime now)
+{
+	if (stream->is_dirty || table_newest(table) == stream->sent)
+		return;
+	stream->is_dirty = true;
+	stream->dirty_since = now;
+}
+
+struct monotime stream_deadline(const struct stream *stream, const struct table *table)
+{
+	if (!stream->is_dirty)
+		return MONOTIME_NEVER;
+	if (table_newest(table) - stream->sent >= STREAM_COALESCE_CHANGES)
+		return stream->dirty_since;
+	return monotime_add(stream->dirty_since, monotime_from_us(STREAM_COALESCE_US));
+}
+
+size_t stream_send_live(struct stream *stream, const struct stream_out *out)
+{
+	struct range range = {.from = stream->sent, .limit = UINT64_MAX};
+	size_t bytes;
+
+	if (table_newest(out->table) == stream->sent) {
+		stream->is_dirty = false;
+		return 0;
+	}
+	bytes = range_send(out, NULL, &range, &stream->sent);
+	stream->sent_at = out->now;
+	stream->is_dirty = stream->sent < table_newest(out->table);
+	stream->dirty_since = out->now;
+	stream->tail_is_fresh = !stream->is_dirty;
+	return bytes;
+}
+
+void stream_skip(struct stream *stream, const struct table *table)
+{
+	stream->sent = table_newest(table);
+	stream->is_dirty = false;
+	stream->tail_is_fresh = false;
+}
+
+/* ---- catch-up ---- */
+
+static void catchup_start(struct catchup *catchup, uint64_t from, struct monotime now)
+{
+	catchup->active = true;
+	catchup->cursor = catchup->acked = from;
+	catchup->progress_at = now;
+	catchup->repair_at = monotime_from_us(0);
+	flight_reset(&catchup->flight);
+}
+
+void catchup_start_full(struct catchup *catchup, uint32_t full_id, const struct stream_out *out)
+{
+	catchup_start(catchup, 0, out->now);
+	catchup->full_id = full_id;
+	catchup->limit = UINT64_MAX;
+	catchup->start_asof = table_newest(out->table);
+	catchup->started_full++;
+}
+
+void catchup_start_partial(struct catchup *catchup, uint64_t from, uint64_t limit, const struct stream_out *out)
+{
+	catchup_start(catchup, from, out->now);
+	catchup->full_id = 0;
+	catchup->limit = limit;
+	catchup->start_asof = 0;
+	catchup->started_partial++;
+}
+
+void catchup_stop(struct catchup *catchup)
+{
+	catchup->active = false;
+	catchup->full_id = 0;
+}
+
+void catchup_acknowledge(struct catchup *catchup, uint64_t position, struct monotime now)
+{
+	if (position <= catchup->acked)
+		return;
+	catchup->acked = position;
+	catchup->progress_at = now;
+	flight_acknowledge(&catchup->flight, position);
+	if (catchup->cursor < position)
+		catchup->cursor = position;
+}
+
+void catchup_retry(struct catchup *catchup, struct monotime patience, struct monotime now)
+{
+	if (monotime_is_before(now, monotime_add(catchup->progress_at, patience)))
+		return;
+	catchup->cursor = catchup->acked;
+	catchup->progress_at = now;
+	flight_reset(&catchup->flight);
+}
+
+/* Removals that the peer would need are forgotten: it must start over (and will, when it hears of our horizon). */
+static bool catchup_is_broken(const struct catchup *catchup, const struct table *table)
+{
+	uint64_t horizon = table_horizon(table);
+
+	return horizon > catchup->cursor && horizon > catchup->start_asof;
+}
+
+bool catchup_can_send(const struct catchup *catchup, const struct table *table, uint64_t window)
+{
+	uint64_t newest = table_newest(table);
+	uint64_t end = catchup->limit < newest ? catchup->limit : newest;
+
+	if (!catchup->active || catchup_is_broken(catchup, table) || flight_bytes(&catchup->flight) >= window)
+		return false;
+	/* an empty table, too, is told: by one empty frame */
+	return catchup->cursor < end || (catchup->full_id && !newest && !catchup->flight.count);
+}
+
+size_t catchup_send(struct catchup *catchup, const struct stream_out *out, const struct outbox_destination *to)
+{
+	struct range range = {catchup->cursor, catchup->limit, catchup->full_id, catchup->start_asof};
+	size_t bytes = range_send(out, to, &range, &catchup->cursor);
+
+	flight_note(&catchup->flight, catchup->cursor, bytes);
+	return bytes;
+}
+
+void stream_repair(const struct stream_out *out, const struct outbox_destination *to, uint64_t from, uint64_t limit,
+		   const struct catchup *catchup)
+{
+	struct range range = {from, limit, catchup->active ? catchup->full_id : 0,
+			      catchup->active ? catchup->start_asof : 0};
+
+	if (table_horizon(out->table) > from && table_horizon(out->table) > range.skip_tombstones_until)
+		return;
+	for (unsigned i = 0; i < STREAM_REPAIR_DATAGRAMS && range.from < limit; i++)
+		if (!range_send(out, to, &range, &range.from))
+			return;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The sending side: frames out of the internal table.  Live stream to the group, catch-up and repair to one peer: all are
+ * "send what has a version in (a, b]".
+ */
+#ifndef PROTO_STREAM_H
+#define PROTO_STREAM_H
+
+#include "proto/flight.h"
+#include "proto/outbox.h"
+
+enum {
+	STREAM_SLICE = 32,          /* datagrams for each call, so that nothing else waits long */
+	STREAM_COALESCE_US = 200,   /* how long a change waits for company */
+	STREAM_COALESCE_CHANGES = 40, /* ... unless there are about as many as fill a datagram */
+	STREAM_REPAIR_DATAGRAMS = 64,
+};
+
+/* What every function here needs; borrowed. */
+struct stream_out {
+	struct outbox *outbox;
+	const struct node_config *config;
+	const struct node_sink *sink;
+	struct table *table;
+	struct monotime now;
+};
+
+struct stream {
+	uint64_t sent;              /* highest version that went to the group (or that nobody was there to hear) */
+	struct monotime dirty_since; /* when the first change after `sent` came; valid while sent < newest */
+	bool is_dirty;
+	struct monotime sent_at;    /* the last frame */
+	bool tail_is_fresh;         /* the tail has been sent and not yet been confirmed by a STATUS */
+};
+
+/* Notes that the table may have changed. */
+void stream_touch(struct stream *stream, const struct table *table, struct monotime now);
+
+/* When stream_send_live() wants to be called, as far as coalescing goes; MONOTIME_NEVER: nothing to send. */
+struct monotime stream_deadline(const struct stream *stream, const struct table *table);
+
+/* Sends the next live datagram; returns its bytes (0: nothing to send); stream->sent moves on. */
+size_t stream_send_live(struct stream *stream, const struct stream_out *out);
+
+/* Nobody hears: what changed until now goes unsent. */
+void stream_skip(struct stream *stream, const struct table *table);
+
+/* One peer's catch-up: partial (a gap, an outage) up to `limit`, or full up to the tail. */
+struct catchup {
+	bool active;
+	uint32_t full_id;     /* 0: partial */
+	uint64_t cursor;      /* sent up to here */
+	uint64_t limit;       /* partial: where it joins what the peer has already */
+	uint64_t start_asof;  /* full: newest at its start: older tombstones are not needed */
+	uint64_t acked;
+	struct monotime progress_at;
+	struct flight flight;
+	uint64_t repair_from; /* the hole last repaired, and when */
+	struct monotime repair_at;
+	uint64_t started_full, started_partial;
+};
+
+void catchup_start_full(struct catchup *catchup, uint32_t full_id, const struct stream_out *out);
+void catchup_start_partial(struct catchup *catchup, uint64_t from, uint64_t limit, const struct stream_out *out);
+void catchup_stop(struct catchup *catchup);
+
+/* The peer has all up to `position`. */
+void catchup_acknowledge(struct catchup *catchup, uint64_t position, struct monotime now);
+
+/* No progress for `patience` though all was sent: goes back to what was acknowledged. */
+void catchup_retry(struct catchup *catchup, struct monotime patience, struct monotime now);
+
+/* True when there is more to send and room for it in `window` bytes. */
+bool catchup_can_send(const struct catchup *catchup, const struct table *table, uint64_t window);
+
+/* Sends the next datagram of it; returns its bytes (0: nothing). */
+size_t catchup_send(struct catchup *catchup, const struct stream_out *out, const struct outbox_destination *to);
+
+/* Sends (from, to] again, at most STREAM_REPAIR_DATAGRAMS; `full_id` as in catchup. */
+void stream_repair(const struct stream_out *out, const struct outbox_destination *to, uint64_t from, uint64_t limit,
+		   const struct catchup *catchup);
+
+#endif
