@@ -74,8 +74,8 @@ const struct config_key config_keys[] = {
 	{SECTION_LINK, "peer", VALUE_UNICAST_ADDRESS, LIST_IN(struct config_link, peer)},
 	{SECTION_LINK, "port", VALUE_U16, .fallback = "9788", .min = 1, .max = 65535, IN_LINK(port)},
 	{SECTION_LINK, "address", VALUE_UNICAST_ADDRESS, IN_LINK(address)},
-	/* 1280: the least that IPv6 carries (RFC 8200 5), and room for a STATUS about 15 peers */
-	{SECTION_LINK, "mtu", VALUE_U32, .min = 1280, .max = 65535, IN_LINK(mtu_bytes)},
+	/* the least that IPv6 carries (RFC 8200 5), with room for a STATUS about 15 peers; and jumbo frames */
+	{SECTION_LINK, "mtu", VALUE_U32, .min = 1280, .max = 9000, IN_LINK(mtu_bytes)},
 	{SECTION_LINK, "send-buffer", VALUE_SIZE, .fallback = "16M", .min = 64 * KIB, .max = GIB,
 	 IN_LINK(send_buffer_bytes)},
 	{SECTION_LINK, "receive-buffer", VALUE_SIZE, .fallback = "16M", .min = 64 * KIB, .max = GIB,
