@@ -99,7 +99,7 @@ def destroy(name):
 
 
 def sweep():
-    """Remove what processes left that no longer exist."""
+    """Remove the namespaces of processes that no longer exist."""
     if not os.path.isdir(RUN):
         return
     for name in os.listdir(RUN):

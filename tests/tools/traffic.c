@@ -16,7 +16,9 @@
  * sent after the mark came (alive), an error (killed), or nothing within --verdict seconds (hung, which
  * counts as killed).
  */
+#include "traffic.h"
 #include "tool.h"
+#include "traffic_verdict.h"
 
 #include <getopt.h>
 #include <netinet/tcp.h>
@@ -28,75 +30,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PORTS_MAX = 64, SOURCES_MAX = 16, CONNECTIONS_MAX = 200000, CONNECTING_MAX = 256, EVENTS = 512 };
+enum { CONNECTING_MAX = 256, EVENTS = 512 };
 enum { TAG_SIGNAL = UINT32_MAX, TAG_LISTEN = UINT32_MAX - 1 };
-
-enum message_type { MESSAGE_HELLO = 1, MESSAGE_PING, MESSAGE_PONG };
-
-/* One message on the wire, both ends being this program on one machine. HELLO names the speaker in number. */
-struct message {
-	uint32_t type;
-	uint32_t index;
-	uint64_t number;
-};
-
-enum speaker { SPEAKER_CLIENT, SPEAKER_SERVER };
-enum fate {
-	FATE_CONNECTING,
-	FATE_OPEN,
-	FATE_RESET,
-	FATE_CLOSED,
-	FATE_TIMEOUT,
-	FATE_REFUSED,
-	FATE_UNREACHABLE,
-	FATE_OTHER
-};
-
-static const char *const fate_names[] = {"connecting", "open",    "reset",       "closed",
-					 "timeout",    "refused", "unreachable", "other"};
-
-struct connection {
-	int fd;
-	enum fate fate;
-	bool speaks;       /* this end is the speaker */
-	bool has_talked;   /* at least one message arrived */
-	bool was_open;     /* when the mark was set */
-	bool is_proven;    /* answered, since the mark, something sent after it, in time */
-	bool was_opened;   /* connected, or accepted */
-	uint32_t index;    /* the client's number for it */
-	uint8_t in_length; /* bytes of a message that has arrived in part */
-	uint8_t out_length;
-	uint64_t sent;         /* the last number sent */
-	uint64_t sent_at_mark; /* what sent was at the mark */
-	int64_t last_ns;       /* the last successful exchange */
-	int64_t longest_ns;    /* longest wait for one since the mark */
-	uint8_t in[sizeof(struct message)];
-	uint8_t out[sizeof(struct message)]; /* what the socket did not take, at the end of the buffer */
-};
-
-struct traffic {
-	bool is_client;
-	const char *address;
-	uint16_t port;
-	uint32_t ports;
-	const char *sources[SOURCES_MAX];
-	uint32_t source_count;
-	uint32_t speak_percent; /* connections of a hundred that the server speaks on */
-	uint32_t wanted;        /* connections to open */
-	uint32_t rate;          /* opened a second */
-	int64_t interval_ns, verdict_ns, end_ns;
-
-	int epoll, signals;
-	int listeners[PORTS_MAX];
-	struct connection *connections;
-	uint32_t count, connecting, talking, dead;
-	uint32_t cursor; /* whose turn it is to speak */
-	int64_t turn_ns; /* when */
-	int64_t next_connect_ns;
-	int64_t mark_ns; /* 0: none set yet */
-	uint32_t undecided;
-	bool is_ready, is_decided, is_over;
-};
 
 static enum fate fate_from_errno(int error)
 {
@@ -379,89 +314,6 @@ static void traffic_mark(struct traffic *traffic)
 	}
 	printf("{\"event\":\"marked\",\"speaking\":%u}\n", traffic->undecided);
 	fflush(stdout);
-}
-
-static int compare_waits(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-struct verdict {
-	uint32_t opened, judged, alive, hung, waits;
-	uint32_t ends[sizeof(fate_names) / sizeof(fate_names[0])];
-	uint32_t failed; /* never opened */
-	int64_t *wait_ns;
-};
-
-/* Before any mark a connection lives when it is open; a connection without an answer so far counts as hung.
- */
-static void verdict_count(struct verdict *verdict, const struct traffic *traffic,
-			  const struct connection *connection, int64_t now_ns)
-{
-	bool is_open = connection->fate == FATE_OPEN;
-	int64_t wait_ns = now_ns - connection->last_ns;
-
-	verdict->opened += connection->was_opened;
-	verdict->failed += !connection->was_opened && connection->fate != FATE_CONNECTING;
-	if (!connection->speaks || (traffic->mark_ns && !connection->was_open))
-		return;
-	verdict->judged += connection->was_opened;
-	if (!is_open) {
-		verdict->ends[connection->fate] += connection->was_opened;
-		return;
-	}
-	if (traffic->mark_ns ? connection->is_proven : connection->has_talked)
-		verdict->alive++;
-	else
-		verdict->hung++;
-	verdict->wait_ns[verdict->waits++] =
-	    connection->longest_ns > wait_ns ? connection->longest_ns : wait_ns;
-}
-
-static double wait_ms(const struct verdict *verdict, uint32_t percent)
-{
-	if (!verdict->waits)
-		return 0;
-	return (double)verdict->wait_ns[(uint64_t)(verdict->waits - 1) * percent / 100] / 1e6;
-}
-
-static void verdict_print(const struct verdict *verdict, const char *event)
-{
-	const char *comma = "";
-	size_t i;
-
-	printf(
-	    "{\"event\":\"%s\",\"opened\":%u,\"failed\":%u,\"speaking\":%u,\"alive\":%u,\"killed\":%u,\"hung\":%u",
-	    event, verdict->opened, verdict->failed, verdict->judged, verdict->alive,
-	    verdict->judged - verdict->alive, verdict->hung);
-	printf(",\"reasons\":{");
-	for (i = FATE_RESET; i < sizeof(fate_names) / sizeof(fate_names[0]); i++) {
-		if (!verdict->ends[i])
-			continue;
-		printf("%s\"%s\":%u", comma, fate_names[i], verdict->ends[i]);
-		comma = ",";
-	}
-	printf("},\"median_wait_ms\":%.1f,\"p90_wait_ms\":%.1f,\"longest_wait_ms\":%.1f}\n",
-	       wait_ms(verdict, 50), wait_ms(verdict, 90), wait_ms(verdict, 100));
-	fflush(stdout);
-}
-
-static void traffic_report(const struct traffic *traffic, const char *event)
-{
-	struct verdict verdict = {0};
-	int64_t now_ns = tool_now_ns();
-	uint32_t i;
-
-	verdict.wait_ns = calloc(traffic->count + 1, sizeof(*verdict.wait_ns));
-	if (!verdict.wait_ns)
-		tool_die("out of memory");
-	for (i = 0; i < traffic->count; i++)
-		verdict_count(&verdict, traffic, &traffic->connections[i], now_ns);
-	qsort(verdict.wait_ns, verdict.waits, sizeof(*verdict.wait_ns), compare_waits);
-	verdict_print(&verdict, event);
-	free(verdict.wait_ns);
 }
 
 static void traffic_signal(struct traffic *traffic)
