@@ -22,52 +22,6 @@ bool reader_is_done(const struct reader *r)
 	return !r->failed && r->at == r->end;
 }
 
-const uint8_t *reader_skip(struct reader *r, size_t length)
-{
-	const uint8_t *start = r->at;
-
-	if (r->failed || (size_t)(r->end - r->at) < length) {
-		r->failed = true;
-		return NULL;
-	}
-	if (length)
-		r->at += length;
-	return start;
-}
-
-uint8_t reader_u8(struct reader *r)
-{
-	const uint8_t *p = reader_skip(r, 1);
-
-	return p ? p[0] : 0;
-}
-
-uint16_t reader_u16(struct reader *r)
-{
-	const uint8_t *p = reader_skip(r, 2);
-
-	return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
-}
-
-static uint32_t get_u32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-uint32_t reader_u32(struct reader *r)
-{
-	const uint8_t *p = reader_skip(r, 4);
-
-	return p ? get_u32(p) : 0;
-}
-
-uint64_t reader_u64(struct reader *r)
-{
-	const uint8_t *p = reader_skip(r, 8);
-
-	return p ? (uint64_t)get_u32(p) << 32 | get_u32(p + 4) : 0;
-}
-
 uint64_t reader_varint(struct reader *r)
 {
 	uint64_t value = 0;
@@ -125,67 +79,9 @@ size_t writer_room(const struct writer *w)
 	return w->failed ? 0 : (size_t)(w->end - w->at);
 }
 
-/* Where the next `length` bytes go; NULL when they don't fit. */
-static uint8_t *take(struct writer *w, size_t length)
-{
-	uint8_t *start = w->at;
-
-	if (w->failed || (size_t)(w->end - w->at) < length) {
-		w->failed = true;
-		return NULL;
-	}
-	if (length)
-		w->at += length;
-	return start;
-}
-
-void writer_u8(struct writer *w, uint8_t value)
-{
-	uint8_t *p = take(w, 1);
-
-	if (p)
-		p[0] = value;
-}
-
-void writer_u16(struct writer *w, uint16_t value)
-{
-	uint8_t *p = take(w, 2);
-
-	if (!p)
-		return;
-	p[0] = (uint8_t)(value >> 8);
-	p[1] = (uint8_t)value;
-}
-
-static void put_u32(uint8_t *p, uint32_t value)
-{
-	p[0] = (uint8_t)(value >> 24);
-	p[1] = (uint8_t)(value >> 16);
-	p[2] = (uint8_t)(value >> 8);
-	p[3] = (uint8_t)value;
-}
-
-void writer_u32(struct writer *w, uint32_t value)
-{
-	uint8_t *p = take(w, 4);
-
-	if (p)
-		put_u32(p, value);
-}
-
-void writer_u64(struct writer *w, uint64_t value)
-{
-	uint8_t *p = take(w, 8);
-
-	if (!p)
-		return;
-	put_u32(p, (uint32_t)(value >> 32));
-	put_u32(p + 4, (uint32_t)value);
-}
-
 void writer_varint(struct writer *w, uint64_t value)
 {
-	uint8_t *p = take(w, varint_length(value));
+	uint8_t *p = writer_take(w, varint_length(value));
 
 	if (!p)
 		return;
@@ -196,7 +92,7 @@ void writer_varint(struct writer *w, uint64_t value)
 
 void writer_bytes(struct writer *w, const void *bytes, size_t length)
 {
-	uint8_t *p = take(w, length);
+	uint8_t *p = writer_take(w, length);
 
 	if (p && length)
 		memcpy(p, bytes, length);
@@ -204,7 +100,7 @@ void writer_bytes(struct writer *w, const void *bytes, size_t length)
 
 uint8_t *writer_reserve(struct writer *w, size_t length)
 {
-	uint8_t *p = take(w, length);
+	uint8_t *p = writer_take(w, length);
 
 	if (p && length)
 		memset(p, 0, length);
