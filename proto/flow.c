@@ -2,6 +2,7 @@
 #include "proto/flow.h"
 
 #include <arpa/inet.h> /* inet_ntop() */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -214,35 +215,42 @@ static const char *protocol_name(uint8_t protocol, char number[16])
 	}
 }
 
-enum { ENDPOINT_TEXT_SIZE = 64 };
+/* Appends to a text of FLOW_TEXT_SIZE, which is large enough for the longest key. */
+__attribute__((format(printf, 2, 3))) static void append(char *text, const char *format, ...)
+{
+	size_t length = strlen(text);
+	va_list arguments;
 
-static void print_endpoint(const struct flow *flow, const uint8_t *address, unsigned port,
-			   char text[ENDPOINT_TEXT_SIZE])
+	va_start(arguments, format);
+	vsnprintf(text + length, FLOW_TEXT_SIZE - length, format, arguments);
+	va_end(arguments);
+}
+
+static void append_endpoint(char *text, const struct flow *flow, const uint8_t *address, unsigned port)
 {
 	bool is_ipv6 = flow->family == FLOW_IPV6, has_port = flow_has_ports(flow->protocol);
 	char plain[INET6_ADDRSTRLEN] = "?";
 
 	inet_ntop(is_ipv6 ? AF_INET6 : AF_INET, address, plain, sizeof(plain));
+	append(text, is_ipv6 && has_port ? "[%s]" : "%s", plain);
 	if (has_port)
-		snprintf(text, ENDPOINT_TEXT_SIZE, is_ipv6 ? "[%s]:%u" : "%s:%u", plain, port);
-	else
-		snprintf(text, ENDPOINT_TEXT_SIZE, "%s", plain);
+		append(text, ":%u", port);
 }
 
 char *flow_key_print(const struct flow *flow, char text[FLOW_TEXT_SIZE])
 {
-	char src[ENDPOINT_TEXT_SIZE], dst[ENDPOINT_TEXT_SIZE], detail[40] = "", zone[16] = "", number[16];
+	const struct flow_tuple *orig = &flow->orig;
+	char number[16];
 
-	print_endpoint(flow, flow->orig.src, flow->orig.sport, src);
-	print_endpoint(flow, flow->orig.dst, flow->orig.dport, dst);
+	snprintf(text, FLOW_TEXT_SIZE, "%s ", protocol_name(flow->protocol, number));
+	append_endpoint(text, flow, orig->src, orig->sport);
+	append(text, " -> ");
+	append_endpoint(text, flow, orig->dst, orig->dport);
 	if (flow_has_icmp(flow->protocol))
-		snprintf(detail, sizeof(detail), " type %u code %u id %u", flow->orig.icmp_type,
-			 flow->orig.icmp_code, flow->orig.icmp_id);
+		append(text, " type %u code %u id %u", orig->icmp_type, orig->icmp_code, orig->icmp_id);
 	else if (flow->protocol == PROTOCOL_GRE)
-		snprintf(detail, sizeof(detail), " keys %u %u", flow->orig.sport, flow->orig.dport);
+		append(text, " keys %u %u", orig->sport, orig->dport);
 	if (flow->zone)
-		snprintf(zone, sizeof(zone), " zone %u", flow->zone);
-	snprintf(text, FLOW_TEXT_SIZE, "%s %s -> %s%s%s", protocol_name(flow->protocol, number), src, dst,
-		 detail, zone);
+		append(text, " zone %u", flow->zone);
 	return text;
 }
