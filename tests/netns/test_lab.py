@@ -196,3 +196,20 @@ def test_nothing_stays_behind_after_a_signal_or_a_kill():
         child.stdout.close()
         Lab(nodes=2).close()  # sweeps what the killed one left
         assert not any(name.startswith(prefix) for name in os.listdir("/run/netns")), number
+
+
+def test_a_copied_table_behind_a_fence_saves_every_connection(lab):
+    """What Twintrack is to do, done by hand: so the lab can show both that connections die and that they live."""
+    traffic = lab.traffic(400)
+    copy = os.path.join(lab.directory, "flows")
+    with open(copy, "w", encoding="ascii") as file:
+        file.write(lab.fw[1].run("conntrack", "-L", "-o", "save").stdout)
+    lab.fw[2].nft('table inet fence {\n\tchain hold {\n\t\ttype filter hook prerouting priority -400\n'
+                  '\t\tiifname { lan0, wan0 } meta pkttype unicast drop\n\t}\n}\n')
+    lab.power_cut(1)
+    traffic.mark()
+    lab.vip_to(2)
+    lab.fw[2].run("conntrack", "-R", copy)
+    lab.fw[2].nft("delete table inet fence\n")
+    verdict = traffic.verdict()
+    assert (verdict.before, verdict.killed) == (400, 0)
