@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "syncd/kernel/fence.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_tables.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "syncd/kernel/fence_query.h"
+#include "syncd/kernel/fence_ruleset.h"
+#include "syncd/kernel/nft_batch.h"
+
+#define CREATE_ATTEMPTS 3
+
+struct prefix_list {
+	struct address_prefix *prefixes;
+	size_t count;
+};
+
+struct fence {
+	struct nft_batch *batch; /* NULL after an opening by force, until armed again */
+	char table[FENCE_NAME_SIZE];
+	uint16_t node_id;
+	struct monotime timeout;
+	bool is_wanted; /* armed, as far as the caller is concerned */
+	struct monotime refreshed_at;
+	bool is_refreshed; /* refreshed_at counts */
+	struct prefix_list virtual_addresses;
+	struct prefix_list own_addresses;
+	char interfaces[FENCE_INTERFACES_MAX][IFNAMSIZ];
+	size_t interface_count;
+	uint64_t handles[FENCE_RULES];                 /* of the rules, as the kernel numbered them */
+	struct fence_drops drops[FENCE_RULES];         /* as last read from this table */
+	struct fence_drops past_virtual, past_forward; /* from tables that are gone */
+	struct fence_counters counters;
+	char error[256];
+};
+
+static const struct address_prefix everything[] = {{.family = AF_INET}, {.family = AF_INET6}};
+
+static int fail(struct fence *fence, int error, const char *doing, const char *object)
+{
+	const char *hint = error == -EPERM ? " (CAP_NET_ADMIN is needed)" : "";
+
+	snprintf(fence->error, sizeof(fence->error), "fence: %s%s%s: %s%s", doing, object ? " " : "",
+		 object ? object : "", strerror(-error), hint);
+	return error;
+}
+
+/* ---- changes ---- */
+
+static int put_own(struct fence *fence, const struct prefix_list *own)
+{
+	return fence_put_prefixes(fence->batch, fence->table, FENCE_SET_OWN4, FENCE_SET_OWN6,
+				  own->prefixes ? own->prefixes : everything, own->prefixes ? own->count : 2);
+}
+
+static int put_virtual(struct fence *fence, const struct prefix_list *list)
+{
+	return fence_put_prefixes(fence->batch, fence->table, FENCE_SET_VIRTUAL4, FENCE_SET_VIRTUAL6,
+				  list->prefixes, list->count);
+}
+
+static void put_interfaces(struct fence *fence)
+{
+	const char *names[FENCE_INTERFACES_MAX];
+
+	for (size_t i = 0; i < fence->interface_count; i++)
+		names[i] = fence->interfaces[i];
+	fence_put_interfaces(fence->batch, fence->table, names, fence->interface_count);
+}
+
+static uint64_t timeout_ms(const struct fence *fence)
+{
+	return (uint64_t)(fence->timeout.us / 1000);
+}
+
+static int commit(struct fence *fence, const char *doing)
+{
+	const char *refused;
+	int error = nft_batch_commit(fence->batch, &refused);
+
+	return error ? fail(fence, error, doing, refused) : 0;
+}
+
+static void keep_counters(struct fence *fence)
+{
+	for (int rule = 0; rule < FENCE_RULES; rule++) {
+		struct fence_drops *past =
+		    rule == FENCE_RULE_FORWARD ? &fence->past_forward : &fence->past_virtual;
+
+		past->packets += fence->drops[rule].packets;
+		past->bytes += fence->drops[rule].bytes;
+		fence->drops[rule] = (struct fence_drops){0};
+	}
+}
+
+static bool is_owned_by_another(const struct fence *fence, const struct fence_table_answer *table)
+{
+	return table->is_there && (table->flags & NFT_TABLE_F_OWNER) &&
+	       table->owner != nft_batch_port(fence->batch);
+}
+
+/* Chooses the name, and says whether a table of that name has to make way. */
+static int choose_table(struct fence *fence, bool *is_in_the_way)
+{
+	struct fence_table_answer table;
+
+	snprintf(fence->table, sizeof(fence->table), "twintrack-%u", (unsigned)fence->node_id);
+	int error = fence_get_table(fence->batch, fence->table, &table);
+	if (!error && is_owned_by_another(fence, &table)) {
+		snprintf(fence->table, sizeof(fence->table), "twintrack-%u-%u", (unsigned)fence->node_id,
+			 (unsigned)nft_batch_port(fence->batch));
+		error = fence_get_table(fence->batch, fence->table, &table);
+	}
+	*is_in_the_way = table.is_there;
+	return error ? fail(fence, error, "ask the kernel for the table (CONFIG_NF_TABLES)", NULL) : 0;
+}
+
+/* The whole table in one transaction, closed when that is wanted. */
+static int install_once(struct fence *fence, struct monotime now)
+{
+	bool is_in_the_way;
+	int error = choose_table(fence, &is_in_the_way);
+
+	if (error)
+		return error;
+	nft_batch_begin(fence->batch);
+	if (is_in_the_way)
+		fence_put_removal(fence->batch, fence->table);
+	fence_put_table(fence->batch, fence->table);
+	if (put_virtual(fence, &fence->virtual_addresses) || put_own(fence, &fence->own_addresses))
+		return fail(fence, -ENOMEM, "make the address sets", NULL);
+	put_interfaces(fence);
+	if (fence->is_wanted)
+		fence_put_alive(fence->batch, fence->table, timeout_ms(fence));
+	error = commit(fence, "nf_tables refuses");
+	if (error)
+		return error;
+	keep_counters(fence);
+	fence->is_refreshed = fence->is_wanted;
+	fence->refreshed_at = now;
+	return 0;
+}
+
+/* Between the question whether a table is in the way and the answer to it another program may have changed
+ * that. */
+static int install(struct fence *fence, struct monotime now)
+{
+	int error = -EEXIST;
+
+	for (int attempt = 0; attempt < CREATE_ATTEMPTS && (error == -EEXIST || error == -ENOENT); attempt++)
+		error = install_once(fence, now);
+	if (error)
+		return error;
+	struct fence_rules_answer rules;
+	struct fence_table_answer table;
+	error = fence_get_rules(fence->batch, fence->table, &rules);
+	if (!error)
+		error = fence_get_table(fence->batch, fence->table, &table);
+	if (error)
+		return fail(fence, error, "read back the table", fence->table);
+	if (rules.count != FENCE_RULES)
+		return fail(fence, -EIO, "the kernel doesn't list all rules of table", fence->table);
+	if (table.owner != nft_batch_port(fence->batch))
+		return fail(fence, -EOPNOTSUPP, "this kernel has no table owners (NFT_TABLE_F_OWNER)", NULL);
+	memcpy(fence->handles, rules.handles, sizeof(fence->handles));
+	return 0;
+}
+
+static int open_socket(struct fence *fence)
+{
+	if (fence->batch)
+		return 0;
+	int error = nft_batch_open(&fence->batch);
+
+	return error ? fail(fence, error, "open a netfilter netlink socket", NULL) : 0;
+}
+
+int fence_create(struct fence **fence, uint16_t node_id, struct monotime timeout, char *error_text,
+		 size_t size)
+{
+	struct fence *created = calloc(1, sizeof(*created));
+
+	if (!created) {
+		snprintf(error_text, size, "fence: no memory");
+		return -ENOMEM;
+	}
+	created->node_id = node_id;
+	created->timeout = timeout;
+	int error = 0;
+	if (timeout.us < FENCE_TIMEOUT_MIN.us || timeout.us > FENCE_TIMEOUT_MAX.us)
+		error = fail(created, -EINVAL, "timeout must lie between 100 ms and 1 h", NULL);
+	if (!error)
+		error = open_socket(created);
+	if (!error)
+		error = install(created, MONOTIME_NEVER);
+	if (error) {
+		snprintf(error_text, size, "%s", created->error);
+		fence_destroy(created);
+		return error;
+	}
+	*fence = created;
+	return 0;
+}
+
+void fence_destroy(struct fence *fence)
+{
+	if (!fence)
+		return;
+	nft_batch_close(fence->batch); /* and so the table */
+	free(fence->virtual_addresses.prefixes);
+	free(fence->own_addresses.prefixes);
+	free(fence);
+}
+
+/* ---- closing and opening ---- */
+
+static int renew(struct fence *fence, struct monotime now)
+{
+	nft_batch_begin(fence->batch);
+	fence_put_alive(fence->batch, fence->table, timeout_ms(fence));
+	int error = commit(fence, "refresh");
+	if (error)
+		return error;
+	fence->is_refreshed = true;
+	fence->refreshed_at = now;
+	return 0;
+}
+
+static bool has_lapsed(const struct fence *fence, struct monotime now)
+{
+	return fence->is_refreshed && now.us - fence->refreshed_at.us >= fence->timeout.us;
+}
+
+static void set_next(const struct fence *fence, struct monotime now, struct monotime *next)
+{
+	if (next)
+		*next = monotime_add(now, monotime_from_us(fence->timeout.us / 3));
+}
+
+int fence_arm(struct fence *fence, struct monotime now, struct monotime *next)
+{
+	bool was_wanted = fence->is_wanted;
+
+	fence->is_wanted = true;
+	set_next(fence, now, next);
+	if (was_wanted)
+		return fence_refresh(fence, now, next);
+	bool had_socket = fence->batch;
+	int error = open_socket(fence);
+	if (!error)
+		error = had_socket ? renew(fence, now) : -ENOENT;
+	if (error == -ENOENT)
+		error = install(fence, now);
+	return error;
+}
+
+int fence_refresh(struct fence *fence, struct monotime now, struct monotime *next)
+{
+	if (!fence->is_wanted) {
+		if (next)
+			*next = MONOTIME_NEVER;
+		return 0;
+	}
+	set_next(fence, now, next);
+	fence->counters.refreshes++;
+	if (has_lapsed(fence, now))
+		fence->counters.lapses++;
+	int error = open_socket(fence);
+	if (!error)
+		error = renew(fence, now);
+	if (error == -ENOENT) {
+		error = install(fence, now);
+		fence->counters.repairs += !error;
+	}
+	return error;
+}
+
+int fence_open(struct fence *fence)
+{
+	fence->is_wanted = false;
+	fence->is_refreshed = false;
+	if (!fence->batch)
+		return 0;
+	nft_batch_begin(fence->batch);
+	fence_put_alive(fence->batch, fence->table, 0);
+	int error = commit(fence, "open the fence");
+	if (error == 0 || error == -ENOENT) /* no table, no fence */
+		return 0;
+	nft_batch_close(fence->batch);
+	fence->batch = NULL;
+	keep_counters(fence);
+	return error;
+}
+
+bool fence_is_armed(const struct fence *fence, struct monotime now)
+{
+	return fence->is_wanted && fence->is_refreshed && !has_lapsed(fence, now);
+}
+
+/* ---- what it knows ---- */
+
+static bool is_prefix(const struct address_prefix *prefix)
+{
+	return (prefix->family == AF_INET && prefix->length <= 32) ||
+	       (prefix->family == AF_INET6 && prefix->length <= 128);
+}
+
+static int copy_prefixes(struct fence *fence, struct prefix_list *copy, const struct address_prefix *prefixes,
+			 size_t count)
+{
+	*copy = (struct prefix_list){.count = count};
+	if (count > FENCE_ADDRESSES_MAX)
+		return fail(fence, -E2BIG, "more than 4096 addresses", NULL);
+	for (size_t i = 0; i < count; i++)
+		if (!is_prefix(&prefixes[i]))
+			return fail(fence, -EINVAL, "an address that is neither an IPv4 nor an IPv6 prefix",
+				    NULL);
+	copy->prefixes = calloc(count + 1, sizeof(*prefixes));
+	if (!copy->prefixes)
+		return fail(fence, -ENOMEM, "copy the addresses", NULL);
+	if (count)
+		memcpy(copy->prefixes, prefixes, count * sizeof(*prefixes));
+	return 0;
+}
+
+typedef int (*put_prefixes_fn)(struct fence *fence, const struct prefix_list *list);
+
+static int replace_prefixes(struct fence *fence, struct prefix_list *kept, struct prefix_list *wanted,
+			    put_prefixes_fn put)
+{
+	int error = 0;
+
+	if (fence->batch) {
+		nft_batch_begin(fence->batch);
+		error = put(fence, wanted);
+		error = error ? fail(fence, error, "make the address sets", NULL)
+			      : commit(fence, "change the addresses in set");
+	}
+	if (error == -ENOENT) /* the table has gone: fence_check() will bring it back with the new list */
+		error = 0;
+	struct prefix_list *dropped = error ? wanted : kept;
+	free(dropped->prefixes);
+	if (!error)
+		*kept = *wanted;
+	return error;
+}
+
+int fence_set_addresses(struct fence *fence, const struct address_prefix *prefixes, size_t count)
+{
+	struct prefix_list wanted;
+	int error = copy_prefixes(fence, &wanted, prefixes, count);
+
+	return error ? error : replace_prefixes(fence, &fence->virtual_addresses, &wanted, put_virtual);
+}
+
+int fence_set_own_addresses(struct fence *fence, const struct address_prefix *prefixes, size_t count)
+{
+	struct prefix_list wanted = {0};
+	int error = prefixes ? copy_prefixes(fence, &wanted, prefixes, count) : 0;
+
+	return error ? error : replace_prefixes(fence, &fence->own_addresses, &wanted, put_own);
+}
+
+int fence_set_interfaces(struct fence *fence, const char *const *names, size_t count)
+{
+	char before[FENCE_INTERFACES_MAX][IFNAMSIZ];
+	size_t count_before = fence->interface_count;
+
+	if (count > FENCE_INTERFACES_MAX)
+		return fail(fence, -E2BIG, "more than 64 interfaces", NULL);
+	for (size_t i = 0; i < count; i++)
+		if (names[i][0] == '\0' || strnlen(names[i], IFNAMSIZ) == IFNAMSIZ)
+			return fail(fence, -EINVAL, "no name of an interface:", names[i]);
+	memcpy(before, fence->interfaces, sizeof(before));
+	memset(fence->interfaces, 0, sizeof(fence->interfaces));
+	for (size_t i = 0; i < count; i++)
+		memcpy(fence->interfaces[i], names[i], strnlen(names[i], IFNAMSIZ - 1));
+	fence->interface_count = count;
+	if (!fence->batch)
+		return 0;
+	nft_batch_begin(fence->batch);
+	put_interfaces(fence);
+	int error = commit(fence, "change the interfaces in set");
+	if (error == 0 || error == -ENOENT)
+		return 0;
+	memcpy(fence->interfaces, before, sizeof(before));
+	fence->interface_count = count_before;
+	return error;
+}
+
+/* ---- checking ---- */
+
+static void note_counters(struct fence *fence, const struct fence_rules_answer *rules)
+{
+	memcpy(fence->drops, rules->drops, sizeof(fence->drops));
+}
+
+static bool are_rules_ours(const struct fence *fence, const struct fence_rules_answer *rules)
+{
+	return rules->count == FENCE_RULES &&
+	       memcmp(rules->handles, fence->handles, sizeof(fence->handles)) == 0;
+}
+
+/* Says what of the table itself is wrong: NULL when nothing. */
+static int inspect_table(struct fence *fence, const char **found)
+{
+	struct fence_table_answer table;
+	struct fence_rules_answer rules = {0};
+	int error = fence_get_table(fence->batch, fence->table, &table);
+
+	*found = NULL;
+	if (!error && table.is_there)
+		error = fence_get_rules(fence->batch, fence->table, &rules);
+	if (error)
+		return fail(fence, error, "check table", fence->table);
+	if (!table.is_there)
+		*found = "its nf_tables table was gone";
+	else if (table.owner != nft_batch_port(fence->batch) || table.flags != NFT_TABLE_F_OWNER)
+		*found = "its nf_tables table belonged to another program, or was dormant";
+	else if (!are_rules_ours(fence, &rules))
+		*found = "rules of its nf_tables table were missing or replaced";
+	else
+		note_counters(fence, &rules);
+	return 0;
+}
+
+/* The timed elements, which have to be there while it is armed. */
+static int inspect_alive(struct fence *fence, const char **found)
+{
+	size_t alive;
+	int error = fence_count_alive(fence->batch, fence->table, &alive);
+
+	*found = NULL;
+	if (error == -ENOENT)
+		*found = "the set of its nf_tables table was gone";
+	else if (error)
+		return fail(fence, error, "check the timed element of table", fence->table);
+	else if (fence->is_wanted && alive != FENCE_ALIVE_ELEMENTS)
+		*found = "its timed element had expired or was removed";
+	return 0;
+}
+
+static int repair(struct fence *fence, struct monotime now, bool is_whole)
+{
+	int error = is_whole ? renew(fence, now) : -ENOENT;
+
+	if (error == -ENOENT)
+		error = install(fence, now);
+	if (error)
+		return error;
+	fence->counters.repairs++;
+	return 1;
+}
+
+int fence_check(struct fence *fence, struct monotime now, const char **found)
+{
+	const char *wrong = NULL;
+	bool is_whole = false;
+
+	if (!fence->batch && !fence->is_wanted) /* opened by force; made anew when armed */
+		return 0;
+	bool had_socket = fence->batch;
+	int error = open_socket(fence);
+	if (!error && !had_socket)
+		wrong = "its netlink socket had been closed";
+	else if (!error)
+		error = inspect_table(fence, &wrong);
+	if (!error && !wrong) {
+		error = inspect_alive(fence, &wrong);
+		is_whole = wrong != NULL;
+	}
+	if (error)
+		return error;
+	if (!wrong)
+		return 0;
+	if (found)
+		*found = wrong;
+	return repair(fence, now, is_whole);
+}
+
+int fence_read_counters(struct fence *fence, struct fence_counters *counters)
+{
+	struct fence_rules_answer rules;
+	int error = fence->batch ? fence_get_rules(fence->batch, fence->table, &rules) : 0;
+
+	if (!error && fence->batch && are_rules_ours(fence, &rules))
+		note_counters(fence, &rules);
+	struct fence_drops forward = fence->past_forward, own = fence->past_virtual;
+	for (int rule = 0; rule < FENCE_RULES; rule++) {
+		struct fence_drops *sum = rule == FENCE_RULE_FORWARD ? &forward : &own;
+
+		sum->packets += fence->drops[rule].packets;
+		sum->bytes += fence->drops[rule].bytes;
+	}
+	fence->counters.forward_packets = forward.packets;
+	fence->counters.forward_bytes = forward.bytes;
+	fence->counters.virtual_packets = own.packets;
+	fence->counters.virtual_bytes = own.bytes;
+	*counters = fence->counters;
+	return error ? fail(fence, error, "read the counters of table", fence->table) : 0;
+}
+
+const char *fence_table(const struct fence *fence)
+{
+	return fence->table;
+}
+
+const char *fence_error(const struct fence *fence)
+{
+	return fence->error;
+}

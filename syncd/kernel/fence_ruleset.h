@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The fence as nf_tables messages: its table, chains, rules and sets.  For fence.c.
+ *
+ *   table inet NAME {                       flags owner: goes when its socket closes, survives `flush
+ * ruleset` chain prerouting {                    priority -350: behind defragmentation (-400), before raw and
+ * conntrack meta nfproto != @alive accept         the timed element: without it the fence is open iif lo
+ * accept iifname @accepted accept              sync links, accept-interface icmpv6 type 133-137 accept
+ * neighbour discovery fib daddr type local goto own fib daddr type @group accept          broadcast,
+ * multicast, anycast counter drop                          to be forwarded
+ *     }
+ *     chain own {
+ *       ip daddr @virtual4 counter drop       the configured virtual addresses
+ *       ip6 daddr @virtual6 counter drop
+ *       ip daddr @own4 accept                 everything; or, while learning, what was here before
+ *       ip6 daddr @own6 accept
+ *       counter drop                          learnt virtual addresses
+ *     }
+ *   }
+ */
+#ifndef SYNCD_KERNEL_FENCE_RULESET_H
+#define SYNCD_KERNEL_FENCE_RULESET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "syncd/kernel/address.h"
+#include "syncd/kernel/nft_batch.h"
+
+#define FENCE_NAME_SIZE 64
+
+/* The rules in the order in which the kernel lists them. */
+enum fence_rule {
+	FENCE_RULE_OPEN,
+	FENCE_RULE_LOOPBACK,
+	FENCE_RULE_INTERFACE,
+	FENCE_RULE_DISCOVERY,
+	FENCE_RULE_LOCAL,
+	FENCE_RULE_GROUP,
+	FENCE_RULE_FORWARD,
+	FENCE_RULE_VIRTUAL4,
+	FENCE_RULE_VIRTUAL6,
+	FENCE_RULE_OWN4,
+	FENCE_RULE_OWN6,
+	FENCE_RULE_LEARNT,
+	FENCE_RULES
+};
+
+#define FENCE_SET_ALIVE    "alive"
+#define FENCE_SET_ACCEPTED "accepted"
+#define FENCE_SET_GROUP    "group"
+#define FENCE_SET_VIRTUAL4 "virtual4"
+#define FENCE_SET_VIRTUAL6 "virtual6"
+#define FENCE_SET_OWN4     "own4"
+#define FENCE_SET_OWN6     "own6"
+
+/* the elements of FENCE_SET_ALIVE: one for IPv4, one for IPv6 */
+#define FENCE_ALIVE_ELEMENTS 2
+
+/* Removes the table. */
+void fence_put_removal(struct nft_batch *batch, const char *table);
+
+/* The table with its chains, rules and empty sets.  It must not exist. */
+void fence_put_table(struct nft_batch *batch, const char *table);
+
+/* Fills FENCE_SET_GROUP, part of fence_put_table(): the address types of which the fence drops nothing. */
+void fence_put_group(struct nft_batch *batch, const char *table);
+
+/*
+ * Replaces what two interval sets hold.  The prefixes may overlap.  The caller has checked family and length.
+ * Returns 0 or -ENOMEM.
+ */
+int fence_put_prefixes(struct nft_batch *batch, const char *table, const char *set4, const char *set6,
+		       const struct address_prefix *prefixes, size_t count);
+
+/* Replaces the names of the interfaces that the fence lets pass. */
+void fence_put_interfaces(struct nft_batch *batch, const char *table, const char *const *names, size_t count);
+
+/*
+ * Renews the element that keeps the fence closed, for timeout_ms from now; 0 removes it.  Both work whether
+ * it is there, expired, or never was: it is added, deleted, and added again, since adding alone leaves the
+ * old timeout.
+ */
+void fence_put_alive(struct nft_batch *batch, const char *table, uint64_t timeout_ms);
+
+#endif
