@@ -23,9 +23,8 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     if report.when == "call" and report.failed:
-        for value in item.funcargs.values():
-            if isinstance(value, Lab):
-                report.sections.append(("twintrackd", value.logs()))
+        for living in list(Lab.living):
+            report.sections.append(("twintrackd", living.logs()))
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def lab():
 
 
 @pytest.fixture
-def make_lab(request):
+def make_lab():
     """A factory for labs of another shape: make_lab(nodes=3, sync_links=2)."""
     labs = []
 
@@ -47,6 +46,4 @@ def make_lab(request):
 
     yield make
     for built in labs:
-        if getattr(request.node, "failed", False):
-            print(built.logs())
         built.close()

@@ -13,6 +13,7 @@ import itertools
 import os
 import shutil
 import tempfile
+import weakref
 
 import announce
 from programs import Daemon, Traffic, tool
@@ -54,7 +55,12 @@ _serial = itertools.count(1)
 
 
 class Lab:
-    """The whole lab; a context manager.  Attributes: client, server, switch (Namespaces), fw (node -> Namespace)."""
+    """The whole lab; a context manager.
+
+    Attributes: client, server, switch (Namespaces), fw (node -> Namespace), daemon (node -> Daemon).
+    """
+
+    living = weakref.WeakSet()  # for the report of a failed test
 
     def __init__(self, nodes=2, sync_links=1, ruleset=RULESET):
         sweep()
@@ -68,6 +74,7 @@ class Lab:
         self._ports = itertools.count(1)
         self._port_of = {}
         self._cleanup = at_exit(self.close)
+        Lab.living.add(self)
         self._build()
 
     def __enter__(self):
@@ -169,6 +176,7 @@ class Lab:
             space.close()
         self._traffics, self._spaces, self.daemon = [], [], {}
         shutil.rmtree(self.directory, ignore_errors=True)
+        Lab.living.discard(self)
         cancel_at_exit(self._cleanup)
 
     # -- addresses -----------------------------------------------------------------------------------------------
@@ -207,7 +215,7 @@ class Lab:
         self.switch.ip(*[f"link del {port}" for port in ports])
         self._spaces.remove(old)
         old.close()
-        self.daemon[node].kill()
+        self.daemon[node].forget()
         self._firewall(node)
 
     def link_set(self, node, interface, state):
@@ -257,9 +265,9 @@ class Lab:
         return tables.normalised(self.daemon[node].twintrack("-L", table, *options, timeout=600).stdout)
 
     def start(self, overrides=None, **changes):
-        """Start every node's daemon, each with the same changes to its configuration."""
+        """Start every node's daemon, each with the same changes; overrides may be a function of the node."""
         for node in self.nodes:
-            self.daemon[node].start(overrides=overrides, **changes)
+            self.daemon[node].start(overrides=overrides(node) if callable(overrides) else overrides, **changes)
 
     def logs(self):
         """All logs, for the report of a test that failed."""

@@ -268,6 +268,14 @@ class Daemon:
         """Wait for proven equality both ways."""
         return self.twintrack("wait-synced", "--timeout", f"{timeout}s", "--peers", peers, timeout=timeout + 10)
 
+    def forget(self):
+        """What a reboot does to its runtime directory: only the configuration and the log stay."""
+        self.kill()
+        for name in os.listdir(self.directory):
+            path = os.path.join(self.directory, name)
+            if path not in (self.config, self.log_path):
+                os.remove(path)
+
     def log(self):
         """All it has logged so far, over all its starts."""
         if not os.path.exists(self.log_path):
