@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writing the kernel's table: creates, updates and deletes in batches, each error read by its sequence number.
+ * Writing the kernel's table: creates, updates and deletes in batches, each error read by its sequence
+ * number.
  */
 #ifndef KERNEL_COMMIT_H
 #define KERNEL_COMMIT_H
@@ -22,13 +23,16 @@ enum commit_result {
 	COMMIT_EXPIRED,    /* its time had run out: not sent */
 	COMMIT_TABLE_FULL, /* ENOMEM: nf_conntrack_max */
 	COMMIT_NO_MASTER,
-	COMMIT_NO_HELPER,
-	COMMIT_REFUSED,    /* any other error */
+	COMMIT_NO_HELPER, /* error 0: created all the same, without its helper */
+	COMMIT_REFUSED,   /* any other error */
 	COMMIT_RESULTS,
 };
 
 /* Stable, short, lower case: "created", "updated", ..., "table-full", "no-master". */
 const char *commit_result_name(enum commit_result result);
+
+/* Whether the flow is in the kernel now, by its result and error. */
+bool commit_is_in_kernel(enum commit_result result, int error);
 
 struct commit_options {
 	bool fence_closed; /* no packet can touch a flow meanwhile: replace what clashes */
@@ -39,26 +43,33 @@ struct commit_options {
 int commit_open(struct commit **commit);
 void commit_close(struct commit *commit);
 
-/* Netlink port ids of its sockets, for watch_options.own_ports; returns how many were written (at most `max`). */
+/* Netlink port ids of its sockets, for watch_options.own_ports; returns how many were written (at most
+ * `max`). */
 size_t commit_ports(const struct commit *commit, uint32_t *ports, size_t max);
 
 /*
- * Told of each flow when its end is known; `error` is the kernel's (0 or negative errno).  `flow` is the flow as it is
- * in the kernel now if the result is created, updated, replaced or kept; else the one that was asked for.
+ * Told of each flow when its end is known, in the order in which they were queued; `error` is the kernel's (0
+ * or negative errno).  `flow` is the flow as it is in the kernel now if commit_is_in_kernel(), without the
+ * kernel's id unless it was there before; else the one that was asked for, as it would have been.  Must not
+ * call commit_*() itself.
  */
 typedef void commit_done(void *context, const struct flow *flow, enum commit_result result, int error);
 
 /*
- * Queues a flow for creation with this timeout (seconds, 0: COMMIT_EXPIRED at once).  Sends when the batch is full, so
- * that `done` may be called from here, for this and for earlier flows.
+ * Queues a flow for creation with this timeout (seconds, 0: COMMIT_EXPIRED at once).  Sends when the batch is
+ * full, so that `done` may be called from here, for this and for earlier flows: `done`, `context` and
+ * `options` hold for the whole batch, so give the same until it is flushed.  The flow is copied.
  */
-void commit_flow(struct commit *commit, const struct flow *flow, uint32_t timeout_s, const struct commit_options *options,
-		 commit_done *done, void *context);
+void commit_flow(struct commit *commit, const struct flow *flow, uint32_t timeout_s,
+		 const struct commit_options *options, commit_done *done, void *context);
 
-/* Sends what is queued and settles every flow of it.  Blocks only for the kernel's own work. */
-void commit_flush(struct commit *commit, const struct commit_options *options, commit_done *done, void *context);
+/* Sends what is queued and settles every flow of it.  Blocks only for the kernel's own work.  `options` may
+ * be NULL if only deletions were queued. */
+void commit_flush(struct commit *commit, const struct commit_options *options, commit_done *done,
+		  void *context);
 
-/* Deletes flows by key, batched the same way: `done` is told COMMIT_CREATED for deleted, COMMIT_KEPT when there was none. */
+/* Deletes flows by key, batched the same way: `done` is told COMMIT_CREATED for deleted, COMMIT_KEPT when
+ * there was none. */
 void commit_delete(struct commit *commit, const struct flow *key, commit_done *done, void *context);
 
 /* Deletes all flows of this network namespace (all zones) in one request.  0 or a negative errno. */

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A network namespace of the test's own, with connection tracking at work in it.
+ */
+#ifndef TESTS_UNIT_KERNEL_NETNS_H
+#define TESTS_UNIT_KERNEL_NETNS_H
+
+#include <stdbool.h>
+
+/*
+ * Moves this process into a new network namespace for the rest of its life (it goes with the process), brings
+ * lo up, and loads a ruleset that makes conntrack track, NAT possible and labels kept.  False, with a
+ * message: not root, or the kernel doesn't let us; skip then.  What doesn't work after that aborts the
+ * program.
+ */
+bool kernel_netns_enter(void);
+
+/* Runs a command in the namespace through the shell; aborts unless it ends with 0. */
+__attribute__((format(printf, 1, 2))) void kernel_netns_run(const char *format, ...);
+
+/* Waits until no other test changes host-wide limits, and holds others off until
+ * kernel_netns_unlock_limits(). */
+int kernel_netns_lock_limits(void);
+void kernel_netns_unlock_limits(int lock);
+
+#endif
