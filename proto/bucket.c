@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEGMENTS_FIRST = 16 };
+enum { BUCKET_SEGMENTS_FIRST = 16 };
 
 struct buckets {
 	uint32_t **segments;
@@ -21,7 +21,7 @@ struct buckets *buckets_create(void)
 
 	if (!buckets)
 		return NULL;
-	buckets->segments = calloc(SEGMENTS_FIRST, sizeof(*buckets->segments));
+	buckets->segments = calloc(BUCKET_SEGMENTS_FIRST, sizeof(*buckets->segments));
 	if (buckets->segments)
 		buckets->segments[0] = calloc(BUCKET_SEGMENT, sizeof(uint32_t));
 	if (!buckets->segments || !buckets->segments[0]) {
@@ -29,7 +29,7 @@ struct buckets *buckets_create(void)
 		free(buckets);
 		return NULL;
 	}
-	buckets->room = SEGMENTS_FIRST;
+	buckets->room = BUCKET_SEGMENTS_FIRST;
 	buckets->count = buckets->low = BUCKET_SEGMENT;
 	return buckets;
 }
@@ -83,7 +83,7 @@ uint32_t *buckets_head(const struct buckets *buckets, uint32_t hash)
 }
 
 /* Makes room for the segment that bucket number `count` begins. */
-static int add_segment(struct buckets *buckets)
+static int add_bucket_segment(struct buckets *buckets)
 {
 	uint32_t number = buckets->count / BUCKET_SEGMENT;
 	uint32_t *segment;
@@ -108,7 +108,7 @@ int buckets_grow(struct buckets *buckets, struct bucket_pair *pair)
 {
 	if (buckets->count == 1u << 31) /* low * 2 would overflow: chains get longer from here on */
 		return -ENOMEM;
-	if (buckets->count % BUCKET_SEGMENT == 0 && add_segment(buckets) < 0)
+	if (buckets->count % BUCKET_SEGMENT == 0 && add_bucket_segment(buckets) < 0)
 		return -ENOMEM;
 	if (buckets->count == buckets->low * 2)
 		buckets->low *= 2;

@@ -5,8 +5,8 @@
 #include <string.h>
 
 enum {
-	CLASSES = SLAB_OBJECT_MAX / SLAB_STEP + 1, /* class = size / SLAB_STEP */
-	SIZE_MIN = 24,                             /* so that the slots of a chunk fit in SLAB_SLOT_BITS */
+	SIZE_CLASSES = SLAB_OBJECT_MAX / SLAB_STEP + 1, /* class = size / SLAB_STEP */
+	SIZE_MIN = 24, /* so that the slots of a chunk fit in SLAB_SLOT_BITS */
 	NO_SLOT = 0xffff,
 	NO_CHUNK = 0, /* chunk 0 is never used: a reference of 0 is none */
 	CHUNKS_MAX = (1 << (32 - SLAB_SLOT_BITS)) - 1,
@@ -33,7 +33,7 @@ struct slab {
 	uint32_t unused; /* first of the numbers to be used again */
 	uint32_t in_use; /* chunks that exist */
 	uint8_t *spare;  /* an empty chunk */
-	uint32_t partial[CLASSES];
+	uint32_t partial[SIZE_CLASSES];
 };
 
 struct slab *slab_create(void)

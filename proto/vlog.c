@@ -164,7 +164,7 @@ static struct segment *add_segment(struct vlog *log, uint64_t version)
 	return segment;
 }
 
-static uint32_t put(struct segment *segment, uint64_t version, uint32_t reference)
+static uint32_t put_slot(struct segment *segment, uint64_t version, uint32_t reference)
 {
 	uint32_t slot = segment->used++;
 
@@ -182,7 +182,7 @@ int vlog_append(struct vlog *log, uint64_t version, uint32_t reference, uint32_t
 		tail = add_segment(log, version);
 	if (!tail)
 		return -ENOMEM;
-	*position = put(tail, version, reference);
+	*position = put_slot(tail, version, reference);
 	log->live++;
 	return 0;
 }
@@ -199,7 +199,7 @@ static void compact(struct vlog *log, struct segment *segment)
 
 		if (slot.reference == HOLE)
 			continue;
-		position = put(segment, segment->base + slot.delta, slot.reference);
+		position = put_slot(segment, segment->base + slot.delta, slot.reference);
 		if ((position & SLOT_MASK) != from)
 			log->moved(log->context, slot.reference, position);
 	}
@@ -220,7 +220,7 @@ static bool merge(struct vlog *log, struct segment *low)
 
 		if (slot.reference != HOLE)
 			log->moved(log->context, slot.reference,
-				   put(low, high->base + slot.delta, slot.reference));
+				   put_slot(low, high->base + slot.delta, slot.reference));
 	}
 	drop_segment(log, high);
 	return true;
