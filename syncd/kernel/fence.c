@@ -15,6 +15,9 @@
 
 #define CREATE_ATTEMPTS 3
 
+/* Elements expire by jiffies, so up to one of them early; the longest (CONFIG_HZ=100) takes 10 ms. */
+#define JIFFY_MAX ((struct monotime){10000})
+
 struct prefix_list {
 	struct address_prefix *prefixes;
 	size_t count;
@@ -233,7 +236,7 @@ static int renew(struct fence *fence, struct monotime now)
 
 static bool has_lapsed(const struct fence *fence, struct monotime now)
 {
-	return fence->is_refreshed && now.us - fence->refreshed_at.us >= fence->timeout.us;
+	return fence->is_refreshed && now.us - fence->refreshed_at.us >= fence->timeout.us - JIFFY_MAX.us;
 }
 
 static void set_next(const struct fence *fence, struct monotime now, struct monotime *next)
