@@ -206,7 +206,10 @@ static void addresses_are_printed_as_inet_ntop_does(void **state)
 	srandom(1);
 	for (unsigned round = 0; round < 256 * 40; round++) {
 		for (unsigned i = 0; i < 16; i++)
-			address[i] = round >> (i / 2) & 1 ? (uint8_t)(random() >> (random() % 20) & 0xff) : 0;
+			address[i] = (uint8_t)(random() >> (random() % 20));
+		for (unsigned i = 0; i < 16; i++)
+			if (!(round >> (i / 2) & 1))
+				address[i] = 0;
 		if (round % 5 == 0)
 			address[10] = address[11] = 0xff;
 		if (round % 7 == 0)
