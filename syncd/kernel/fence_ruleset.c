@@ -75,11 +75,27 @@ static void put_chain(struct nft_batch *batch, const char *table, const char *na
 	nftnl_chain_free(chain);
 }
 
+/* nft(8)'s byte orders (include/datatype.h), without which it can't show names, nor take in again what it
+ * listed */
+enum { ORDER_HOST = 1, ORDER_NETWORK = 2 };
+
 struct set_kind {
 	const char *name;
-	uint32_t key_type, key_size, flags;
+	uint32_t key_type, key_size, key_order, flags;
 	const char *label;
 };
+
+static void add_byte_order(struct nftnl_set *set, uint32_t order)
+{
+	struct nftnl_udata_buf *udata = nftnl_udata_buf_alloc(32);
+
+	if (!udata)
+		return;
+	if (nftnl_udata_put_u32(udata, NFTNL_UDATA_SET_KEYBYTEORDER, order))
+		nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(udata),
+				   nftnl_udata_buf_len(udata));
+	nftnl_udata_buf_free(udata);
+}
 
 static void put_set(struct nft_batch *batch, const char *table, const struct set_kind *kind, uint32_t id)
 {
@@ -94,6 +110,7 @@ static void put_set(struct nft_batch *batch, const char *table, const struct set
 		nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, kind->key_type);
 		nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, kind->key_size);
 		nftnl_set_set_u32(set, NFTNL_SET_FLAGS, kind->flags);
+		add_byte_order(set, kind->key_order);
 		nftnl_set_nlmsg_build_payload(message, set);
 	}
 	nftnl_set_free(set);
@@ -103,13 +120,13 @@ static void put_sets(struct nft_batch *batch, const char *table)
 {
 	static const char intervals[] = "a set of intervals";
 	static const struct set_kind kinds[] = {
-	    {FENCE_SET_ALIVE, KEY_NFPROTO, 1, NFT_SET_TIMEOUT, "a set with timeouts"},
-	    {FENCE_SET_ACCEPTED, KEY_IFNAME, IFNAMSIZ, 0, "a set of names"},
-	    {FENCE_SET_GROUP, KEY_FIB_TYPE, 4, NFT_SET_CONSTANT, "a set of address types"},
-	    {FENCE_SET_VIRTUAL4, KEY_IPV4, 4, NFT_SET_INTERVAL, intervals},
-	    {FENCE_SET_VIRTUAL6, KEY_IPV6, 16, NFT_SET_INTERVAL, intervals},
-	    {FENCE_SET_OWN4, KEY_IPV4, 4, NFT_SET_INTERVAL, intervals},
-	    {FENCE_SET_OWN6, KEY_IPV6, 16, NFT_SET_INTERVAL, intervals},
+	    {FENCE_SET_ALIVE, KEY_NFPROTO, 1, ORDER_HOST, NFT_SET_TIMEOUT, "a set with timeouts"},
+	    {FENCE_SET_ACCEPTED, KEY_IFNAME, IFNAMSIZ, ORDER_HOST, 0, "a set of names"},
+	    {FENCE_SET_GROUP, KEY_FIB_TYPE, 4, ORDER_HOST, NFT_SET_CONSTANT, "a set of address types"},
+	    {FENCE_SET_VIRTUAL4, KEY_IPV4, 4, ORDER_NETWORK, NFT_SET_INTERVAL, intervals},
+	    {FENCE_SET_VIRTUAL6, KEY_IPV6, 16, ORDER_NETWORK, NFT_SET_INTERVAL, intervals},
+	    {FENCE_SET_OWN4, KEY_IPV4, 4, ORDER_NETWORK, NFT_SET_INTERVAL, intervals},
+	    {FENCE_SET_OWN6, KEY_IPV6, 16, ORDER_NETWORK, NFT_SET_INTERVAL, intervals},
 	};
 
 	for (uint32_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)

@@ -208,6 +208,36 @@ static void without_the_right_it_says_so(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* A change that the kernel refuses is no reason to stay closed: the table goes with its socket. */
+static void an_opening_that_is_refused_opens_all_the_same(void **state)
+{
+	struct ground *ground = ground_need(state);
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct fence *fence = ground_create_beside(8, GROUND_TIMEOUT);
+
+		if (fence_arm(fence, ground_now(), NULL) != 0 || setresuid(65534, 65534, 65534) != 0)
+			_exit(2);
+		if (fence_refresh(fence, ground_now(), NULL) != -EPERM || fence_open(fence) != -EPERM)
+			_exit(3);
+		if (fence_is_armed(fence, ground_now()) || fence_check(fence, ground_now(), NULL) != 0)
+			_exit(4);
+		kill(getpid(), SIGSTOP); /* alive: it isn't the end of the process that removes the table */
+		_exit(fence_arm(fence, ground_now(), NULL) == -EPERM && !fence_is_armed(fence, ground_now())
+			  ? 0
+			  : 5);
+	}
+	int status = -1;
+	waitpid(pid, &status, WUNTRACED);
+	assert_true(WIFSTOPPED(status));
+	assert_int_not_equal(netns_try(ground->node, "nft list table inet twintrack-8"), 0);
+	assert_passes(ground, VIRTUAL4);
+	kill(pid, SIGCONT);
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+}
+
 /* ---- tampering: only its own socket may, so the test finds that and speaks through it ---- */
 
 static int socket_of(const struct fence *fence)
@@ -355,6 +385,7 @@ int main(void)
 	    FENCE_TEST(a_second_instance_takes_another_name),
 	    FENCE_TEST(a_table_that_nobody_owns_makes_way),
 	    FENCE_TEST(without_the_right_it_says_so),
+	    FENCE_TEST(an_opening_that_is_refused_opens_all_the_same),
 	    FENCE_TEST(a_check_puts_back_what_was_taken_away),
 	    FENCE_TEST(without_its_table_every_call_still_does_its_work),
 	};

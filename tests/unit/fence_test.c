@@ -164,6 +164,21 @@ static void armed_tcp_waits_instead_of_being_reset(void **state)
 	close(fd);
 }
 
+/* An operator's saved ruleset holds the fence too: it has to be readable, for people and for nft itself. */
+static void nft_lists_it_in_a_form_that_nft_takes(void **state)
+{
+	struct ground *ground = ground_need_armed(state);
+	const char *names[] = {"sync0"};
+
+	assert_int_equal(fence_set_interfaces(ground->fence, names, 1), 0);
+	netns_run(ground->node, "nft list set inet twintrack-7 accepted | grep -q sync0 && "
+				"nft list set inet twintrack-7 virtual4 | grep -qF '{ " VIRTUAL4 " }' && "
+				"nft list set inet twintrack-7 virtual6 | grep -qF '{ " VIRTUAL6 " }' && "
+				"nft list set inet twintrack-7 alive | grep -q 'ipv4 timeout 3s'");
+	netns_run(ground->server, "nsenter --net=/proc/%d/fd/%d nft list ruleset | nft -f -", (int)getpid(),
+		  ground->node);
+}
+
 /* ---- addresses ---- */
 
 static void an_address_on_the_old_and_the_new_list_is_fenced_throughout(void **state)
@@ -287,6 +302,7 @@ int main(void)
 	    FENCE_TEST(armed_it_passes_neighbour_discovery),
 	    FENCE_TEST(a_dropped_packet_leaves_no_conntrack_entry),
 	    FENCE_TEST(armed_tcp_waits_instead_of_being_reset),
+	    FENCE_TEST(nft_lists_it_in_a_form_that_nft_takes),
 	    FENCE_TEST(an_address_on_the_old_and_the_new_list_is_fenced_throughout),
 	    FENCE_TEST(prefixes_may_overlap_touch_and_end_at_the_edge),
 	    FENCE_TEST(a_new_address_is_fenced_from_its_first_packet_while_learning),

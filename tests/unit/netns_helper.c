@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,12 +65,14 @@ static int run(int netns, const char *command)
 
 void netns_run(int netns, const char *format, ...)
 {
-	char command[1024];
+	char command[1024] = "set -e; ";
+	size_t prefix = strlen(command);
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(command, sizeof(command), format, arguments);
+	int size = vsnprintf(command + prefix, sizeof(command) - prefix, format, arguments);
 	va_end(arguments);
+	must(size >= 0 && (size_t)size < sizeof(command) - prefix, "command too long");
 	must(run(netns, command) == 0, command);
 }
 

@@ -17,7 +17,7 @@ int netns_create(void);
 /* Moves the calling process into it. */
 void netns_enter(int netns);
 
-/* Runs a shell command in it; the test fails when the command does. */
+/* Runs shell commands in it (`a; b`: each has to succeed); the test ends when one fails. */
 void netns_run(int netns, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Like netns_run(), but returns the exit code, and is silent. */
