@@ -84,6 +84,17 @@ const uint8_t *seal_ring_find(const struct seal_ring *ring, uint32_t id)
 	return NULL;
 }
 
+static const char *cipher_name(enum seal_cipher cipher)
+{
+	switch (cipher) {
+	case SEAL_AES_256_GCM:
+		return "AES-256-GCM";
+	case SEAL_CHACHA20_POLY1305:
+		return "ChaCha20-Poly1305";
+	}
+	return NULL;
+}
+
 static int derive(const uint8_t key[SEAL_KEY_SIZE], enum seal_cipher cipher, uint8_t protocol_version,
 		  uint16_t node_id, const struct seal_session_id *session, uint8_t derived[SEAL_KEY_SIZE])
 {
@@ -113,8 +124,8 @@ static EVP_CIPHER_CTX *context_create(const EVP_CIPHER *cipher, const uint8_t ke
 struct seal *seal_create(const uint8_t key[SEAL_KEY_SIZE], enum seal_cipher cipher, uint8_t protocol_version,
 			 uint16_t node_id, const struct seal_session_id *session)
 {
-	const char *name = cipher == SEAL_CHACHA20_POLY1305 ? "ChaCha20-Poly1305" : "AES-256-GCM";
-	EVP_CIPHER *fetched = EVP_CIPHER_fetch(NULL, name, NULL);
+	const char *name = cipher_name(cipher);
+	EVP_CIPHER *fetched = name ? EVP_CIPHER_fetch(NULL, name, NULL) : NULL;
 	struct seal *seal = calloc(1, sizeof(*seal));
 	uint8_t derived[SEAL_KEY_SIZE];
 
