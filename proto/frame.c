@@ -80,36 +80,62 @@ static void message_end(struct writer *w, uint8_t *start, enum frame_type type)
 
 /* ---- STATUS ---- */
 
+/* Versions are written as varints, the later ones as distances: sixteen nodes' blocks must fit one datagram. */
 static void peer_write(struct writer *w, const struct frame_peer *peer)
 {
+	uint64_t at = peer->applied;
+
 	writer_u16(w, peer->node_id);
 	writer_u8(w, peer->flags);
 	writer_bytes(w, peer->session.bytes, sizeof(peer->session.bytes));
 	writer_u64(w, peer->challenge);
 	writer_u64(w, peer->echo);
-	writer_u64(w, peer->applied);
-	writer_u64(w, peer->stashed);
-	writer_u64(w, peer->proven);
 	writer_u32(w, peer->window);
 	writer_u32(w, peer->full_id);
 	writer_u64(w, peer->stamp);
 	writer_u32(w, peer->held_us);
+	writer_varint(w, peer->applied);
+	writer_varint(w, peer->proven);
+	writer_u8(w, peer->holes_count);
+	for (unsigned i = 0; i < peer->holes_count; i++) {
+		writer_varint(w, peer->holes[i].from - at);
+		writer_varint(w, peer->holes[i].to - peer->holes[i].from);
+		at = peer->holes[i].to;
+	}
 }
 
-static void peer_read(struct reader *r, struct frame_peer *peer)
+static int holes_read(struct reader *r, struct frame_peer *peer)
+{
+	uint64_t at = peer->applied;
+
+	peer->holes_count = reader_u8(r);
+	if (peer->holes_count > FRAME_HOLES_MAX)
+		return -EINVAL;
+	for (unsigned i = 0; i < peer->holes_count; i++) {
+		uint64_t from = reader_varint(r), length = reader_varint(r);
+
+		if (!length || from > UINT64_MAX - at || length > UINT64_MAX - at - from)
+			return -EINVAL;
+		peer->holes[i].from = at + from;
+		peer->holes[i].to = at = at + from + length;
+	}
+	return 0;
+}
+
+static int peer_read(struct reader *r, struct frame_peer *peer)
 {
 	peer->node_id = reader_u16(r);
 	peer->flags = reader_u8(r);
 	reader_bytes(r, peer->session.bytes, sizeof(peer->session.bytes));
 	peer->challenge = reader_u64(r);
 	peer->echo = reader_u64(r);
-	peer->applied = reader_u64(r);
-	peer->stashed = reader_u64(r);
-	peer->proven = reader_u64(r);
 	peer->window = reader_u32(r);
 	peer->full_id = reader_u32(r);
 	peer->stamp = reader_u64(r);
 	peer->held_us = reader_u32(r);
+	peer->applied = reader_varint(r);
+	peer->proven = reader_varint(r);
+	return holes_read(r, peer);
 }
 
 enum { CLAIM_SIZE = 2 + SEAL_SESSION_SIZE + 8 };
@@ -200,7 +226,8 @@ int frame_status_read(struct reader r, struct frame_status *s)
 	if (s->peers_count > FRAME_PEERS_MAX + 1)
 		return -EINVAL;
 	for (unsigned i = 0; i < s->peers_count; i++)
-		peer_read(&r, &s->peers[i]);
+		if (peer_read(&r, &s->peers[i]))
+			return -EINVAL;
 	if (claims_read(&r, s))
 		return -EINVAL;
 	if (r.failed || s->role >= FRAME_ROLES || s->horizon > s->newest)

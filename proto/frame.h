@@ -50,6 +50,7 @@ enum {
 	FRAME_NODES_MAX = 16,     /* with ourselves */
 	FRAME_PEERS_MAX = FRAME_NODES_MAX - 1,
 	FRAME_SOFTWARE_SIZE = 24,
+	FRAME_HOLES_MAX = 16, /* in a STATUS to one peer; to the group, one for each peer */
 };
 
 #define FRAME_MAGIC 0x5477546bu
@@ -92,6 +93,11 @@ enum frame_peer_flag {
 	FRAME_PEER_INCOMPATIBLE = 1 << 2, /* it met critical attributes that it doesn't know */
 };
 
+/* Versions in (from, to] did not arrive. */
+struct frame_hole {
+	uint64_t from, to;
+};
+
 /* What the sender of a STATUS says to one node that it hears. */
 struct frame_peer {
 	uint16_t node_id;
@@ -100,8 +106,9 @@ struct frame_peer {
 	uint64_t challenge; /* drawn by the sender for that session */
 	uint64_t echo;      /* of the challenge that this peer last drew for the sender; 0: none heard */
 	uint64_t applied;   /* version; of a running full catch-up: how far that one is */
-	uint64_t stashed;   /* first version behind the gap: frames from there on are stashed; 0: none */
-	uint64_t proven;    /* the last version proven equal; 0: none */
+	uint64_t proven;    /* the last version proven equal, + 1; 0: none in this session */
+	uint8_t holes_count; /* what is missing between `applied` and what is stashed, ascending; the first starts there */
+	struct frame_hole holes[FRAME_HOLES_MAX];
 	uint32_t window;    /* bytes of datagrams that may be under way beyond `applied` */
 	uint32_t full_id;   /* of the full catch-up that is wanted or running; 0: none */
 	uint64_t stamp;     /* the peer's latest stamp that the sender heard ... */

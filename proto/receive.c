@@ -406,7 +406,16 @@ uint64_t receive_position(const struct receive *receive)
 	return receive->full.running ? receive->full.position : receive->applied;
 }
 
-uint64_t receive_first_stashed(const struct receive *receive)
+unsigned receive_holes(const struct receive *receive, struct frame_hole *holes, unsigned max)
 {
-	return receive->stash_count ? receive->stash[0].from : 0;
+	uint64_t at = receive_position(receive);
+	unsigned count = 0;
+
+	for (size_t i = 0; i < receive->stash_count && count < max; i++) {
+		if (receive->stash[i].from > at)
+			holes[count++] = (struct frame_hole){at, receive->stash[i].from};
+		if (receive->stash[i].to > at)
+			at = receive->stash[i].to;
+	}
+	return count;
 }

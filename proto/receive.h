@@ -105,7 +105,8 @@ struct monotime receive_deadline(const struct receive *receive);
 
 /* What to report to the sender. */
 uint64_t receive_position(const struct receive *receive);     /* applied, or the full catch-up's position */
-uint64_t receive_first_stashed(const struct receive *receive); /* 0: no gap known */
+/* The holes between that and what is stashed, ascending; at most `max`; returns how many. */
+unsigned receive_holes(const struct receive *receive, struct frame_hole *holes, unsigned max);
 
 /* Why nothing can be proven now, in words; NULL if nothing stands in the way. */
 const char *receive_obstacle(const struct receive *receive);

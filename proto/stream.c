@@ -108,7 +108,7 @@ static void catchup_start(struct catchup *catchup, uint64_t from, struct monotim
 	catchup->active = true;
 	catchup->cursor = catchup->acked = from;
 	catchup->progress_at = now;
-	catchup->repair_at = monotime_from_us(0);
+	catchup->repaired_until = 0;
 	flight_reset(&catchup->flight);
 }
 
@@ -184,15 +184,37 @@ size_t catchup_send(struct catchup *catchup, const struct stream_out *out, const
 	return bytes;
 }
 
-void stream_repair(const struct stream_out *out, const struct outbox_destination *to, uint64_t from, uint64_t limit,
-		   const struct catchup *catchup)
+static unsigned hole_repair(struct catchup *catchup, const struct stream_out *out, const struct outbox_destination *to,
+			    const struct frame_hole *hole, unsigned budget)
 {
-	struct range range = {from, limit, catchup->active ? catchup->full_id : 0,
-			      catchup->active ? catchup->start_asof : 0};
+	struct range range = {hole->from, hole->to, catchup->full_id, catchup->full_id ? catchup->start_asof : 0};
 
-	if (table_horizon(out->table) > from && table_horizon(out->table) > range.skip_tombstones_until)
-		return;
-	for (unsigned i = 0; i < STREAM_REPAIR_DATAGRAMS && range.from < limit; i++)
+	while (budget && range.from < hole->to) {
 		if (!range_send(out, to, &range, &range.from))
+			return 0;
+		budget--;
+	}
+	catchup->repaired_until = range.from;
+	return budget;
+}
+
+void catchup_repair(struct catchup *catchup, const struct stream_out *out, const struct outbox_destination *to,
+		    const struct frame_peer *about_us, uint64_t sent, struct monotime patience)
+{
+	unsigned budget = STREAM_REPAIR_DATAGRAMS;
+	uint64_t horizon = table_horizon(out->table);
+
+	if (!monotime_is_before(out->now, monotime_add(catchup->repaired_at, patience)))
+		catchup->repaired_until = 0;
+	for (unsigned i = 0; i < about_us->holes_count && budget; i++) {
+		const struct frame_hole *hole = &about_us->holes[i];
+
+		if (hole->to > sent || hole->to <= catchup->repaired_until)
+			continue;
+		if (horizon > hole->from && !(catchup->full_id && horizon <= catchup->start_asof))
 			return;
+		catchup->repaired_at = out->now;
+		catchup->repairs++;
+		budget = hole_repair(catchup, out, to, hole, budget);
+	}
 }

@@ -55,8 +55,9 @@ struct catchup {
 	uint64_t acked;
 	struct monotime progress_at;
 	struct flight flight;
-	uint64_t repair_from; /* the hole last repaired, and when */
-	struct monotime repair_at;
+	uint64_t repaired_until; /* holes up to here were sent again ... */
+	struct monotime repaired_at; /* ... then: not once more before the answer can be here */
+	uint64_t repairs;
 	uint64_t started_full, started_partial;
 };
 
@@ -76,8 +77,11 @@ bool catchup_can_send(const struct catchup *catchup, const struct table *table, 
 /* Sends the next datagram of it; returns its bytes (0: nothing). */
 size_t catchup_send(struct catchup *catchup, const struct stream_out *out, const struct outbox_destination *to);
 
-/* Sends (from, to] again, at most STREAM_REPAIR_DATAGRAMS; `full_id` as in catchup. */
-void stream_repair(const struct stream_out *out, const struct outbox_destination *to, uint64_t from, uint64_t limit,
-		   const struct catchup *catchup);
+/*
+ * Sends the holes of what was sent already again, each once for each `patience`, at most STREAM_REPAIR_DATAGRAMS for
+ * each call.  `sent`: beyond it nothing has been sent yet, and so can't be missing.
+ */
+void catchup_repair(struct catchup *catchup, const struct stream_out *out, const struct outbox_destination *to,
+		    const struct frame_peer *about_us, uint64_t sent, struct monotime patience);
 
 #endif

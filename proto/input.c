@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Datagrams in: header, key, seal, replay, then messages.  Everything here reads a stranger's bytes until the seal has
+ * opened, and those of a holder of the key, who may be hostile or mistaken, after that: nothing asserts, all is bounded.
+ */
+#include "proto/node_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { FRAMES_FOR_AN_ACK = 16 };
+static const int64_t candidate_life_us = 10 * INT64_C(1000000);
+
+/* ---- what is dropped, and who is to blame ---- */
+
+static void note_stranger(struct node *node, uint16_t id, enum node_drop drop)
+{
+	struct stranger *slot = &node->strangers[0];
+
+	for (unsigned i = 0; i < NODE_STRANGERS; i++) {
+		struct stranger *s = &node->strangers[i];
+
+		if (s->count && s->id == id && s->drop == drop) {
+			slot = s;
+			break;
+		}
+		if (!s->count || (slot->count && monotime_is_before(s->last, slot->last)))
+			slot = s;
+	}
+	if (slot->id != id || slot->drop != drop)
+		*slot = (struct stranger){.id = id, .drop = drop};
+	slot->count++;
+	slot->last = node->now;
+}
+
+static void drop(struct node *node, enum node_drop why, uint16_t id)
+{
+	node->drops[why]++;
+	if (why != NODE_DROP_OWN && why != NODE_DROP_REPLAYED && id)
+		note_stranger(node, id, why);
+}
+
+/* ---- slots ---- */
+
+static struct peer *peer_by_id(struct node *node, uint16_t id)
+{
+	if (id == node->config.id)
+		return &node->twin;
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		if (node->peers[i].id == id)
+			return &node->peers[i];
+	return NULL;
+}
+
+/* Kept in the order of ids, so that every list that an operator sees has one order. */
+static struct peer *peer_slot_new(struct node *node, uint16_t id)
+{
+	uint64_t seed = (uint64_t)node_random32(node) << 32 | node_random32(node);
+	struct table *table;
+
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		struct peer *peer = &node->peers[i];
+
+		if (peer->id)
+			continue;
+		table = table_create(node->config.max_flows, 0, seed);
+		if (!table)
+			return NULL;
+		peer->id = id;
+		peer->ack_at = MONOTIME_NEVER;
+		receive_init(&peer->receive, table);
+		return peer;
+	}
+	return NULL;
+}
+
+/* ---- sessions ---- */
+
+/* A new session of our own id and session number space is a snapshot's or a clone's doing; anything else of it is our own echo. */
+static void take_own(struct node *node, const struct frame_header *header, const struct node_event *event)
+{
+	uint8_t nonce[SEAL_NONCE_SIZE], plain[FRAME_PAYLOAD_MAX];
+	const uint8_t *key = seal_ring_find(&node->config.ring, header->key_id);
+	struct seal *opener;
+	bool authentic;
+
+	node->drops[NODE_DROP_OWN]++;
+	if (!key || outbox_sent(&node->outbox, header->packet_number, header->salt))
+		return;
+	opener = seal_create(key, header->cipher, FRAME_VERSION, header->node_id, &header->session);
+	if (!opener)
+		return;
+	frame_nonce(header, nonce);
+	authentic = !seal_open(opener, nonce, event->datagram.bytes, FRAME_HEADER_SIZE,
+			       event->datagram.bytes + FRAME_HEADER_SIZE, event->datagram.length - FRAME_HEADER_SIZE,
+			       plain);
+	seal_destroy(opener);
+	if (authentic)
+		node_restart_session(node, "a datagram of our own session that we did not send: was this machine restored "
+					   "from a snapshot, or cloned?");
+}
+
+/*
+ * Opens into `plain`.  `fresh_opener` is set when the session's own would not do (there is no session yet, or its
+ * sender rolled over to another key): it is the caller's then.
+ */
+static enum node_drop open_datagram(struct node *node, const struct frame_header *header, struct session *session,
+				    const struct node_event *event, uint8_t *plain, struct seal **fresh_opener)
+{
+	const uint8_t *key = seal_ring_find(&node->config.ring, header->key_id);
+	uint8_t nonce[SEAL_NONCE_SIZE];
+	struct seal *opener;
+
+	*fresh_opener = NULL;
+	if (!key)
+		return NODE_DROP_UNKNOWN_KEY;
+	if (session && session->key_id == header->key_id && session->cipher == header->cipher) {
+		opener = session->opener;
+	} else {
+		opener = seal_create(key, header->cipher, FRAME_VERSION, header->node_id, &header->session);
+		if (!opener)
+			return NODE_DROP_NOT_AUTHENTIC;
+		*fresh_opener = opener;
+	}
+	frame_nonce(header, nonce);
+	if (!seal_open(opener, nonce, event->datagram.bytes, FRAME_HEADER_SIZE, event->datagram.bytes + FRAME_HEADER_SIZE,
+		       event->datagram.length - FRAME_HEADER_SIZE, plain))
+		return NODE_DROPS;
+	seal_destroy(*fresh_opener);
+	*fresh_opener = NULL;
+	return NODE_DROP_NOT_AUTHENTIC;
+}
+
+static struct session *candidate_new(struct node *node, struct peer *peer, const struct frame_header *header,
+				     struct seal *opener)
+{
+	struct session *session = peer_new_candidate(peer, node_random32(node));
+
+	session->id = header->session;
+	session->opener = opener;
+	session->key_id = header->key_id;
+	session->cipher = header->cipher;
+	session->rtt_us = -1;
+	session->first_heard = session->last_heard = node->now;
+	replay_init(&session->replay);
+	do
+		session->challenge = (uint64_t)node_random32(node) << 32 | node_random32(node);
+	while (!session->challenge);
+	node_want_status(node); /* asks it to prove itself */
+	return session;
+}
+
+static void promote(struct node *node, struct peer *peer, struct session *candidate)
+{
+	bool restarted = session_exists(&peer->current);
+
+	peer_promote(peer, candidate, node->now);
+	node_log(node, NODE_LOG_NOTICE, "peer-session", "node %u: %s session is current", peer->id,
+		 restarted ? "a new" : "its first");
+	node_want_status(node);
+}
+
+/* Both the current session and a candidate echoed what we sent after the candidate had answered: both live. */
+static bool both_live(const struct peer *peer, const struct session *candidate)
+{
+	return candidate->answered && peer->current.alive_at.us > candidate->answered_at.us &&
+	       candidate->alive_at.us > candidate->answered_at.us;
+}
+
+static void review_candidate(struct node *node, struct peer *peer, struct session *candidate)
+{
+	if (node->now.us - candidate->last_heard.us > candidate_life_us) {
+		session_forget(candidate);
+		return;
+	}
+	if (!candidate->answered || !session_is_alive(candidate, node->now, node->config.peer_timeout))
+		return;
+	if (!peer_is_alive(peer, &node->config, node->now)) {
+		promote(node, peer, candidate);
+		return;
+	}
+	if (both_live(peer, candidate)) {
+		if (!peer->duplicate_at.us)
+			node_log(node, NODE_LOG_ERROR, "duplicate-id",
+				 "two nodes have the id %u, both with our key: the first is kept, the other ignored; give each node its own [node] id",
+				 peer->id);
+		peer->duplicate_at = node->now;
+	}
+}
+
+static void review_liveness(struct node *node, struct peer *peer)
+{
+	bool alive = peer_is_alive(peer, &node->config, node->now);
+
+	if (peer->duplicate_at.us && node->now.us - peer->duplicate_at.us > 5 * node->config.peer_timeout.us)
+		peer->duplicate_at.us = 0;
+	if (alive == peer->was_alive)
+		return;
+	peer->was_alive = alive;
+	if (!alive) {
+		catchup_stop(&peer->catchup);
+		flight_reset(&peer->live);
+	}
+	node_log(node, alive ? NODE_LOG_NOTICE : NODE_LOG_WARNING, alive ? "peer-alive" : "peer-gone", "node %u is %s",
+		 peer->id, alive ? "alive" : peer->leaving ? "stopped" : "silent");
+}
+
+/* Who else has our id and answers us is a twin: neither takes the other's word for its own. */
+static void review_twin(struct node *node)
+{
+	bool duplicate = false;
+
+	for (unsigned i = 0; i < PEER_CANDIDATES; i++) {
+		struct session *candidate = &node->twin.candidates[i];
+
+		if (!session_exists(candidate))
+			continue;
+		if (node->now.us - candidate->last_heard.us > candidate_life_us)
+			session_forget(candidate);
+		else if (session_is_alive(candidate, node->now, node->config.peer_timeout))
+			duplicate = true;
+	}
+	if (duplicate && !node->duplicate_id)
+		node_log(node, NODE_LOG_ERROR, "duplicate-id",
+			 "another node has our id %u and our key: nothing of it is applied; give each node its own [node] id",
+			 node->config.id);
+	node->duplicate_id = duplicate;
+}
+
+static void review_split_brain(struct node *node)
+{
+	const struct peer *rival = NULL;
+
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		const struct peer *peer = &node->peers[i];
+
+		if (peer->id && peer->has_status && peer->status.role == FRAME_ROLE_PRIMARY &&
+		    peer_is_alive(peer, &node->config, node->now))
+			rival = peer;
+	}
+	if (node->role.current != FRAME_ROLE_PRIMARY || node->config.active_active)
+		rival = NULL;
+	if (rival && !node->split_brain)
+		node_log(node, NODE_LOG_ERROR, "split-brain", "node %u (term %u) and we (term %u) are both primary", rival->id,
+			 rival->status.term, node->role.term);
+	if (!rival && node->split_brain)
+		node_log(node, NODE_LOG_NOTICE, "split-brain-over", "no other node is primary any more");
+	node->split_brain = rival != NULL;
+}
+
+void node_review_sessions(struct node *node)
+{
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		struct peer *peer = &node->peers[i];
+
+		if (!peer->id)
+			continue;
+		for (unsigned c = 0; c < PEER_CANDIDATES; c++)
+			if (session_exists(&peer->candidates[c]))
+				review_candidate(node, peer, &peer->candidates[c]);
+		review_liveness(node, peer);
+	}
+	review_twin(node);
+	review_split_brain(node);
+}
+
+/* ---- messages ---- */
+
+static const struct frame_peer *about_us(const struct node *node, const struct frame_status *status)
+{
+	for (unsigned i = 0; i < status->peers_count; i++)
+		if (status->peers[i].node_id == node->config.id &&
+		    session_id_equals(&status->peers[i].session, &node->outbox.session))
+			return &status->peers[i];
+	return NULL;
+}
+
+static void note_outcome(struct node *node, struct peer *peer, unsigned outcome)
+{
+	if (outcome & RECEIVE_MALFORMED)
+		drop(node, NODE_DROP_MALFORMED, peer->id);
+	if (outcome & RECEIVE_DIVERGED)
+		node_log(node, NODE_LOG_ERROR, "divergence",
+			 "our copy of node %u's table differs from it at version %llu: repairing by a full catch-up", peer->id,
+			 (unsigned long long)peer->receive.applied);
+	if (outcome & RECEIVE_REFUSED && !peer->overflow_told) {
+		peer->overflow_told = true;
+		node_log(node, NODE_LOG_ERROR, "external-full",
+			 "our table for node %u is full: flows are refused; raise [table] max-flows (now %u)", peer->id,
+			 table_limit(peer->receive.table));
+	}
+	if (outcome & RECEIVE_UNREADABLE && !peer->incompatible_told) {
+		peer->incompatible_told = true;
+		node_log(node, NODE_LOG_ERROR, "incompatible",
+			 "node %u sends flows with attributes that this version does not know: upgrade this node", peer->id);
+	}
+	if (outcome & RECEIVE_FULL_ENDED)
+		node_log(node, NODE_LOG_INFO, "full-ended", "full catch-up from node %u is complete at version %llu", peer->id,
+			 (unsigned long long)peer->receive.applied);
+	if (outcome & (RECEIVE_GAP | RECEIVE_FULL_ENDED) || peer->receive.frames_unacked >= FRAMES_FOR_AN_ACK)
+		node_want_ack(node, peer, true);
+	if (receive_position(&peer->receive) >= peer->receive.newest) {
+		peer->is_behind = false;
+	} else if (!peer->is_behind) {
+		peer->is_behind = true;
+		peer->behind_since = node->now;
+	}
+}
+
+static void take_current_status(struct node *node, struct peer *peer, const struct frame_status *status,
+				const struct frame_peer *us, bool echoed, const struct node_event *event)
+{
+	if (echoed)
+		peer->links[event->datagram.link].endpoint = event->datagram.from;
+	role_hear(&node->role, status->term);
+	peer->status = *status;
+	peer->has_status = true;
+	if (status->flags & FRAME_STATUS_LEAVING)
+		peer->leaving = true;
+	else
+		peer->proven_at = node->now;
+	note_outcome(node, peer, receive_status(&peer->receive, status, node->now));
+	if (!us || !echoed)
+		return;
+	if (us->applied > table_newest(node->local.table) ||
+	    us->proven > table_newest(node->local.table) + 1) {
+		node_restart_session(node, "a peer has applied more than we ever sent: was this machine restored from a snapshot?");
+		return;
+	}
+	node_serve_peer(node, peer, us);
+}
+
+static void take_status(struct node *node, struct peer *peer, struct session *session, struct reader body,
+			const struct node_event *event)
+{
+	struct frame_status status;
+	const struct frame_peer *us;
+	bool echoed;
+
+	if (frame_status_read(body, &status)) {
+		drop(node, NODE_DROP_MALFORMED, peer->id);
+		return;
+	}
+	session->stamp = status.stamp;
+	session->stamp_at = node->now;
+	us = about_us(node, &status);
+	echoed = us && session_hear(session, us, node->now);
+	if (peer == &node->twin)
+		return;
+	if (session != &peer->current) {
+		struct seal_session_id id = session->id;
+
+		review_candidate(node, peer, session);
+		if (!session_exists(&peer->current) || !session_id_equals(&peer->current.id, &id))
+			return;
+	}
+	take_current_status(node, peer, &status, us, echoed, event);
+}
+
+static void take_data(struct node *node, struct peer *peer, const struct session *session, struct reader body)
+{
+	unsigned outcome;
+	uint64_t refused = peer->receive.refused;
+
+	if (session != &peer->current) {
+		drop(node, peer->duplicate_at.us || peer == &node->twin ? NODE_DROP_DUPLICATE_ID : NODE_DROP_NOT_FRESH,
+		     peer->id ? peer->id : node->config.id);
+		return;
+	}
+	outcome = receive_data(&peer->receive, body, node->now);
+	peer->flows_refused += peer->receive.refused - refused;
+	note_outcome(node, peer, outcome);
+}
+
+static void take_messages(struct node *node, struct peer *peer, struct session *session, struct reader r,
+			  const struct node_event *event)
+{
+	struct seal_session_id id = session->id;
+
+	while (reader_left(&r)) {
+		uint8_t type = reader_u8(&r);
+		uint16_t length = reader_u16(&r);
+		struct reader body = reader_sub(&r, length);
+
+		if (r.failed) {
+			drop(node, NODE_DROP_MALFORMED, peer->id);
+			return;
+		}
+		session = peer_find_session(peer, &id); /* a message may have promoted it */
+		if (!session)
+			return;
+		if (type == FRAME_STATUS)
+			take_status(node, peer, session, body, event);
+		else if (type == FRAME_DATA)
+			take_data(node, peer, session, body);
+		/* other types are a newer version's: skipped */
+	}
+}
+
+/* ---- the way in ---- */
+
+/* Seen before: the copy that came over another link, or a replay. */
+static void take_copy(struct node *node, struct peer *peer, const struct session *session, unsigned link,
+		      uint64_t packet_number)
+{
+	struct peer_link *l = &peer->links[link];
+
+	if (session != &peer->current || replay_check(&l->seen, packet_number) != REPLAY_NEW) {
+		drop(node, NODE_DROP_REPLAYED, peer->id);
+		return;
+	}
+	replay_note(&l->seen, packet_number);
+	l->received++;
+}
+
+/* An authentic datagram of a session that we know: counts, addressing, messages. */
+static void take_plain(struct node *node, struct peer *peer, struct session *session, const struct frame_header *header,
+		       const struct node_event *event, const uint8_t *plain)
+{
+	struct reader r = reader_over(plain, event->datagram.length - FRAME_HEADER_SIZE - SEAL_TAG_SIZE);
+	uint16_t destination = reader_u16(&r);
+	uint32_t counter = reader_u32(&r);
+	struct peer_link *link = &peer->links[event->datagram.link];
+
+	replay_note(&session->replay, header->packet_number);
+	session->last_heard = node->now;
+	if (destination && destination != node->config.id) {
+		drop(node, NODE_DROP_MISDIRECTED, 0);
+		return;
+	}
+	if (session == &peer->current) {
+		replay_note(&link->seen, header->packet_number);
+		link->received++;
+		peer_count_datagram(peer, destination != 0, counter);
+	}
+	take_messages(node, peer, session, r, event);
+}
+
+/* A session that we do not know yet, or that changed its key, in an authentic datagram. */
+static struct session *adopt_opener(struct node *node, struct peer *peer, struct session *session,
+				    const struct frame_header *header, struct seal *opener)
+{
+	if (!session)
+		return candidate_new(node, peer, header, opener);
+	seal_destroy(session->opener);
+	session->opener = opener;
+	session->key_id = header->key_id;
+	session->cipher = header->cipher;
+	return session;
+}
+
+static void take_sealed(struct node *node, const struct frame_header *header, const struct node_event *event)
+{
+	struct peer *peer = peer_by_id(node, header->node_id);
+	struct session *session = peer ? peer_find_session(peer, &header->session) : NULL;
+	enum replay_verdict seen = session ? replay_check(&session->replay, header->packet_number) : REPLAY_NEW;
+	uint8_t plain[FRAME_PAYLOAD_MAX];
+	struct seal *opener;
+	enum node_drop why;
+
+	if (seen == REPLAY_SEEN) {
+		take_copy(node, peer, session, event->datagram.link, header->packet_number);
+		return;
+	}
+	if (seen == REPLAY_TOO_OLD) {
+		drop(node, NODE_DROP_TOO_OLD, header->node_id);
+		return;
+	}
+	why = open_datagram(node, header, session, event, plain, &opener);
+	if (why != NODE_DROPS) {
+		drop(node, why, header->node_id);
+		return;
+	}
+	if (!peer)
+		peer = peer_slot_new(node, header->node_id);
+	if (!peer) {
+		seal_destroy(opener);
+		drop(node, NODE_DROP_TOO_MANY, header->node_id);
+		return;
+	}
+	if (opener)
+		session = adopt_opener(node, peer, session, header, opener);
+	take_plain(node, peer, session, header, event, plain);
+}
+
+void node_take_datagram(struct node *node, const struct node_event *event)
+{
+	static const enum node_drop reasons[] = {
+		[FRAME_TOO_SHORT] = NODE_DROP_TOO_SHORT,
+		[FRAME_BAD_MAGIC] = NODE_DROP_BAD_MAGIC,
+		[FRAME_OTHER_VERSION] = NODE_DROP_OTHER_VERSION,
+		[FRAME_MALFORMED] = NODE_DROP_MALFORMED,
+	};
+	struct frame_header header;
+	enum frame_verdict verdict = frame_header_read(event->datagram.bytes, event->datagram.length, &header);
+
+	node->received_datagrams++;
+	node->received_bytes += event->datagram.length;
+	if (event->datagram.link >= node->config.links)
+		return;
+	if (verdict != FRAME_GOOD)
+		drop(node, reasons[verdict], verdict == FRAME_OTHER_VERSION ? header.node_id : 0);
+	else if (header.node_id == node->config.id && session_id_equals(&header.session, &node->outbox.session))
+		take_own(node, &header, event);
+	else
+		take_sealed(node, &header, event);
+}

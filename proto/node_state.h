@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a node is made of.  Private to node.c (the door, time), input.c (datagrams in), output.c (datagrams out) and
+ * view.c (looking at it).
+ */
+#ifndef PROTO_NODE_STATE_H
+#define PROTO_NODE_STATE_H
+
+#include "proto/local.h"
+#include "proto/outbox.h"
+#include "proto/peer.h"
+#include "proto/role.h"
+
+enum { NODE_STRANGERS = 16, NODE_SAMPLES = 256 };
+
+struct stranger {
+	uint16_t id;
+	uint64_t count;
+	struct monotime last;
+	enum node_drop drop;
+};
+
+struct node {
+	struct node_config config;
+	struct node_sink sink;
+	struct monotime now;
+	struct local local;
+	struct outbox outbox;
+	struct role role;
+	struct stream stream;
+	struct peer peers[FRAME_PEERS_MAX];
+	struct peer twin; /* who else claims our id */
+	struct stranger strangers[NODE_STRANGERS];
+	struct monotime heartbeat_at, status_at, status_sent_at;
+	struct monotime restarted_at; /* our session, last */
+	uint32_t conntrack_max, conntrack_buckets;
+	bool split_brain, duplicate_id, leaving;
+	/* when which version was the newest: to date what peers have proven */
+	struct {
+		uint64_t version;
+		struct monotime at;
+	} samples[NODE_SAMPLES];
+	size_t samples_count;
+	uint64_t received_datagrams, received_bytes;
+	uint64_t drops[NODE_DROPS];
+};
+
+/* ---- node.c ---- */
+uint32_t node_random32(struct node *node);
+void node_log(const struct node *node, enum node_log_level level, const char *id, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* A new session of our own: peers will catch up in full. */
+void node_restart_session(struct node *node, const char *why);
+
+/* ---- input.c ---- */
+void node_take_datagram(struct node *node, const struct node_event *event);
+/* Candidates that may now displace a silent session; sessions that have died. */
+void node_review_sessions(struct node *node);
+
+/* ---- output.c ---- */
+/* A STATUS to the group soon: at once, but never more often than every STATUS_INTERVAL_MIN. */
+void node_want_status(struct node *node);
+void node_want_ack(struct node *node, struct peer *peer, bool at_once);
+/* Sends what is due: STATUS, acknowledgements, live stream, catch-ups; at most a slice of each.  True if there is more. */
+bool node_send(struct node *node);
+/* What a peer said of our stream: repairs, and starts or ends catch-ups. */
+void node_serve_peer(struct node *node, struct peer *peer, const struct frame_peer *about_us);
+struct monotime node_send_deadline(const struct node *node);
+
+#endif

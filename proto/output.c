@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Datagrams out: heartbeats, acknowledgements, the live stream and catch-ups; and what peers' acknowledgements mean for them. */
+#include "proto/node_state.h"
+
+#include <string.h>
+
+static const int64_t status_interval_min_us = 2000; /* between STATUSes to the group that are sent for a reason */
+static const int64_t ack_interval_min_us = 1000;    /* between those to one peer */
+static const int64_t tail_probe_us = 10000;         /* after the live stream's last frame: tells who missed it */
+static const int64_t sample_interval_us = 5000;
+enum { PARTIAL_VERSIONS_MIN = 4096 };               /* a hole of more versions than that is caught up, not repaired */
+enum { WINDOW_MIN = 16 << 10, WINDOW_SHARE = 4 };   /* the kernel counts a datagram at several times its size */
+
+static struct stream_out stream_out(struct node *node)
+{
+	return (struct stream_out){&node->outbox, &node->config, &node->sink, node->local.table, node->now};
+}
+
+/* ---- STATUS ---- */
+
+static uint32_t window_for_each(const struct node *node)
+{
+	uint32_t peers = 0, share;
+
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		if (node->peers[i].id && peer_is_alive(&node->peers[i], &node->config, node->now))
+			peers++;
+	share = node->config.receive_window / WINDOW_SHARE / (peers ? peers : 1);
+	return share > WINDOW_MIN ? share : WINDOW_MIN;
+}
+
+static void describe_session(const struct node *node, uint16_t id, const struct session *session, struct frame_peer *p)
+{
+	int64_t held = node->now.us - session->stamp_at.us;
+
+	memset(p, 0, sizeof(*p));
+	p->node_id = id;
+	p->session = session->id;
+	p->challenge = session->challenge;
+	p->echo = session->their_challenge;
+	p->stamp = session->stamp;
+	p->held_us = held < UINT32_MAX ? (uint32_t)held : UINT32_MAX;
+}
+
+static void describe_peer(const struct node *node, const struct peer *peer, unsigned holes, struct frame_peer *p)
+{
+	const struct receive *receive = &peer->receive;
+
+	describe_session(node, peer->id, &peer->current, p);
+	p->flags = FRAME_PEER_CURRENT;
+	if (receive->overflowed)
+		p->flags |= FRAME_PEER_OVERFLOWED;
+	if (receive->incompatible)
+		p->flags |= FRAME_PEER_INCOMPATIBLE;
+	p->applied = receive_position(receive);
+	p->proven = receive->has_proof ? receive->proven_version + 1 : 0;
+	p->window = window_for_each(node);
+	p->full_id = receive->full.running ? receive->full.id : 0;
+	p->holes_count = (uint8_t)receive_holes(receive, p->holes, holes);
+}
+
+static void describe_ourselves(const struct node *node, struct frame_status *s)
+{
+	const struct local *local = &node->local;
+
+	memset(s, 0, offsetof(struct frame_status, peers));
+	s->peers_count = s->claims_count = 0;
+	s->role = (uint8_t)node->role.current;
+	s->flags = (uint8_t)((local->complete ? FRAME_STATUS_COMPLETE : 0) | (local->suspect ? FRAME_STATUS_SUSPECT : 0) |
+			     (local->refused ? FRAME_STATUS_REFUSED : 0) |
+			     (node->config.active_active ? FRAME_STATUS_ACTIVE_ACTIVE : 0) |
+			     (node->leaving ? FRAME_STATUS_LEAVING : 0));
+	s->term = node->role.term;
+	s->instance = node->config.instance;
+	s->newest = table_newest(local->table);
+	s->horizon = table_horizon(local->table);
+	s->count = (uint32_t)table_count(local->table);
+	s->digest = table_digest(local->table);
+	s->stamp = (uint64_t)node->now.us;
+	s->heartbeat_us = (uint32_t)node->config.heartbeat.us;
+	s->conntrack_max = node->conntrack_max;
+	s->conntrack_buckets = node->conntrack_buckets;
+	s->filters = node->config.filters;
+	memcpy(s->software, node->config.software, sizeof(s->software));
+}
+
+/* At `at`, `version` was our newest. */
+static void sample_newest(struct node *node)
+{
+	uint64_t version = table_newest(node->local.table);
+	size_t last = (node->samples_count - 1) % NODE_SAMPLES;
+
+	if (node->samples_count && node->samples[last].version == version) {
+		node->samples[last].at = node->now;
+		return;
+	}
+	if (node->samples_count && node->now.us - node->samples[last].at.us < sample_interval_us)
+		return;
+	last = node->samples_count++ % NODE_SAMPLES;
+	node->samples[last].version = version;
+	node->samples[last].at = node->now;
+}
+
+static void send_status(struct node *node, const struct outbox_destination *to, const struct frame_status *status)
+{
+	frame_status_write(outbox_open(&node->outbox, &node->config), status);
+	outbox_send(&node->outbox, &node->config, &node->sink, to);
+	sample_newest(node);
+}
+
+static void add_candidate(struct node *node, struct peer *peer, struct frame_status *s)
+{
+	const struct session *candidate = peer_candidate_in_turn(peer);
+
+	if (candidate && s->peers_count <= FRAME_PEERS_MAX)
+		describe_session(node, peer == &node->twin ? node->config.id : peer->id, candidate,
+				 &s->peers[s->peers_count++]);
+}
+
+/* Current sessions first: they must fit; candidates as there is room, in turn. */
+static void send_group_status(struct node *node)
+{
+	struct frame_status s;
+
+	describe_ourselves(node, &s);
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		if (node->peers[i].id && session_exists(&node->peers[i].current))
+			describe_peer(node, &node->peers[i], 1, &s.peers[s.peers_count++]);
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		if (node->peers[i].id)
+			add_candidate(node, &node->peers[i], &s);
+	add_candidate(node, &node->twin, &s);
+	send_status(node, NULL, &s);
+	node->status_at = MONOTIME_NEVER;
+	node->status_sent_at = node->now;
+	node->stream.tail_is_fresh = false;
+}
+
+static struct outbox_destination destination_of(struct peer *peer, struct node_endpoint endpoints[NODE_LINKS_MAX])
+{
+	for (unsigned i = 0; i < NODE_LINKS_MAX; i++)
+		endpoints[i] = peer->links[i].endpoint;
+	return (struct outbox_destination){peer->id, &peer->counter, endpoints};
+}
+
+static void send_ack(struct node *node, struct peer *peer)
+{
+	struct node_endpoint endpoints[NODE_LINKS_MAX];
+	struct outbox_destination to = destination_of(peer, endpoints);
+	struct frame_status s;
+
+	peer->ack_at = MONOTIME_NEVER;
+	if (!session_exists(&peer->current))
+		return;
+	describe_ourselves(node, &s);
+	describe_peer(node, peer, FRAME_HOLES_MAX, &s.peers[0]);
+	s.peers_count = 1;
+	send_status(node, &to, &s);
+	peer->ack_sent_at = node->now;
+	peer->receive.frames_unacked = 0;
+}
+
+void node_want_status(struct node *node)
+{
+	struct monotime earliest = monotime_add(node->status_sent_at, monotime_from_us(status_interval_min_us));
+
+	node->status_at = monotime_min(node->status_at, monotime_max(node->now, earliest));
+}
+
+void node_want_ack(struct node *node, struct peer *peer, bool at_once)
+{
+	struct monotime earliest = monotime_add(peer->ack_sent_at, monotime_from_us(ack_interval_min_us));
+	struct monotime wish = at_once ? node->now : monotime_add(node->now, monotime_from_us(tail_probe_us));
+
+	peer->ack_at = monotime_min(peer->ack_at, monotime_max(wish, earliest));
+}
+
+/* ---- what peers acknowledge ---- */
+
+/* Time for an answer to be here, if nothing is lost. */
+static struct monotime patience_of(const struct peer *peer)
+{
+	int64_t rtt = peer->current.rtt_us < 0 ? 0 : peer->current.rtt_us;
+
+	return monotime_from_us(rtt + rtt / 2 + 3 * ack_interval_min_us);
+}
+
+static struct monotime long_patience_of(const struct peer *peer)
+{
+	return monotime_from_us(2 * patience_of(peer).us + 40000);
+}
+
+static void serve_full(struct node *node, struct peer *peer, const struct frame_peer *us)
+{
+	struct stream_out out = stream_out(node);
+	struct node_endpoint endpoints[NODE_LINKS_MAX];
+	struct outbox_destination to = destination_of(peer, endpoints);
+
+	if (!peer->catchup.active || peer->catchup.full_id != us->full_id) {
+		catchup_start_full(&peer->catchup, us->full_id, &out);
+		return;
+	}
+	catchup_acknowledge(&peer->catchup, us->applied, node->now);
+	catchup_repair(&peer->catchup, &out, &to, us, peer->catchup.cursor, patience_of(peer));
+	catchup_retry(&peer->catchup, long_patience_of(peer), node->now);
+}
+
+/* The last frames of the live stream were lost, and nothing followed that would have shown it. */
+static bool tail_is_lost(const struct node *node, const struct peer *peer, const struct frame_peer *us)
+{
+	struct monotime patience = patience_of(peer);
+
+	return !us->holes_count && us->applied < node->stream.sent &&
+	       monotime_is_before(monotime_add(node->stream.sent_at, patience), node->now) &&
+	       monotime_is_before(monotime_add(peer->live_progress_at, patience), node->now);
+}
+
+static void serve_gaps(struct node *node, struct peer *peer, const struct frame_peer *us)
+{
+	struct stream_out out = stream_out(node);
+	struct catchup *catchup = &peer->catchup;
+	struct node_endpoint endpoints[NODE_LINKS_MAX];
+	struct outbox_destination to = destination_of(peer, endpoints);
+
+	if (us->applied < table_horizon(node->local.table))
+		return; /* it will ask for all */
+	if (catchup->active) {
+		catchup_acknowledge(catchup, us->applied, node->now);
+		if (us->applied >= catchup->limit)
+			catchup_stop(catchup);
+		else
+			catchup_retry(catchup, long_patience_of(peer), node->now);
+	}
+	if (!catchup->active && us->holes_count && us->holes[0].to - us->holes[0].from > PARTIAL_VERSIONS_MIN)
+		catchup_start_partial(catchup, us->holes[0].from, us->holes[0].to, &out);
+	else if (!catchup->active && tail_is_lost(node, peer, us))
+		catchup_start_partial(catchup, us->applied, node->stream.sent, &out);
+	else
+		catchup_repair(catchup, &out, &to, us, catchup->active ? catchup->cursor : node->stream.sent,
+			       patience_of(peer));
+}
+
+void node_serve_peer(struct node *node, struct peer *peer, const struct frame_peer *us)
+{
+	bool followed = peer_follows(peer, &node->config, node->now);
+
+	peer->about_us = *us;
+	peer->has_about_us = true;
+	if (us->full_id) {
+		serve_full(node, peer, us);
+		return;
+	}
+	if (peer->catchup.full_id)
+		catchup_stop(&peer->catchup);
+	if (!followed) {
+		flight_reset(&peer->live);
+		peer->live_progress_at = node->now;
+		peer->live_acked = us->applied;
+	}
+	flight_acknowledge(&peer->live, us->applied);
+	if (us->applied > peer->live_acked) {
+		peer->live_acked = us->applied;
+		peer->live_progress_at = node->now;
+	}
+	serve_gaps(node, peer, us);
+}
+
+/* ---- sending ---- */
+
+/* A peer whose window is closed holds the live stream up, but not for longer than it takes to be called dead. */
+static bool peer_blocks(const struct node *node, const struct peer *peer)
+{
+	return flight_bytes(&peer->live) >= peer->about_us.window &&
+	       monotime_is_before(node->now, monotime_add(peer->live_progress_at, node->config.peer_timeout));
+}
+
+enum live_state { LIVE_NOBODY, LIVE_OPEN, LIVE_BLOCKED };
+
+static enum live_state live_state(const struct node *node)
+{
+	enum live_state state = LIVE_NOBODY;
+
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		const struct peer *peer = &node->peers[i];
+
+		if (!peer->id || !peer_follows(peer, &node->config, node->now))
+			continue;
+		if (peer_blocks(node, peer))
+			return LIVE_BLOCKED;
+		state = LIVE_OPEN;
+	}
+	return state;
+}
+
+static void note_live(struct node *node, size_t bytes)
+{
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		struct peer *peer = &node->peers[i];
+
+		if (!peer->id || !peer_follows(peer, &node->config, node->now))
+			continue;
+		if (!flight_bytes(&peer->live))
+			peer->live_progress_at = node->now;
+		flight_note(&peer->live, node->stream.sent, bytes);
+	}
+}
+
+static bool send_live(struct node *node)
+{
+	struct stream_out out = stream_out(node);
+	size_t bytes;
+
+	if (monotime_is_before(node->now, stream_deadline(&node->stream, node->local.table)))
+		return false;
+	for (unsigned i = 0; i < STREAM_SLICE; i++) {
+		switch (live_state(node)) {
+		case LIVE_NOBODY:
+			stream_skip(&node->stream, node->local.table);
+			return false;
+		case LIVE_BLOCKED:
+			return false;
+		case LIVE_OPEN:
+			break;
+		}
+		bytes = stream_send_live(&node->stream, &out);
+		if (!bytes)
+			return false;
+		note_live(node, bytes);
+		if (!node->stream.is_dirty)
+			return false;
+	}
+	return true;
+}
+
+static bool send_catchup(struct node *node, struct peer *peer)
+{
+	struct stream_out out = stream_out(node);
+	struct node_endpoint endpoints[NODE_LINKS_MAX];
+	struct outbox_destination to = destination_of(peer, endpoints);
+
+	if (!peer_is_alive(peer, &node->config, node->now))
+		return false;
+	for (unsigned i = 0; i < STREAM_SLICE; i++) {
+		if (!catchup_can_send(&peer->catchup, node->local.table, peer->about_us.window))
+			return false;
+		if (!catchup_send(&peer->catchup, &out, &to))
+			return false;
+	}
+	return catchup_can_send(&peer->catchup, node->local.table, peer->about_us.window);
+}
+
+bool node_send(struct node *node)
+{
+	bool more = false;
+
+	outbox_new_batch(&node->outbox);
+	more |= send_live(node);
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		struct peer *peer = &node->peers[i];
+
+		if (!peer->id)
+			continue;
+		more |= send_catchup(node, peer);
+		if (!monotime_is_before(node->now, peer->ack_at))
+			send_ack(node, peer);
+	}
+	if (node->stream.tail_is_fresh && node->now.us - node->stream.sent_at.us >= tail_probe_us)
+		node_want_status(node);
+	if (!monotime_is_before(node->now, node->heartbeat_at)) {
+		send_group_status(node);
+		node->heartbeat_at = monotime_add(node->now, node->config.heartbeat);
+	} else if (!monotime_is_before(node->now, node->status_at)) {
+		send_group_status(node);
+	}
+	return more;
+}
+
+struct monotime node_send_deadline(const struct node *node)
+{
+	struct monotime at = monotime_min(node->heartbeat_at, node->status_at);
+
+	if (node->stream.is_dirty && live_state(node) != LIVE_BLOCKED)
+		at = monotime_min(at, stream_deadline(&node->stream, node->local.table));
+	if (node->stream.tail_is_fresh)
+		at = monotime_min(at, monotime_add(node->stream.sent_at, monotime_from_us(tail_probe_us)));
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		const struct peer *peer = &node->peers[i];
+
+		if (!peer->id)
+			continue;
+		at = monotime_min(at, peer->ack_at);
+		if (catchup_can_send(&peer->catchup, node->local.table, peer->about_us.window) &&
+		    peer_is_alive(peer, &node->config, node->now))
+			at = node->now;
+	}
+	return at;
+}

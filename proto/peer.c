@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proto/peer.h"
+
+#include <string.h>
+
+struct session *peer_find_session(struct peer *peer, const struct seal_session_id *id)
+{
+	if (session_exists(&peer->current) && session_id_equals(&peer->current.id, id))
+		return &peer->current;
+	for (unsigned i = 0; i < PEER_CANDIDATES; i++)
+		if (session_exists(&peer->candidates[i]) && session_id_equals(&peer->candidates[i].id, id))
+			return &peer->candidates[i];
+	return NULL;
+}
+
+/* At random, so that a flood of recorded sessions can't keep the one live session out for long. */
+struct session *peer_new_candidate(struct peer *peer, uint32_t random)
+{
+	struct session *slot;
+
+	for (unsigned i = 0; i < PEER_CANDIDATES; i++)
+		if (!session_exists(&peer->candidates[i]))
+			return &peer->candidates[i];
+	slot = &peer->candidates[random % PEER_CANDIDATES];
+	session_forget(slot);
+	return slot;
+}
+
+struct session *peer_candidate_in_turn(struct peer *peer)
+{
+	for (unsigned i = 0; i < PEER_CANDIDATES; i++) {
+		struct session *candidate = &peer->candidates[peer->candidate_turn++ % PEER_CANDIDATES];
+
+		if (session_exists(candidate))
+			return candidate;
+	}
+	return NULL;
+}
+
+bool peer_is_alive(const struct peer *peer, const struct node_config *config, struct monotime now)
+{
+	return session_exists(&peer->current) && !peer->leaving &&
+	       session_is_alive(&peer->current, now, config->peer_timeout);
+}
+
+bool peer_follows(const struct peer *peer, const struct node_config *config, struct monotime now)
+{
+	return peer->has_about_us && !peer->about_us.full_id && !peer->catchup.full_id &&
+	       peer_is_alive(peer, config, now);
+}
+
+void peer_count_datagram(struct peer *peer, bool to_us, uint32_t counter)
+{
+	if (to_us ? peer->sent_us.known : peer->sent_group.known) {
+		uint32_t *last = to_us ? &peer->sent_us.last : &peer->sent_group.last;
+
+		if ((int32_t)(counter - *last) > 0)
+			*last = counter;
+	} else if (to_us) {
+		peer->sent_us.known = true;
+		peer->sent_us.first = peer->sent_us.last = counter;
+	} else {
+		peer->sent_group.known = true;
+		peer->sent_group.first = peer->sent_group.last = counter;
+	}
+}
+
+uint64_t peer_expected(const struct peer *peer)
+{
+	uint64_t expected = 0;
+
+	if (peer->sent_us.known)
+		expected += (uint64_t)(peer->sent_us.last - peer->sent_us.first) + 1;
+	if (peer->sent_group.known)
+		expected += (uint64_t)(peer->sent_group.last - peer->sent_group.first) + 1;
+	return expected;
+}
+
+void peer_promote(struct peer *peer, struct session *candidate, struct monotime now)
+{
+	session_forget(&peer->current);
+	peer->current = *candidate;
+	memset(candidate, 0, sizeof(*candidate));
+	memset(peer->links, 0, sizeof(peer->links));
+	memset(&peer->sent_group, 0, sizeof(peer->sent_group));
+	memset(&peer->sent_us, 0, sizeof(peer->sent_us));
+	peer->has_status = false;
+	peer->has_about_us = false;
+	peer->leaving = false;
+	peer->is_behind = false;
+	peer->diverged_before = peer->overflow_told = peer->incompatible_told = false;
+	catchup_stop(&peer->catchup);
+	flight_reset(&peer->live);
+	peer->live_acked = 0;
+	peer->live_progress_at = now;
+	peer->ack_at = MONOTIME_NEVER;
+	receive_new_session(&peer->receive, now);
+}
+
+void peer_destroy(struct peer *peer)
+{
+	session_forget(&peer->current);
+	for (unsigned i = 0; i < PEER_CANDIDATES; i++)
+		session_forget(&peer->candidates[i]);
+	if (peer->receive.table)
+		receive_destroy(&peer->receive);
+	memset(peer, 0, sizeof(*peer));
+}

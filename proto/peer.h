@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One peer: who it is now (its current session), who claims to be it (candidates), what it last said, the receiving side of
+ * its stream and the catch-up that we send it.
+ */
+#ifndef PROTO_PEER_H
+#define PROTO_PEER_H
+
+#include "proto/node.h"
+#include "proto/receive.h"
+#include "proto/session.h"
+#include "proto/stream.h"
+
+enum { PEER_CANDIDATES = 4 };
+
+struct peer_link {
+	struct node_endpoint endpoint; /* from which it echoed our challenge */
+	struct replay seen;            /* packet numbers that came over this link: tells a copy from a replay */
+	uint64_t received;             /* datagrams of its current session */
+};
+
+struct peer {
+	uint16_t id; /* 0: slot unused */
+	struct session current;
+	struct session candidates[PEER_CANDIDATES];
+	unsigned candidate_turn; /* whose turn it is to be named in a STATUS */
+	bool was_alive;
+	struct peer_link links[NODE_LINKS_MAX];
+	/* datagrams that it sent to the group and to us, by its own counters, since its session became current */
+	struct {
+		uint32_t first, last;
+		bool known;
+	} sent_group, sent_us;
+	uint32_t counter; /* datagrams that we sent to it alone */
+	struct frame_status status; /* its latest; peers and claims in it are not kept up */
+	bool has_status;
+	struct frame_peer about_us; /* what it last said of our session */
+	bool has_about_us;
+	struct receive receive;
+	struct catchup catchup;
+	struct monotime live_progress_at; /* when it last acknowledged something new of the live stream */
+	uint64_t live_acked;
+	struct flight live;               /* of the live stream, as this peer acknowledges it */
+	struct monotime ack_at;           /* when the next STATUS to it alone is due; MONOTIME_NEVER: none */
+	struct monotime ack_sent_at;
+	struct monotime behind_since;     /* since when we have not applied all that it told of */
+	bool is_behind;
+	struct monotime proven_at;        /* when it was last known to live: the clock of its flows */
+	struct monotime duplicate_at;     /* a second session answered; 0: never */
+	uint64_t flows_refused;
+	bool diverged_before, overflow_told, incompatible_told, leaving;
+};
+
+/* The session with that id among current and candidates; NULL: none. */
+struct session *peer_find_session(struct peer *peer, const struct seal_session_id *id);
+
+/* A slot for a new candidate: a free one, or one evicted at random (`random`). */
+struct session *peer_new_candidate(struct peer *peer, uint32_t random);
+
+/* The candidate whose turn it is to be named; NULL: there is none. */
+struct session *peer_candidate_in_turn(struct peer *peer);
+
+bool peer_is_alive(const struct peer *peer, const struct node_config *config, struct monotime now);
+
+/* Follows the live stream: alive, knows our session, and is in no full catch-up. */
+bool peer_follows(const struct peer *peer, const struct node_config *config, struct monotime now);
+
+/* Notes the datagram counter of a datagram of the current session. */
+void peer_count_datagram(struct peer *peer, bool to_us, uint32_t counter);
+/* Datagrams that it sent and that could have come over any link. */
+uint64_t peer_expected(const struct peer *peer);
+
+/* Makes a candidate the current session; the candidate's slot is free then. */
+void peer_promote(struct peer *peer, struct session *candidate, struct monotime now);
+
+/* Frees sessions and table. */
+void peer_destroy(struct peer *peer);
+
+#endif

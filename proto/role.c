@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proto/role.h"
+
+void role_init(struct role *role, uint32_t first_term)
+{
+	*role = (struct role){.current = FRAME_ROLE_INIT, .term = first_term, .highest = first_term};
+}
+
+bool role_set(struct role *role, enum frame_role wanted)
+{
+	if (role->current == wanted)
+		return false;
+	if (wanted == FRAME_ROLE_PRIMARY) {
+		role->term = role->highest + 1;
+		role->highest = role->term;
+	}
+	role->current = wanted;
+	return true;
+}
+
+void role_hear(struct role *role, uint32_t term)
+{
+	if (term > role->highest && term - role->highest <= ROLE_TERM_STEP_MAX)
+		role->highest = term;
+}
+
+bool role_yields(uint32_t term_a, uint16_t id_a, uint32_t term_b, uint16_t id_b)
+{
+	return term_a != term_b ? term_a < term_b : id_a < id_b;
+}

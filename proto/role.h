@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The role of this node, and terms: a pure state machine.
+ *
+ *              init      primary      backup      fault
+ *   primary    term+1    -            term+1      term+1
+ *   backup     -         -            -           -
+ *   fault      -         -            -           -
+ *
+ * A term is 1 + the highest seen, so that of two primaries the later one is known; equal terms are told apart by node id.
+ */
+#ifndef PROTO_ROLE_H
+#define PROTO_ROLE_H
+
+#include "proto/frame.h"
+
+struct role {
+	enum frame_role current;
+	uint32_t term;    /* of our last takeover */
+	uint32_t highest; /* seen anywhere, ours included */
+};
+
+void role_init(struct role *role, uint32_t first_term);
+
+/* True if the role changed (asking for the role that one has changes nothing). */
+bool role_set(struct role *role, enum frame_role wanted);
+
+/* Another node's term; absurd ones (beyond ROLE_TERM_STEP_MAX above the highest) are not believed. */
+enum { ROLE_TERM_STEP_MAX = 1 << 20 };
+void role_hear(struct role *role, uint32_t term);
+
+/* Whether (term, id) a comes before b: the lower one yields. */
+bool role_yields(uint32_t term_a, uint16_t id_a, uint32_t term_b, uint16_t id_b);
+
+#endif
