@@ -5,7 +5,10 @@
 #ifndef TESTS_UNIT_KERNEL_NETNS_H
 #define TESTS_UNIT_KERNEL_NETNS_H
 
+#include "proto/flow.h"
+
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * Moves this process into a new network namespace for the rest of its life (it goes with the process), brings
@@ -17,6 +20,17 @@ bool kernel_netns_enter(void);
 
 /* Runs a command in the namespace through the shell; aborts unless it ends with 0. */
 __attribute__((format(printf, 1, 2))) void kernel_netns_run(const char *format, ...);
+
+/* Sends one netlink message that asks for an acknowledgement (from a socket of its own); returns the kernel's
+ * answer. */
+int kernel_netns_request(const void *message, size_t length);
+
+/* Removes all flows of the namespace. */
+void kernel_netns_flush(void);
+
+/* The flow number `n` of a test: TCP over IPv4, established, assured, without NAT; all differ up to 16
+ * million. */
+struct flow kernel_netns_flow(uint32_t n);
 
 /* Waits until no other test changes host-wide limits, and holds others off until
  * kernel_netns_unlock_limits(). */
