@@ -10,11 +10,10 @@
 #include "proto/buf.h"
 #include "proto/record_format.h"
 
-/* The key of a flow, or of its master. */
+/* The key of a flow, or of its master, but for the tuple. */
 struct key_fields {
 	uint8_t family, protocol;
 	uint16_t zone;
-	struct flow_tuple tuple;
 };
 
 /* --- reading: what isn't canonical fails the reader --- */
@@ -25,12 +24,13 @@ static void require(struct reader *r, bool is_good)
 		r->failed = true;
 }
 
-static void read_key(struct reader *r, struct key_fields *key)
+static void read_key(struct reader *r, struct key_fields *key, struct flow_tuple *tuple)
 {
 	uint8_t shape = reader_u8(r), class = shape & SHAPE_CLASS;
 	size_t size;
 
 	memset(key, 0, sizeof(*key));
+	memset(tuple, 0, sizeof(*tuple));
 	require(r, !(shape & SHAPE_UNUSED) && (class < RECORD_CLASSES || class == CLASS_OTHER));
 	if (r->failed)
 		return;
@@ -46,16 +46,33 @@ static void read_key(struct reader *r, struct key_fields *key)
 		key->zone = reader_u16(r);
 		require(r, key->zone != 0);
 	}
-	reader_bytes(r, key->tuple.src, size);
-	reader_bytes(r, key->tuple.dst, size);
+	reader_bytes(r, tuple->src, size);
+	reader_bytes(r, tuple->dst, size);
 	if (flow_has_icmp(key->protocol)) {
-		key->tuple.icmp_id = reader_u16(r);
-		key->tuple.icmp_type = reader_u8(r);
-		key->tuple.icmp_code = reader_u8(r);
+		tuple->icmp_id = reader_u16(r);
+		tuple->icmp_type = reader_u8(r);
+		tuple->icmp_code = reader_u8(r);
 	} else if (class != CLASS_OTHER) {
-		key->tuple.sport = reader_u16(r);
-		key->tuple.dport = reader_u16(r);
+		tuple->sport = reader_u16(r);
+		tuple->dport = reader_u16(r);
 	}
+}
+
+/* flow_tuple_mirror(), but with IPv4 addresses copied as the 4 bytes that were just written: reading 16 there
+ * would wait for the store buffer. */
+static void set_mirror(struct flow *flow)
+{
+	size_t size = flow_address_size(flow->family);
+
+	if (size > 4 || flow_has_icmp(flow->protocol)) {
+		flow->reply = flow_tuple_mirror(&flow->orig, flow->protocol);
+		return;
+	}
+	memset(&flow->reply, 0, sizeof(flow->reply));
+	memcpy(flow->reply.src, flow->orig.dst, 4);
+	memcpy(flow->reply.dst, flow->orig.src, 4);
+	flow->reply.sport = flow->orig.dport;
+	flow->reply.dport = flow->orig.sport;
 }
 
 static void read_reply(struct reader *r, struct flow *flow, uint8_t parts)
@@ -63,7 +80,7 @@ static void read_reply(struct reader *r, struct flow *flow, uint8_t parts)
 	const uint8_t all = PART_REPLY_SRC | PART_REPLY_DST | PART_REPLY_SPORT | PART_REPLY_DPORT;
 	size_t size = flow_address_size(flow->family);
 
-	flow->reply = flow_tuple_mirror(&flow->orig, flow->protocol);
+	set_mirror(flow);
 	if (!(parts & all))
 		return;
 	if (parts & PART_REPLY_SRC)
@@ -139,9 +156,8 @@ static void read_master(struct reader *r, struct flow *flow)
 {
 	struct key_fields key;
 
-	read_key(r, &key);
+	read_key(r, &key, &flow->master);
 	require(r, key.family == flow->family);
-	flow->master = key.tuple;
 	flow->master_protocol = key.protocol;
 	flow->master_zone = key.zone;
 	flow->present |= FLOW_HAS_MASTER;
@@ -222,11 +238,10 @@ static enum record_verdict read_body(struct reader *r, struct flow *flow)
 
 	flow->present = FLOW_HAS_REPLY | FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK;
 	flow->timeout_s = reader_u32(r);
-	read_key(r, &key);
+	read_key(r, &key, &flow->orig);
 	flow->family = key.family;
 	flow->protocol = key.protocol;
 	flow->zone = key.zone;
-	flow->orig = key.tuple;
 	flow->incarnation = reader_u8(r);
 	flow->status = reader_u16(r);
 	parts = reader_u8(r);
@@ -264,9 +279,10 @@ enum record_verdict record_check(const uint8_t *bytes, size_t available, size_t 
 size_t record_check_key(const uint8_t *bytes, size_t available)
 {
 	struct reader r = reader_over(bytes, available);
+	struct flow_tuple tuple;
 	struct key_fields key;
 
-	read_key(&r, &key);
+	read_key(&r, &key, &tuple);
 	return r.failed ? 0 : (size_t)(r.at - bytes);
 }
 
@@ -299,13 +315,12 @@ int record_decode_key(const uint8_t *key, size_t length, struct flow *flow)
 	struct key_fields fields;
 
 	memset(flow, 0, sizeof(*flow));
-	read_key(&r, &fields);
+	read_key(&r, &fields, &flow->orig);
 	if (!reader_is_done(&r))
 		return -EINVAL;
 	flow->family = fields.family;
 	flow->protocol = fields.protocol;
 	flow->zone = fields.zone;
-	flow->orig = fields.tuple;
 	return 0;
 }
 

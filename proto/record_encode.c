@@ -12,10 +12,26 @@ const uint8_t record_class_protocols[RECORD_CLASSES] = {PROTOCOL_TCP,    PROTOCO
 
 uint8_t record_class_of(uint8_t protocol)
 {
-	for (uint8_t i = 0; i < RECORD_CLASSES; i++)
-		if (record_class_protocols[i] == protocol)
-			return i;
-	return CLASS_OTHER;
+	switch (protocol) {
+	case PROTOCOL_TCP:
+		return 0;
+	case PROTOCOL_UDP:
+		return 1;
+	case PROTOCOL_ICMP:
+		return 2;
+	case PROTOCOL_ICMPV6:
+		return 3;
+	case PROTOCOL_UDPLITE:
+		return 4;
+	case PROTOCOL_SCTP:
+		return 5;
+	case PROTOCOL_DCCP:
+		return 6;
+	case PROTOCOL_GRE:
+		return 7;
+	default:
+		return CLASS_OTHER;
+	}
 }
 
 static void write_ports(struct writer *w, uint8_t protocol, const struct flow_tuple *tuple)
@@ -53,21 +69,27 @@ static void write_key(struct writer *w, uint8_t family, uint8_t protocol, uint16
 
 uint8_t record_reply_parts(const struct flow *flow)
 {
-	const struct flow_tuple *reply = &flow->reply;
-	struct flow_tuple mirror = flow_tuple_mirror(&flow->orig, flow->protocol);
+	const struct flow_tuple *orig = &flow->orig, *reply = &flow->reply;
+	uint16_t sport = orig->dport, dport = orig->sport;
 	size_t size = flow_address_size(flow->family);
 	uint8_t parts = 0;
 
-	if (memcmp(reply->src, mirror.src, size))
+	/* flow_tuple_mirror(), without making one: this is done for every event */
+	if (memcmp(reply->src, orig->dst, size))
 		parts |= PART_REPLY_SRC;
-	if (memcmp(reply->dst, mirror.dst, size))
+	if (memcmp(reply->dst, orig->src, size))
 		parts |= PART_REPLY_DST;
 	if (record_class_of(flow->protocol) == CLASS_OTHER)
 		return parts;
-	/* sport is the ICMP id, dport its type and code: one union */
-	if (reply->sport != mirror.sport)
+	if (flow_has_icmp(flow->protocol)) {
+		struct flow_tuple mirror = flow_tuple_mirror(orig, flow->protocol);
+
+		sport = mirror.sport; /* the id, in one union with it; dport: type and code */
+		dport = mirror.dport;
+	}
+	if (reply->sport != sport)
 		parts |= PART_REPLY_SPORT;
-	if (reply->dport != mirror.dport)
+	if (reply->dport != dport)
 		parts |= PART_REPLY_DPORT;
 	return parts;
 }
