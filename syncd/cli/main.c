@@ -85,7 +85,7 @@ bool cli_read_duration(const struct cli *cli, const struct cli_verb *verb, const
 static void print_page(const struct cli *cli)
 {
 	puts("twintrack - keeps the connections of two or more firewalls in step\n\n"
-	     "  twintrack [--socket PATH] VERB [options]   ask the daemon, or tell it what to do\n"
+	     "  twintrack [--socket PATH] VERB [options]   ask the daemon, or tell it to do\n"
 	     "  twintrack [--socket PATH] -L|-C [TABLE]    show flows, as conntrack(8) does\n\n"
 	     "Verbs (`twintrack VERB --help' tells more):");
 	for (const struct cli_verb *verb = cli_verbs; verb->name; verb++)
@@ -95,8 +95,8 @@ static void print_page(const struct cli *cli)
 	       "                        default), internal (what the daemon replicates),\n"
 	       "                        external (what it holds for its peers; --peer N: one)\n"
 	       "  -C, --count [TABLE]   print only how many there are\n\n"
-	       "  --socket PATH         the daemon's control socket; if absent $TWINTRACK_SOCKET,\n"
-	       "                        else " CONFIG_DEFAULT_SOCKET "\n"
+	       "  --socket PATH         the daemon's control socket; else $TWINTRACK_SOCKET,\n"
+	       "                        then " CONFIG_DEFAULT_SOCKET "\n"
 	       "  --version, --help\n\n"
 	       "Exit codes: 0 done, yes; 1 failed, no; 2 wrong command line; 3 no daemon.\n"
 	       "This command asks on %s\n",

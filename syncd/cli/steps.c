@@ -5,6 +5,7 @@
  */
 #include "syncd/cli/client.h"
 #include "syncd/cli/json.h"
+#include "syncd/cli/report.h"
 #include "syncd/control/state.h"
 
 #include <errno.h>
@@ -21,41 +22,18 @@ static const char *option_value(const struct cli_verb *verb, const struct cli_ar
 	return NULL;
 }
 
-/* The counts of an answer in words: "created 5000, clash 2".  What is zero is left out, as is what isn't a
- * count. */
-static void print_counts(const json_t *object, const char **separator)
-{
-	const char *name;
-	json_t *value;
-
-	json_object_foreach((json_t *)object, name, value)
-	{
-		if (json_is_object(value))
-			print_counts(value, separator);
-		if (json_integer_value(value) == 0)
-			continue;
-		printf("%s%s %" JSON_INTEGER_FORMAT, *separator, name, json_integer_value(value));
-		*separator = ", ";
-	}
-}
-
 static void print_for_people(const struct client_reply *reply, const struct client_answer *answer)
 {
-	json_t *root = json_loadb(reply->json.text ? reply->json.text : "", reply->json.length, 0, NULL);
-	const char *separator = "";
+	json_t *report = json_loadb(reply->json.text ? reply->json.text : "", reply->json.length, 0, NULL);
 
 	if (reply->text.length) {
 		fwrite(reply->text.text, 1, reply->text.length, stdout);
 		if (reply->text.text[reply->text.length - 1] != '\n')
 			putchar('\n');
 	}
-	if (!answer->code && *answer->message)
-		puts(answer->message);
-	else if (!reply->text.length)
-		print_counts(root, &separator);
-	if (*separator)
-		putchar('\n');
-	json_decref(root);
+	report_print(report,
+		     answer->code ? "" : answer->message); /* that of a failure goes to standard error */
+	json_decref(report);
 }
 
 /* What the daemon said as JSON; of one that said none, the result. */

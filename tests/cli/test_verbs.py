@@ -145,14 +145,33 @@ def test_a_role_that_cannot_be_kept_is_said(command):
     assert done.returncode == 3 and "could not be kept" in done.stderr
 
 
-@pytest.mark.parametrize("verb", [*ROLES, "commit", "reload", "resync"])
+REPORT = {"verb": "primary", "was": "backup", "role": "primary", "changed": True, "term": 4, "fence": "open",
+          "commit": {"flows": 5009, "created": 5000, "kept": 7, "clash": 2, "refused": 0, "duration_us": 12340,
+                     "failures": {"clash": ["tcp 192.0.2.1:1 -> 192.0.2.2:2", "tcp 192.0.2.1:3 -> 192.0.2.2:2"]}}}
+
+
+@pytest.mark.parametrize("verb", [*ROLES, "commit"])
 def test_a_step_shows_what_it_did(command, daemon, verb):
-    daemon(message(PROGRESS, "half way") + message(JSON, '{"commit": {"created": 5000, "clash": 0, "kept": 7}}')
-           + result(0))
+    daemon(message(PROGRESS, "half way") + message(JSON, json.dumps(REPORT)) + result(0))
     done = command(verb)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "created 5000, kept 7\n", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == ("this node is primary, was backup, term 4, fence open\n"
+                           "committed 5,009 flows in 12.3 ms: 5,000 created, 7 kept, 2 clash\n"
+                           "  clash: tcp 192.0.2.1:1 -> 192.0.2.2:2\n  clash: tcp 192.0.2.1:3 -> 192.0.2.2:2\n")
     done = command(verb, "--json")
-    assert done.returncode == 0 and json.loads(done.stdout) == {"commit": {"created": 5000, "clash": 0, "kept": 7}}
+    assert done.returncode == 0 and json.loads(done.stdout) == REPORT
+
+
+def test_a_step_without_a_change_says_so(command, daemon):
+    daemon(message(JSON, json.dumps(dict(REPORT, changed=False, was="primary", commit=None))) + result(0, "already primary"))
+    done = command("primary")
+    assert done.stdout == "already primary\nthis node is primary, term 4, fence open\n"
+
+
+@pytest.mark.parametrize("verb", ["resync", "reload"])
+def test_a_step_whose_report_is_unknown_shows_its_counts(command, daemon, verb):
+    daemon(message(JSON, '{"peers": 1200, "errors": 0, "what": "x"}') + result(0))
+    assert command(verb).stdout == "1,200 peers\n"
 
 
 @pytest.mark.parametrize("verb", [*ROLES, "commit", "reload", "resync", "verify"])
