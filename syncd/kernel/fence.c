@@ -55,16 +55,16 @@ static int fail(struct fence *fence, int error, const char *doing, const char *o
 
 /* ---- changes ---- */
 
-static int put_own(struct fence *fence, const struct prefix_list *own)
+static void put_own(struct fence *fence, const struct prefix_list *own)
 {
-	return fence_put_prefixes(fence->batch, fence->table, FENCE_SET_OWN4, FENCE_SET_OWN6,
-				  own->prefixes ? own->prefixes : everything, own->prefixes ? own->count : 2);
+	fence_put_prefixes(fence->batch, fence->table, FENCE_SET_OWN4, FENCE_SET_OWN6,
+			   own->prefixes ? own->prefixes : everything, own->prefixes ? own->count : 2);
 }
 
-static int put_virtual(struct fence *fence, const struct prefix_list *list)
+static void put_virtual(struct fence *fence, const struct prefix_list *list)
 {
-	return fence_put_prefixes(fence->batch, fence->table, FENCE_SET_VIRTUAL4, FENCE_SET_VIRTUAL6,
-				  list->prefixes, list->count);
+	fence_put_prefixes(fence->batch, fence->table, FENCE_SET_VIRTUAL4, FENCE_SET_VIRTUAL6, list->prefixes,
+			   list->count);
 }
 
 static void put_interfaces(struct fence *fence)
@@ -135,8 +135,8 @@ static int install_once(struct fence *fence, struct monotime now)
 	if (is_in_the_way)
 		fence_put_removal(fence->batch, fence->table);
 	fence_put_table(fence->batch, fence->table);
-	if (put_virtual(fence, &fence->virtual_addresses) || put_own(fence, &fence->own_addresses))
-		return fail(fence, -ENOMEM, "make the address sets", NULL);
+	put_virtual(fence, &fence->virtual_addresses);
+	put_own(fence, &fence->own_addresses);
 	put_interfaces(fence);
 	if (fence->is_wanted)
 		fence_put_alive(fence->batch, fence->table, timeout_ms(fence));
@@ -331,7 +331,7 @@ static int copy_prefixes(struct fence *fence, struct prefix_list *copy, const st
 	return 0;
 }
 
-typedef int (*put_prefixes_fn)(struct fence *fence, const struct prefix_list *list);
+typedef void (*put_prefixes_fn)(struct fence *fence, const struct prefix_list *list);
 
 static int replace_prefixes(struct fence *fence, struct prefix_list *kept, struct prefix_list *wanted,
 			    put_prefixes_fn put)
@@ -340,9 +340,8 @@ static int replace_prefixes(struct fence *fence, struct prefix_list *kept, struc
 
 	if (fence->batch) {
 		nft_batch_begin(fence->batch);
-		error = put(fence, wanted);
-		error = error ? fail(fence, error, "make the address sets", NULL)
-			      : commit(fence, "change the addresses in set");
+		put(fence, wanted);
+		error = commit(fence, "change the addresses in set");
 	}
 	if (error == -ENOENT) /* the table has gone: fence_check() will bring it back with the new list */
 		error = 0;

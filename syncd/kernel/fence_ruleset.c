@@ -141,6 +141,8 @@ static struct nftnl_expr *add_expression(struct nftnl_rule *rule, const char *na
 
 	if (expression)
 		nftnl_rule_add_expr(rule, expression);
+	else
+		nftnl_rule_unset(rule, NFTNL_RULE_CHAIN);
 	return expression;
 }
 

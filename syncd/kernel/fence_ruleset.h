@@ -57,6 +57,8 @@ enum fence_rule {
 /* the elements of FENCE_SET_ALIVE: one for IPv4, one for IPv6 */
 #define FENCE_ALIVE_ELEMENTS 2
 
+/* Each adds its messages to the transaction; what can't be built for want of memory makes the commit fail. */
+
 /* Removes the table. */
 void fence_put_removal(struct nft_batch *batch, const char *table);
 
@@ -68,10 +70,9 @@ void fence_put_group(struct nft_batch *batch, const char *table);
 
 /*
  * Replaces what two interval sets hold.  The prefixes may overlap.  The caller has checked family and length.
- * Returns 0 or -ENOMEM.
  */
-int fence_put_prefixes(struct nft_batch *batch, const char *table, const char *set4, const char *set6,
-		       const struct address_prefix *prefixes, size_t count);
+void fence_put_prefixes(struct nft_batch *batch, const char *table, const char *set4, const char *set6,
+			const struct address_prefix *prefixes, size_t count);
 
 /* Replaces the names of the interfaces that the fence lets pass. */
 void fence_put_interfaces(struct nft_batch *batch, const char *table, const char *const *names, size_t count);

@@ -24,7 +24,6 @@ struct elements {
 	uint16_t type; /* NFT_MSG_NEWSETELEM or NFT_MSG_DELSETELEM */
 	struct nftnl_set *set;
 	size_t count;
-	int error;
 };
 
 static void elements_flush(struct elements *elements)
@@ -36,8 +35,6 @@ static void elements_flush(struct elements *elements)
 
 	if (message)
 		nftnl_set_elems_nlmsg_build_payload(message, elements->set);
-	else
-		elements->error = -ENOMEM;
 	nftnl_set_free(elements->set);
 	elements->set = NULL;
 	elements->count = 0;
@@ -49,7 +46,7 @@ static struct nftnl_set *elements_set(struct elements *elements)
 		return elements->set;
 	elements->set = nftnl_set_alloc();
 	if (!elements->set) {
-		elements->error = -ENOMEM;
+		nft_batch_fail(elements->batch, -ENOMEM);
 		return NULL;
 	}
 	nftnl_set_set_str(elements->set, NFTNL_SET_TABLE, elements->table);
@@ -64,7 +61,7 @@ static void elements_add(struct elements *elements, const void *key, size_t size
 	struct nftnl_set_elem *element = set ? nftnl_set_elem_alloc() : NULL;
 
 	if (!element) {
-		elements->error = -ENOMEM;
+		nft_batch_fail(elements->batch, -ENOMEM);
 		return;
 	}
 	nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, key, (uint32_t)size);
@@ -202,15 +199,17 @@ static void add_intervals(struct elements *elements, struct interval *intervals,
 	}
 }
 
-static int put_family(struct nft_batch *batch, const char *table, const char *name, uint8_t family,
-		      const struct address_prefix *prefixes, size_t count)
+static void put_family(struct nft_batch *batch, const char *table, const char *name, uint8_t family,
+		       const struct address_prefix *prefixes, size_t count)
 {
 	struct elements elements = {.batch = batch, .table = table, .name = name, .type = NFT_MSG_NEWSETELEM};
 	size_t size = family == AF_INET ? 4 : 16, found = 0;
 	struct interval *intervals = calloc(count + 1, sizeof(*intervals));
 
-	if (!intervals)
-		return -ENOMEM;
+	if (!intervals) {
+		nft_batch_fail(batch, -ENOMEM);
+		return;
+	}
 	for (size_t i = 0; i < count; i++)
 		if (prefixes[i].family == family)
 			intervals[found++] = interval_of(&prefixes[i], size);
@@ -218,13 +217,11 @@ static int put_family(struct nft_batch *batch, const char *table, const char *na
 	add_intervals(&elements, intervals, merge_intervals(intervals, found, size), size);
 	elements_flush(&elements);
 	free(intervals);
-	return elements.error;
 }
 
-int fence_put_prefixes(struct nft_batch *batch, const char *table, const char *set4, const char *set6,
-		       const struct address_prefix *prefixes, size_t count)
+void fence_put_prefixes(struct nft_batch *batch, const char *table, const char *set4, const char *set6,
+			const struct address_prefix *prefixes, size_t count)
 {
-	int error = put_family(batch, table, set4, AF_INET, prefixes, count);
-
-	return error ? error : put_family(batch, table, set6, AF_INET6, prefixes, count);
+	put_family(batch, table, set4, AF_INET, prefixes, count);
+	put_family(batch, table, set6, AF_INET6, prefixes, count);
 }

@@ -131,6 +131,11 @@ struct nlmsghdr *nft_batch_add(struct nft_batch *batch, uint16_t type, uint16_t 
 	return batch->latest;
 }
 
+void nft_batch_fail(struct nft_batch *batch, int error)
+{
+	batch->error = error;
+}
+
 /* Leftovers of an earlier exchange that ended in an error must not be taken for answers. */
 static void drain(struct nft_batch *batch)
 {

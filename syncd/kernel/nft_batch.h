@@ -29,9 +29,13 @@ void nft_batch_begin(struct nft_batch *batch);
 /*
  * Starts the next message (NFT_MSG_...; flags beyond NLM_F_REQUEST) of the inet family.  The label says in
  * words what it asks for; it must outlive the commit.  The result is valid until the next call.  NULL when
- * there is no memory; the commit will then fail with -ENOMEM, so a caller may simply leave the message out.
+ * there is no memory; the commit will then fail as after nft_batch_fail(), so a caller may simply leave the
+ * message out.
  */
 struct nlmsghdr *nft_batch_add(struct nft_batch *batch, uint16_t type, uint16_t flags, const char *label);
+
+/* A message could not be built (-ENOMEM): the commit will send nothing, and return this error. */
+void nft_batch_fail(struct nft_batch *batch, int error);
 
 /*
  * Sends the transaction and reads the kernel's answer, which it gives within the sending call.  Returns 0, or

@@ -15,6 +15,9 @@
 
 #include "syncd/kernel/fence_ruleset.h"
 
+/* how late a busy machine may notice that the fence has opened */
+#define SLACK_US 1500000
+
 /* ---- opening and closing ---- */
 
 static void opened_it_drops_nothing_more(void **state)
@@ -58,7 +61,7 @@ static void without_a_refresh_it_opens_and_a_refresh_closes_it_again(void **stat
 	assert_int_equal(fence_arm(fence, start, NULL), 0);
 	assert_dropped_by(ground, fence, VIRTUAL4);
 	struct monotime took = wait_until_open(ground, start);
-	assert_in_range(took.us, 250000, 600000);
+	assert_in_range(took.us, 280000, 300000 + SLACK_US);
 	assert_false(fence_is_armed(fence, ground_now()));
 	assert_int_equal(fence_refresh(fence, ground_now(), NULL), 0);
 	assert_true(fence_is_armed(fence, ground_now()));
@@ -71,11 +74,11 @@ static void without_a_refresh_it_opens_and_a_refresh_closes_it_again(void **stat
 static void refreshed_in_time_it_stays_closed(void **state)
 {
 	struct ground *ground = ground_need(state);
-	struct fence *fence = ground_create_beside(8, monotime_from_ms(300));
+	struct fence *fence = ground_create_beside(8, monotime_from_s(1));
 	struct monotime start = ground_now(), next;
 
 	assert_int_equal(fence_arm(fence, start, &next), 0);
-	while (monotime_sub(ground_now(), start).us < 1200000) {
+	while (monotime_sub(ground_now(), start).us < 2200000) {
 		if (!monotime_is_before(ground_now(), next))
 			assert_int_equal(fence_refresh(fence, ground_now(), &next), 0);
 		assert_dropped_by(ground, fence, VIRTUAL4);
@@ -135,17 +138,19 @@ static void when_its_owner_is_killed_it_is_gone_at_once(void **state)
 static void when_its_owner_hangs_it_opens_within_the_timeout(void **state)
 {
 	struct ground *ground = ground_need(state);
-	pid_t pid = start_owner(ground, monotime_from_ms(600));
+	pid_t pid = start_owner(ground, monotime_from_s(1));
 
 	for (int i = 0; i < 10; i++)
 		assert_true(is_dropped_quietly(ground));
 	kill(pid, SIGSTOP);
 	struct monotime took = wait_until_open(ground, ground_now());
-	assert_in_range(took.us, 100000, 800000);
+	assert_in_range(took.us, 100000, 1000000 + SLACK_US);
 	kill(pid, SIGCONT);
-	for (int i = 0; i < 50 && !is_dropped_quietly(ground); i++)
-		;
-	assert_true(is_dropped_quietly(ground));
+	struct monotime resumed = ground_now();
+	while (!is_dropped_quietly(ground)) {
+		assert_true(monotime_sub(ground_now(), resumed).us < 10000000);
+		poll(NULL, 0, 20);
+	}
 	ground_end(pid);
 }
 

@@ -51,7 +51,9 @@ static void armed_it_passes_what_goes_to_the_hosts_other_addresses(void **state)
 	assert_passes(ground, OWN6);
 	netns_run(ground->client, "ping -q -c 1 -W 2 %s >/dev/null; ping -q -c 1 -W 2 %s >/dev/null", OWN4,
 		  OWN6);
-	netns_run(ground->node, "ping -q -c 1 -W 2 " SERVER4 " >/dev/null");
+	netns_run(ground->node,
+		  "ping -q -c 1 -W 2 " SERVER4 " >/dev/null; ip addr add fe80::99/64 dev n0 nodad");
+	netns_run(ground->client, "ping -q -c 1 -W 2 fe80::99%%c0 >/dev/null");
 	assert_int_equal(ground_drops(ground->fence), 0);
 }
 
