@@ -407,11 +407,12 @@ static bool try_again(struct slot *slot)
 	return slot->transients++ < TRANSIENT_MAX;
 }
 
-/* A master of this batch that is not there yet may come with the next round. */
+/* Its master is in this batch, before it, and not settled: it may come with the next round. */
 static bool master_may_come(const struct commit *commit, const struct slot *slot)
 {
 	for (const struct slot *earlier = commit->slots; earlier < slot; earlier++)
-		if (earlier->step != STEP_SETTLED)
+		if (earlier->step != STEP_SETTLED &&
+		    !memcmp(&earlier->flow.orig, &slot->flow.master, sizeof(slot->flow.master)))
 			return true;
 	return false;
 }
@@ -435,7 +436,7 @@ static void advance_create(struct commit *commit, struct slot *slot)
 	else if (error == -ENOMEM)
 		settle(slot, COMMIT_TABLE_FULL, error);
 	else if (error == -ENOENT && has_master) {
-		if (!master_may_come(commit, slot) || !try_again(slot))
+		if (!master_may_come(commit, slot))
 			settle(slot, COMMIT_NO_MASTER, error);
 	} else if (error == -EOPNOTSUPP && has_helper) {
 		/* better a flow whose helper is missing than none: no related ones will come, but it lives */

@@ -2,7 +2,6 @@
 #include "tests/unit/kernel_netns.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
@@ -10,7 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -99,20 +97,4 @@ struct flow kernel_netns_flow(uint32_t n)
 
 	flow.reply = flow_tuple_mirror(&flow.orig, flow.protocol);
 	return flow;
-}
-
-int kernel_netns_lock_limits(void)
-{
-	int lock = open("/run/twintrack-test-limits.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-
-	if (lock < 0 || flock(lock, LOCK_EX)) {
-		perror("/run/twintrack-test-limits.lock");
-		abort();
-	}
-	return lock;
-}
-
-void kernel_netns_unlock_limits(int lock)
-{
-	close(lock);
 }

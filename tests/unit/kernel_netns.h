@@ -32,9 +32,4 @@ void kernel_netns_flush(void);
  * million. */
 struct flow kernel_netns_flow(uint32_t n);
 
-/* Waits until no other test changes host-wide limits, and holds others off until
- * kernel_netns_unlock_limits(). */
-int kernel_netns_lock_limits(void);
-void kernel_netns_unlock_limits(int lock);
-
 #endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "syncd/kernel/audit.h"
+#include "syncd/kernel/commit.h"
+#include "tests/unit/kernel_netns.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <poll.h>
+
+enum { FLOWS = 30000 };
+
+static bool has_netns;
+static struct audit *audit;
+static struct commit *commit;
+
+static void count_done(void *context, const struct flow *flow, enum commit_result result, int error)
+{
+	unsigned *in_kernel = context;
+
+	(void)flow;
+	*in_kernel += commit_is_in_kernel(result, error);
+}
+
+static void create_flows(unsigned count)
+{
+	const struct commit_options options = {0};
+	unsigned created = 0;
+
+	for (unsigned n = 0; n < count; n++) {
+		struct flow flow = kernel_netns_flow(n);
+
+		commit_flow(commit, &flow, 600, &options, count_done, &created);
+	}
+	commit_flush(commit, &options, count_done, &created);
+	assert_int_equal(created, count);
+}
+
+/* Which of the flows a dump named, and how often. */
+struct rows {
+	unsigned times[FLOWS];
+	unsigned strangers;
+};
+
+static void note_row(void *context, const struct flow *flow)
+{
+	struct rows *rows = context;
+	unsigned n = (unsigned)flow->orig.src[1] << 16 | (unsigned)flow->orig.src[2] << 8 | flow->orig.src[3];
+	struct flow expected = kernel_netns_flow(n);
+
+	if (n < FLOWS && flow_key_equals(flow, &expected) && flow_nat_equals(flow, &expected) &&
+	    flow->tcp.state == expected.tcp.state && flow->status == expected.status)
+		rows->times[n]++;
+	else
+		rows->strangers++;
+}
+
+static void a_dump_is_what_was_created(void **state)
+{
+	struct rows *rows = calloc(1, sizeof(*rows));
+	unsigned slices = 0;
+	int progress;
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	assert_int_equal(audit_dump_read(audit, 100, note_row, rows), AUDIT_IDLE);
+	create_flows(FLOWS);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		memset(rows, 0, sizeof(*rows));
+		assert_int_equal(audit_dump_start(audit), 0);
+		assert_int_equal(audit_dump_start(audit), -EBUSY);
+		do {
+			struct pollfd entry = {.fd = audit_fd(audit), .events = POLLIN};
+
+			assert_int_equal(poll(&entry, 1, 0), 1);
+			progress = audit_dump_read(audit, 500, note_row, rows);
+			slices++;
+		} while (progress == AUDIT_MORE);
+		assert_int_equal(progress, AUDIT_DONE);
+		assert_int_equal(rows->strangers, 0);
+		for (unsigned n = 0; n < FLOWS; n++)
+			assert_int_equal(rows->times[n], 1);
+	}
+	assert_in_range(slices, 2 * FLOWS / 700, 2 * FLOWS / 400);
+	free(rows);
+}
+
+static void a_cancelled_dump_does_not_meet_the_next(void **state)
+{
+	struct rows *rows = calloc(1, sizeof(*rows));
+	struct flow flow = kernel_netns_flow(5), found;
+	int progress;
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	create_flows(FLOWS);
+	assert_int_equal(audit_dump_start(audit), 0);
+	assert_int_equal(audit_dump_read(audit, 1000, note_row, rows), AUDIT_MORE);
+	assert_int_equal(audit_get(audit, &flow, &found), 0); /* during a dump, too */
+	audit_dump_cancel(audit);
+	assert_int_equal(audit_dump_read(audit, 1000, note_row, rows), AUDIT_IDLE);
+	memset(rows, 0, sizeof(*rows));
+	assert_int_equal(audit_dump_start(audit), 0);
+	do
+		progress = audit_dump_read(audit, 100000, note_row, rows);
+	while (progress == AUDIT_MORE);
+	assert_int_equal(progress, AUDIT_DONE);
+	for (unsigned n = 0; n < FLOWS; n++)
+		assert_int_equal(rows->times[n], 1);
+	free(rows);
+}
+
+static void an_empty_table_is_a_dump_without_rows(void **state)
+{
+	struct rows *rows = calloc(1, sizeof(*rows));
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	assert_int_equal(audit_dump_start(audit), 0);
+	assert_int_equal(audit_dump_read(audit, 10, note_row, rows), AUDIT_DONE);
+	assert_int_equal(rows->strangers, 0);
+	free(rows);
+}
+
+static void a_get_finds_the_flow_by_its_key_alone(void **state)
+{
+	struct flow flow = kernel_netns_flow(1), found, mirrored;
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	assert_int_equal(audit_get(audit, &flow, &found), -ENOENT);
+	create_flows(2);
+	assert_int_equal(audit_get(audit, &flow, &found), 0);
+	assert_true(flow_key_equals(&flow, &found));
+	assert_int_equal(found.tcp.state, FLOW_TCP_ESTABLISHED);
+	flow.zone = 3;
+	assert_int_equal(audit_get(audit, &flow, &found), -ENOENT);
+	mirrored = kernel_netns_flow(1); /* the kernel would show the flow whose reply this is */
+	mirrored.orig = kernel_netns_flow(1).reply;
+	assert_int_equal(audit_get(audit, &mirrored, &found), -ENOENT);
+	mirrored.family = 99;
+	assert_int_equal(audit_get(audit, &mirrored, &found), -EINVAL);
+}
+
+static int flush(void **state)
+{
+	(void)state;
+	if (has_netns)
+		kernel_netns_flush();
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	has_netns = kernel_netns_enter();
+	return has_netns && (audit_open(&audit) || commit_open(&commit)) ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+	flush(state);
+	audit_close(audit);
+	commit_close(commit);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(a_dump_is_what_was_created, flush),
+	    cmocka_unit_test_setup(a_cancelled_dump_does_not_meet_the_next, flush),
+	    cmocka_unit_test_setup(an_empty_table_is_a_dump_without_rows, flush),
+	    cmocka_unit_test_setup(a_get_finds_the_flow_by_its_key_alone, flush),
+	};
+
+	return cmocka_run_group_tests_name("audit", tests, set_up, tear_down);
+}
