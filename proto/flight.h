@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is under way: how many bytes were sent for versions beyond an acknowledged one.  Keeps a bounded number of marks
- * (version, bytes sent up to it); when they run out, neighbours are joined, so the answer gets coarser, never too low.
+ * What is under way: how many bytes were sent for versions beyond an acknowledged one.  Keeps a bounded
+ * number of marks (version, bytes sent up to it); when they run out, neighbours are joined, so the answer
+ * gets coarser, never too low.
  */
 #ifndef PROTO_FLIGHT_H
 #define PROTO_FLIGHT_H

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* a record's first byte is its length, which is never below this: smaller values tell what else an entry is */
+/* a record's first byte is its length, which is never below this: smaller values tell what else an entry is
+ */
 enum { ENTRY_DESTROY = 1, ENTRY_WITHDRAW = 2, RECORD_LENGTH_MIN = 3 };
 
 const char *frame_role_name(enum frame_role role)
@@ -80,7 +81,8 @@ static void message_end(struct writer *w, uint8_t *start, enum frame_type type)
 
 /* ---- STATUS ---- */
 
-/* Versions are written as varints, the later ones as distances: sixteen nodes' blocks must fit one datagram. */
+/* Versions are written as varints, the later ones as distances: sixteen nodes' blocks must fit one datagram.
+ */
 static void peer_write(struct writer *w, const struct frame_peer *peer)
 {
 	uint64_t at = peer->applied;
@@ -324,7 +326,8 @@ bool frame_data_put_key(struct frame_data_writer *d, enum frame_entry_kind kind,
 	return true;
 }
 
-/* The range is known only when the entries are in: the header is written into its room, and the entries close up. */
+/* The range is known only when the entries are in: the header is written into its room, and the entries close
+ * up. */
 void frame_data_end(struct frame_data_writer *d, const struct frame_data *data)
 {
 	uint8_t *entries = d->header + d->header_size;

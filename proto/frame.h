@@ -45,7 +45,8 @@ enum {
 	FRAME_INNER_SIZE = 6,
 	FRAME_MESSAGE_HEADER_SIZE = 3,
 	FRAME_OVERHEAD = FRAME_HEADER_SIZE + FRAME_INNER_SIZE + SEAL_TAG_SIZE,
-	FRAME_PAYLOAD_MIN = 1180, /* smallest UDP payload that a link may have: IPv6's least MTU, 1280, less headers and some */
+	FRAME_PAYLOAD_MIN = 1180, /* smallest UDP payload that a link may have: IPv6's least MTU, 1280, less
+				     headers and some */
 	FRAME_PAYLOAD_MAX = 8952, /* largest that we send or take: an MTU of 9000 */
 	FRAME_NODES_MAX = 16,     /* with ourselves */
 	FRAME_PEERS_MAX = FRAME_NODES_MAX - 1,
@@ -67,7 +68,8 @@ struct frame_header {
 
 enum frame_verdict { FRAME_GOOD, FRAME_TOO_SHORT, FRAME_BAD_MAGIC, FRAME_OTHER_VERSION, FRAME_MALFORMED };
 
-/* Reads and judges the clear header: that the datagram can hold one and is ours; node id 0 and packet number 0 are malformed. */
+/* Reads and judges the clear header: that the datagram can hold one and is ours; node id 0 and packet number
+ * 0 are malformed. */
 enum frame_verdict frame_header_read(const uint8_t *bytes, size_t length, struct frame_header *header);
 void frame_header_write(struct writer *w, const struct frame_header *header);
 void frame_nonce(const struct frame_header *header, uint8_t nonce[SEAL_NONCE_SIZE]);
@@ -103,16 +105,17 @@ struct frame_peer {
 	uint16_t node_id;
 	uint8_t flags; /* enum frame_peer_flag */
 	struct seal_session_id session;
-	uint64_t challenge; /* drawn by the sender for that session */
-	uint64_t echo;      /* of the challenge that this peer last drew for the sender; 0: none heard */
-	uint64_t applied;   /* version; of a running full catch-up: how far that one is */
-	uint64_t proven;    /* the last version proven equal, + 1; 0: none in this session */
-	uint8_t holes_count; /* what is missing between `applied` and what is stashed, ascending; the first starts there */
+	uint64_t challenge;  /* drawn by the sender for that session */
+	uint64_t echo;       /* of the challenge that this peer last drew for the sender; 0: none heard */
+	uint64_t applied;    /* version; of a running full catch-up: how far that one is */
+	uint64_t proven;     /* the last version proven equal, + 1; 0: none in this session */
+	uint8_t holes_count; /* what is missing between `applied` and what is stashed, ascending; the first
+				starts there */
 	struct frame_hole holes[FRAME_HOLES_MAX];
-	uint32_t window;    /* bytes of datagrams that may be under way beyond `applied` */
-	uint32_t full_id;   /* of the full catch-up that is wanted or running; 0: none */
-	uint64_t stamp;     /* the peer's latest stamp that the sender heard ... */
-	uint32_t held_us;   /* ... and how long ago */
+	uint32_t window;  /* bytes of datagrams that may be under way beyond `applied` */
+	uint32_t full_id; /* of the full catch-up that is wanted or running; 0: none */
+	uint64_t stamp;   /* the peer's latest stamp that the sender heard ... */
+	uint32_t held_us; /* ... and how long ago */
 };
 
 /* Whose table was committed, and how far (claims). */
@@ -133,13 +136,13 @@ struct frame_status {
 	uint32_t term;
 	struct frame_kernel_instance instance;
 	uint64_t newest, horizon;
-	uint32_t count;      /* live flows, as of newest */
-	uint64_t digest;     /* as of newest */
-	uint64_t frozen_at;  /* hand-over: V_end; 0: not frozen */
-	uint64_t stamp;      /* the sender's clock, us; opaque to others */
+	uint32_t count;     /* live flows, as of newest */
+	uint64_t digest;    /* as of newest */
+	uint64_t frozen_at; /* hand-over: V_end; 0: not frozen */
+	uint64_t stamp;     /* the sender's clock, us; opaque to others */
 	uint32_t heartbeat_us;
 	uint32_t conntrack_max, conntrack_buckets;
-	uint32_t filters;    /* hash of the filter configuration; 0: none but the default */
+	uint32_t filters; /* hash of the filter configuration; 0: none but the default */
 	char software[FRAME_SOFTWARE_SIZE];
 	uint8_t peers_count;
 	struct frame_peer peers[FRAME_PEERS_MAX + 1];
@@ -150,7 +153,8 @@ struct frame_status {
 /* Writes a whole message (type and length included).  Claims that do not fit are left out; peers must fit. */
 void frame_status_write(struct writer *w, const struct frame_status *status);
 
-/* Reads a body.  0, or -EINVAL: malformed, or beyond a bound.  Bytes behind what this version knows are skipped. */
+/* Reads a body.  0, or -EINVAL: malformed, or beyond a bound.  Bytes behind what this version knows are
+ * skipped. */
 int frame_status_read(struct reader body, struct frame_status *status);
 
 enum frame_data_flag {
@@ -174,15 +178,15 @@ enum { FRAME_DATA_HEADER_MAX = FRAME_MESSAGE_HEADER_SIZE + 1 + 3 * 10 + 4 + 4 + 
 int frame_data_read(struct reader body, struct frame_data *data);
 
 /*
- * An entry is a record as it is (its first byte, the length, is never below 3), or one byte that says what happened (1
- * destroy, 2 withdraw) and the key.
+ * An entry is a record as it is (its first byte, the length, is never below 3), or one byte that says what
+ * happened (1 destroy, 2 withdraw) and the key.
  */
 enum frame_entry_kind { FRAME_ENTRY_UPSERT, FRAME_ENTRY_DESTROY, FRAME_ENTRY_WITHDRAW };
 
 struct frame_entry {
 	enum frame_entry_kind kind;
-	const uint8_t *record;  /* upsert: borrowed from the datagram */
-	struct record_key key;  /* destroy, withdraw: borrowed */
+	const uint8_t *record;       /* upsert: borrowed from the datagram */
+	struct record_key key;       /* destroy, withdraw: borrowed */
 	enum record_verdict verdict; /* upsert: RECORD_GOOD or RECORD_INCOMPATIBLE */
 };
 

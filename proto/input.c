@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Datagrams in: header, key, seal, replay, then messages.  Everything here reads a stranger's bytes until the seal has
- * opened, and those of a holder of the key, who may be hostile or mistaken, after that: nothing asserts, all is bounded.
+ * Datagrams in: header, key, seal, replay, then messages.  Everything here reads a stranger's bytes until the
+ * seal has opened, and those of a holder of the key, who may be hostile or mistaken, after that: nothing
+ * asserts, all is bounded.
  */
 #include "proto/node_state.h"
 
@@ -76,7 +77,8 @@ static struct peer *peer_slot_new(struct node *node, uint16_t id)
 
 /* ---- sessions ---- */
 
-/* A new session of our own id and session number space is a snapshot's or a clone's doing; anything else of it is our own echo. */
+/* A new session of our own id and session number space is a snapshot's or a clone's doing; anything else of
+ * it is our own echo. */
 static void take_own(struct node *node, const struct frame_header *header, const struct node_event *event)
 {
 	uint8_t nonce[SEAL_NONCE_SIZE], plain[FRAME_PAYLOAD_MAX];
@@ -92,20 +94,22 @@ static void take_own(struct node *node, const struct frame_header *header, const
 		return;
 	frame_nonce(header, nonce);
 	authentic = !seal_open(opener, nonce, event->datagram.bytes, FRAME_HEADER_SIZE,
-			       event->datagram.bytes + FRAME_HEADER_SIZE, event->datagram.length - FRAME_HEADER_SIZE,
-			       plain);
+			       event->datagram.bytes + FRAME_HEADER_SIZE,
+			       event->datagram.length - FRAME_HEADER_SIZE, plain);
 	seal_destroy(opener);
 	if (authentic)
-		node_restart_session(node, "a datagram of our own session that we did not send: was this machine restored "
-					   "from a snapshot, or cloned?");
+		node_restart_session(
+		    node, "a datagram of our own session that we did not send: was this machine restored "
+			  "from a snapshot, or cloned?");
 }
 
 /*
- * Opens into `plain`.  `fresh_opener` is set when the session's own would not do (there is no session yet, or its
- * sender rolled over to another key): it is the caller's then.
+ * Opens into `plain`.  `fresh_opener` is set when the session's own would not do (there is no session yet, or
+ * its sender rolled over to another key): it is the caller's then.
  */
-static enum node_drop open_datagram(struct node *node, const struct frame_header *header, struct session *session,
-				    const struct node_event *event, uint8_t *plain, struct seal **fresh_opener)
+static enum node_drop open_datagram(struct node *node, const struct frame_header *header,
+				    struct session *session, const struct node_event *event, uint8_t *plain,
+				    struct seal **fresh_opener)
 {
 	const uint8_t *key = seal_ring_find(&node->config.ring, header->key_id);
 	uint8_t nonce[SEAL_NONCE_SIZE];
@@ -123,8 +127,9 @@ static enum node_drop open_datagram(struct node *node, const struct frame_header
 		*fresh_opener = opener;
 	}
 	frame_nonce(header, nonce);
-	if (!seal_open(opener, nonce, event->datagram.bytes, FRAME_HEADER_SIZE, event->datagram.bytes + FRAME_HEADER_SIZE,
-		       event->datagram.length - FRAME_HEADER_SIZE, plain))
+	if (!seal_open(opener, nonce, event->datagram.bytes, FRAME_HEADER_SIZE,
+		       event->datagram.bytes + FRAME_HEADER_SIZE, event->datagram.length - FRAME_HEADER_SIZE,
+		       plain))
 		return NODE_DROPS;
 	seal_destroy(*fresh_opener);
 	*fresh_opener = NULL;
@@ -160,7 +165,8 @@ static void promote(struct node *node, struct peer *peer, struct session *candid
 	node_want_status(node);
 }
 
-/* Both the current session and a candidate echoed what we sent after the candidate had answered: both live. */
+/* Both the current session and a candidate echoed what we sent after the candidate had answered: both live.
+ */
 static bool both_live(const struct peer *peer, const struct session *candidate)
 {
 	return candidate->answered && peer->current.alive_at.us > candidate->answered_at.us &&
@@ -181,9 +187,10 @@ static void review_candidate(struct node *node, struct peer *peer, struct sessio
 	}
 	if (both_live(peer, candidate)) {
 		if (!peer->duplicate_at.us)
-			node_log(node, NODE_LOG_ERROR, "duplicate-id",
-				 "two nodes have the id %u, both with our key: the first is kept, the other ignored; give each node its own [node] id",
-				 peer->id);
+			node_log(
+			    node, NODE_LOG_ERROR, "duplicate-id",
+			    "two nodes have the id %u, both with our key: the first is kept, the other ignored; give each node its own [node] id",
+			    peer->id);
 		peer->duplicate_at = node->now;
 	}
 }
@@ -201,8 +208,11 @@ static void review_liveness(struct node *node, struct peer *peer)
 		catchup_stop(&peer->catchup);
 		flight_reset(&peer->live);
 	}
-	node_log(node, alive ? NODE_LOG_NOTICE : NODE_LOG_WARNING, alive ? "peer-alive" : "peer-gone", "node %u is %s",
-		 peer->id, alive ? "alive" : peer->leaving ? "stopped" : "silent");
+	node_log(node, alive ? NODE_LOG_NOTICE : NODE_LOG_WARNING, alive ? "peer-alive" : "peer-gone",
+		 "node %u is %s", peer->id,
+		 alive           ? "alive"
+		 : peer->leaving ? "stopped"
+				 : "silent");
 }
 
 /* Who else has our id and answers us is a twin: neither takes the other's word for its own. */
@@ -221,9 +231,10 @@ static void review_twin(struct node *node)
 			duplicate = true;
 	}
 	if (duplicate && !node->duplicate_id)
-		node_log(node, NODE_LOG_ERROR, "duplicate-id",
-			 "another node has our id %u and our key: nothing of it is applied; give each node its own [node] id",
-			 node->config.id);
+		node_log(
+		    node, NODE_LOG_ERROR, "duplicate-id",
+		    "another node has our id %u and our key: nothing of it is applied; give each node its own [node] id",
+		    node->config.id);
 	node->duplicate_id = duplicate;
 }
 
@@ -241,8 +252,9 @@ static void review_split_brain(struct node *node)
 	if (node->role.current != FRAME_ROLE_PRIMARY || node->config.active_active)
 		rival = NULL;
 	if (rival && !node->split_brain)
-		node_log(node, NODE_LOG_ERROR, "split-brain", "node %u (term %u) and we (term %u) are both primary", rival->id,
-			 rival->status.term, node->role.term);
+		node_log(node, NODE_LOG_ERROR, "split-brain",
+			 "node %u (term %u) and we (term %u) are both primary", rival->id, rival->status.term,
+			 node->role.term);
 	if (!rival && node->split_brain)
 		node_log(node, NODE_LOG_NOTICE, "split-brain-over", "no other node is primary any more");
 	node->split_brain = rival != NULL;
@@ -280,22 +292,26 @@ static void note_outcome(struct node *node, struct peer *peer, unsigned outcome)
 	if (outcome & RECEIVE_MALFORMED)
 		drop(node, NODE_DROP_MALFORMED, peer->id);
 	if (outcome & RECEIVE_DIVERGED)
-		node_log(node, NODE_LOG_ERROR, "divergence",
-			 "our copy of node %u's table differs from it at version %llu: repairing by a full catch-up", peer->id,
-			 (unsigned long long)peer->receive.applied);
+		node_log(
+		    node, NODE_LOG_ERROR, "divergence",
+		    "our copy of node %u's table differs from it at version %llu: repairing by a full catch-up",
+		    peer->id, (unsigned long long)peer->receive.applied);
 	if (outcome & RECEIVE_REFUSED && !peer->overflow_told) {
 		peer->overflow_told = true;
 		node_log(node, NODE_LOG_ERROR, "external-full",
-			 "our table for node %u is full: flows are refused; raise [table] max-flows (now %u)", peer->id,
-			 table_limit(peer->receive.table));
+			 "our table for node %u is full: flows are refused; raise [table] max-flows (now %u)",
+			 peer->id, table_limit(peer->receive.table));
 	}
 	if (outcome & RECEIVE_UNREADABLE && !peer->incompatible_told) {
 		peer->incompatible_told = true;
-		node_log(node, NODE_LOG_ERROR, "incompatible",
-			 "node %u sends flows with attributes that this version does not know: upgrade this node", peer->id);
+		node_log(
+		    node, NODE_LOG_ERROR, "incompatible",
+		    "node %u sends flows with attributes that this version does not know: upgrade this node",
+		    peer->id);
 	}
 	if (outcome & RECEIVE_FULL_ENDED)
-		node_log(node, NODE_LOG_INFO, "full-ended", "full catch-up from node %u is complete at version %llu", peer->id,
+		node_log(node, NODE_LOG_INFO, "full-ended",
+			 "full catch-up from node %u is complete at version %llu", peer->id,
 			 (unsigned long long)peer->receive.applied);
 	if (outcome & (RECEIVE_GAP | RECEIVE_FULL_ENDED) || peer->receive.frames_unacked >= FRAMES_FOR_AN_ACK)
 		node_want_ack(node, peer, true);
@@ -324,7 +340,9 @@ static void take_current_status(struct node *node, struct peer *peer, const stru
 		return;
 	if (us->applied > table_newest(node->local.table) ||
 	    us->proven > table_newest(node->local.table) + 1) {
-		node_restart_session(node, "a peer has applied more than we ever sent: was this machine restored from a snapshot?");
+		node_restart_session(
+		    node,
+		    "a peer has applied more than we ever sent: was this machine restored from a snapshot?");
 		return;
 	}
 	node_serve_peer(node, peer, us);
@@ -363,7 +381,9 @@ static void take_data(struct node *node, struct peer *peer, const struct session
 	uint64_t refused = peer->receive.refused;
 
 	if (session != &peer->current) {
-		drop(node, peer->duplicate_at.us || peer == &node->twin ? NODE_DROP_DUPLICATE_ID : NODE_DROP_NOT_FRESH,
+		drop(node,
+		     peer->duplicate_at.us || peer == &node->twin ? NODE_DROP_DUPLICATE_ID
+								  : NODE_DROP_NOT_FRESH,
 		     peer->id ? peer->id : node->config.id);
 		return;
 	}
@@ -414,8 +434,9 @@ static void take_copy(struct node *node, struct peer *peer, const struct session
 }
 
 /* An authentic datagram of a session that we know: counts, addressing, messages. */
-static void take_plain(struct node *node, struct peer *peer, struct session *session, const struct frame_header *header,
-		       const struct node_event *event, const uint8_t *plain)
+static void take_plain(struct node *node, struct peer *peer, struct session *session,
+		       const struct frame_header *header, const struct node_event *event,
+		       const uint8_t *plain)
 {
 	struct reader r = reader_over(plain, event->datagram.length - FRAME_HEADER_SIZE - SEAL_TAG_SIZE);
 	uint16_t destination = reader_u16(&r);
@@ -453,7 +474,8 @@ static void take_sealed(struct node *node, const struct frame_header *header, co
 {
 	struct peer *peer = peer_by_id(node, header->node_id);
 	struct session *session = peer ? peer_find_session(peer, &header->session) : NULL;
-	enum replay_verdict seen = session ? replay_check(&session->replay, header->packet_number) : REPLAY_NEW;
+	enum replay_verdict seen =
+	    session ? replay_check(&session->replay, header->packet_number) : REPLAY_NEW;
 	uint8_t plain[FRAME_PAYLOAD_MAX];
 	struct seal *opener;
 	enum node_drop why;
@@ -486,13 +508,14 @@ static void take_sealed(struct node *node, const struct frame_header *header, co
 void node_take_datagram(struct node *node, const struct node_event *event)
 {
 	static const enum node_drop reasons[] = {
-		[FRAME_TOO_SHORT] = NODE_DROP_TOO_SHORT,
-		[FRAME_BAD_MAGIC] = NODE_DROP_BAD_MAGIC,
-		[FRAME_OTHER_VERSION] = NODE_DROP_OTHER_VERSION,
-		[FRAME_MALFORMED] = NODE_DROP_MALFORMED,
+	    [FRAME_TOO_SHORT] = NODE_DROP_TOO_SHORT,
+	    [FRAME_BAD_MAGIC] = NODE_DROP_BAD_MAGIC,
+	    [FRAME_OTHER_VERSION] = NODE_DROP_OTHER_VERSION,
+	    [FRAME_MALFORMED] = NODE_DROP_MALFORMED,
 	};
 	struct frame_header header;
-	enum frame_verdict verdict = frame_header_read(event->datagram.bytes, event->datagram.length, &header);
+	enum frame_verdict verdict =
+	    frame_header_read(event->datagram.bytes, event->datagram.length, &header);
 
 	node->received_datagrams++;
 	node->received_bytes += event->datagram.length;
@@ -500,7 +523,8 @@ void node_take_datagram(struct node *node, const struct node_event *event)
 		return;
 	if (verdict != FRAME_GOOD)
 		drop(node, reasons[verdict], verdict == FRAME_OTHER_VERSION ? header.node_id : 0);
-	else if (header.node_id == node->config.id && session_id_equals(&header.session, &node->outbox.session))
+	else if (header.node_id == node->config.id &&
+		 session_id_equals(&header.session, &node->outbox.session))
 		take_own(node, &header, event);
 	else
 		take_sealed(node, &header, event);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A bounded set of flow keys, kept as 64-bit hashes: which keys an audit pass must not believe its rows about.  A
- * collision makes a row be ignored until the next pass, no more.
+ * A bounded set of flow keys, kept as 64-bit hashes: which keys an audit pass must not believe its rows
+ * about.  A collision makes a row be ignored until the next pass, no more.
  */
 #ifndef PROTO_KEYSET_H
 #define PROTO_KEYSET_H

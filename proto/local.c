@@ -16,8 +16,8 @@ void local_destroy(struct local *local)
 
 /* ---- entries ---- */
 
-static struct table_entry *entry_find(const struct local *local, const struct flow *flow, uint8_t key[RECORD_KEY_MAX],
-				      size_t *key_length)
+static struct table_entry *entry_find(const struct local *local, const struct flow *flow,
+				      uint8_t key[RECORD_KEY_MAX], size_t *key_length)
 {
 	*key_length = record_encode_key(flow, key);
 	return *key_length ? table_find(local->table, (struct record_key){key, *key_length}) : NULL;
@@ -86,8 +86,8 @@ void local_flow_new(struct local *local, const struct flow *flow)
 	/* a row or a GET may have brought the same flow already: then it is no other incarnation */
 	if (entry)
 		next.incarnation = entry_is_live(entry) && !id_differs(entry, flow)
-					   ? entry->incarnation
-					   : (uint8_t)(entry->incarnation + 1);
+				       ? entry->incarnation
+				       : (uint8_t)(entry->incarnation + 1);
 	store(local, &next);
 }
 
@@ -134,7 +134,9 @@ void local_flow_committed(struct local *local, const struct flow *flow)
 	struct flow next = *flow;
 
 	make_whole(&next);
-	next.incarnation = entry_is_live(entry) ? entry->incarnation : entry ? (uint8_t)(entry->incarnation + 1) : 0;
+	next.incarnation = entry_is_live(entry) ? entry->incarnation
+			   : entry              ? (uint8_t)(entry->incarnation + 1)
+						: 0;
 	store(local, &next);
 }
 
@@ -146,8 +148,8 @@ static bool accept_whole(struct local *local, const struct table_entry *entry, c
 	make_whole(&next);
 	if (entry)
 		next.incarnation = entry_is_live(entry) && !id_differs(entry, flow)
-					   ? entry->incarnation
-					   : (uint8_t)(entry->incarnation + 1);
+				       ? entry->incarnation
+				       : (uint8_t)(entry->incarnation + 1);
 	return store(local, &next);
 }
 

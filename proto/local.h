@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The internal table and its agreement with this host's kernel: applies events, reconciles audit passes with them, and
- * knows how far it may be trusted (complete, suspect).
+ * The internal table and its agreement with this host's kernel: applies events, reconciles audit passes with
+ * them, and knows how far it may be trusted (complete, suspect).
  *
  * What the kernel says reaches us over three ways that overtake each other.  The rules:
- * - events are applied as they come; a key that one touches during a pass is not overridden by a row of that pass,
- *   for rows may be older;
+ * - events are applied as they come; a key that one touches during a pass is not overridden by a row of that
+ * pass, for rows may be older;
  * - the answer to a GET is newer than every event applied so far, and so always holds;
- * - outside of the first pass and of one after an overrun, what a pass adds or takes away is first confirmed by a GET;
- *   a removal always is.
+ * - outside of the first pass and of one after an overrun, what a pass adds or takes away is first confirmed
+ * by a GET; a removal always is.
  */
 #ifndef PROTO_LOCAL_H
 #define PROTO_LOCAL_H
@@ -25,19 +25,19 @@ struct local {
 	struct table *table;
 	local_get *get;
 	void *context;
-	uint8_t pass;          /* number of the running pass, or of the last one: 1..255 */
-	bool pass_runs;        /* between begin and end */
-	bool pass_is_tainted;  /* events were lost while it ran: it proves nothing */
-	bool pass_refused;     /* it met flows that the table had no room for */
-	bool sweeps;           /* the pass ended clean: what it did not see is being confirmed gone */
-	uint64_t sweep_after;  /* version up to which that is done */
-	unsigned asked;        /* GETs without an answer yet */
-	struct keyset noted;   /* keys that a DESTROY named during the pass */
-	bool complete;         /* a first pass is merged whole */
-	bool suspect;          /* events were lost, no clean pass since */
-	bool refused;          /* the table is not all of the kernel's: its limit refused flows */
+	uint8_t pass;         /* number of the running pass, or of the last one: 1..255 */
+	bool pass_runs;       /* between begin and end */
+	bool pass_is_tainted; /* events were lost while it ran: it proves nothing */
+	bool pass_refused;    /* it met flows that the table had no room for */
+	bool sweeps;          /* the pass ended clean: what it did not see is being confirmed gone */
+	uint64_t sweep_after; /* version up to which that is done */
+	unsigned asked;       /* GETs without an answer yet */
+	struct keyset noted;  /* keys that a DESTROY named during the pass */
+	bool complete;        /* a first pass is merged whole */
+	bool suspect;         /* events were lost, no clean pass since */
+	bool refused;         /* the table is not all of the kernel's: its limit refused flows */
 	uint64_t flows_refused;
-	uint64_t events[3];    /* new, update, destroy */
+	uint64_t events[3]; /* new, update, destroy */
 	uint64_t overruns, passes, corrections;
 };
 
@@ -53,10 +53,12 @@ void local_flow_committed(struct local *local, const struct flow *flow);
 
 void local_audit_begin(struct local *local);
 void local_audit_row(struct local *local, const struct flow *flow);
-/* `clean`: all rows were read, none can have been missed.  Then local_sweep() goes on with what was not seen. */
+/* `clean`: all rows were read, none can have been missed.  Then local_sweep() goes on with what was not seen.
+ */
 void local_audit_end(struct local *local, bool clean);
 
-/* Does the next slice of confirming what a pass did not see.  True while there is more to do and room to ask. */
+/* Does the next slice of confirming what a pass did not see.  True while there is more to do and room to ask.
+ */
 bool local_sweep(struct local *local);
 
 /* The kernel's answer: it has the flow (`found`), or it has none of that key. */

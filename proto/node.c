@@ -47,7 +47,8 @@ static int config_check(const struct node_config *c)
 	return c->heartbeat.us > 0 && c->peer_timeout.us >= c->heartbeat.us ? 0 : -EINVAL;
 }
 
-int node_create(struct node **result, const struct node_config *config, const struct node_sink *sink, struct monotime now)
+int node_create(struct node **result, const struct node_config *config, const struct node_sink *sink,
+		struct monotime now)
 {
 	struct node *node;
 	struct table *table;
@@ -90,7 +91,8 @@ void node_destroy(struct node *node)
 	free(node);
 }
 
-/* Peers take the new session for a restart and catch up in full; what they said of the old one no longer counts. */
+/* Peers take the new session for a restart and catch up in full; what they said of the old one no longer
+ * counts. */
 void node_restart_session(struct node *node, const char *why)
 {
 	if (node->restarted_at.us && node->now.us - node->restarted_at.us < restart_interval_us)
@@ -136,12 +138,13 @@ static void change_role(struct node *node, enum frame_role wanted)
 
 	if ((unsigned)wanted >= FRAME_ROLES || !role_set(&node->role, wanted))
 		return;
-	node_log(node, NODE_LOG_NOTICE, "role", "%s -> %s, term %u", frame_role_name(before), frame_role_name(wanted),
-		 node->role.term);
+	node_log(node, NODE_LOG_NOTICE, "role", "%s -> %s, term %u", frame_role_name(before),
+		 frame_role_name(wanted), node->role.term);
 	node_want_status(node);
 }
 
-/* Sessions that were opened with a key that is accepted no more can't be opened further (input.c asks the ring each time). */
+/* Sessions that were opened with a key that is accepted no more can't be opened further (input.c asks the
+ * ring each time). */
 static void configure(struct node *node, const struct node_config *config)
 {
 	struct seal_ring old = node->config.ring;
@@ -156,7 +159,8 @@ static void configure(struct node *node, const struct node_config *config)
 		if (node->peers[i].id)
 			table_set_limits(node->peers[i].receive.table, config->max_flows, 0);
 	if (old.keys[0].id != config->ring.keys[0].id && outbox_rekey(&node->outbox, config))
-		node_log(node, NODE_LOG_ERROR, "rekey", "no memory for the new key: still sending with the old one");
+		node_log(node, NODE_LOG_ERROR, "rekey",
+			 "no memory for the new key: still sending with the old one");
 	seal_ring_wipe(&old);
 	node_want_status(node);
 }
@@ -175,7 +179,8 @@ static void run_receivers(struct node *node)
 		if (peer_is_alive(peer, &node->config, node->now) || peer->receive.full.sweeping)
 			receive_run(&peer->receive, node_random32(node), node->now);
 		if (!ran && peer->receive.full.running) {
-			node_log(node, NODE_LOG_INFO, "full-started", "asking node %u for a full catch-up", peer->id);
+			node_log(node, NODE_LOG_INFO, "full-started", "asking node %u for a full catch-up",
+				 peer->id);
 			node_want_ack(node, peer, true);
 		}
 	}
@@ -204,7 +209,8 @@ static void flush_internal(struct node *node)
 	node_want_status(node);
 }
 
-/* A pass that proved nothing is repeated; `complete` and `suspect` change only here and with the sweep that follows. */
+/* A pass that proved nothing is repeated; `complete` and `suspect` change only here and with the sweep that
+ * follows. */
 static void audit_end(struct node *node, bool clean)
 {
 	local_audit_end(&node->local, clean);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A node: the one door into the protocol.  node_step() takes an event, with the time, and answers through the sink;
- * node_deadline() tells when to call it next though nothing happened.  No socket, no clock, no file, no global: two nodes, or
- * sixteen, run in one process.
+ * A node: the one door into the protocol.  node_step() takes an event, with the time, and answers through the
+ * sink; node_deadline() tells when to call it next though nothing happened.  No socket, no clock, no file, no
+ * global: two nodes, or sixteen, run in one process.
  */
 #ifndef PROTO_NODE_H
 #define PROTO_NODE_H
@@ -26,13 +26,14 @@ struct node_endpoint {
 enum node_log_level { NODE_LOG_ERROR, NODE_LOG_WARNING, NODE_LOG_NOTICE, NODE_LOG_INFO, NODE_LOG_DEBUG };
 
 /*
- * Effects.  All are called from within node_step(), none may call back into the node (but for the functions on const
- * struct node).  Pointers are good for the call only.
+ * Effects.  All are called from within node_step(), none may call back into the node (but for the functions
+ * on const struct node).  Pointers are good for the call only.
  */
 struct node_sink {
 	void *context;
 	/* Send these bytes on that link: to the group (to == NULL), or to that address. */
-	void (*send)(void *context, unsigned link, const struct node_endpoint *to, const uint8_t *bytes, size_t length);
+	void (*send)(void *context, unsigned link, const struct node_endpoint *to, const uint8_t *bytes,
+		     size_t length);
 	/* Ask the kernel for this one flow, and answer with NODE_GET_REPLY. */
 	void (*get_flow)(void *context, const struct flow *key);
 	/* Start an audit pass now (or as soon as the running one ends). */
@@ -49,8 +50,8 @@ struct node_config {
 	struct monotime heartbeat, peer_timeout;
 	uint32_t max_flows, max_tombstones; /* max_flows bounds the internal table and each external one */
 	unsigned links;                     /* 1..NODE_LINKS_MAX */
-	size_t payload_max;                 /* UDP payload that fits every link: FRAME_PAYLOAD_MIN..FRAME_PAYLOAD_MAX */
-	uint32_t receive_window;            /* bytes of datagrams that our receive buffers can take at once */
+	size_t payload_max;      /* UDP payload that fits every link: FRAME_PAYLOAD_MIN..FRAME_PAYLOAD_MAX */
+	uint32_t receive_window; /* bytes of datagrams that our receive buffers can take at once */
 	enum seal_cipher cipher;
 	struct seal_ring ring;
 	struct frame_kernel_instance instance;
@@ -66,7 +67,8 @@ enum node_event_type {
 	NODE_FLOW_NEW,
 	NODE_FLOW_UPDATE,
 	NODE_FLOW_DESTROY,
-	NODE_FLOW_COMMITTED, /* we created or changed it in the kernel ourselves: .flow is the flow as it is there now */
+	NODE_FLOW_COMMITTED, /* we created or changed it in the kernel ourselves: .flow is the flow as it is
+				there now */
 	/* an audit pass: begin, rows, end */
 	NODE_AUDIT_BEGIN,
 	NODE_AUDIT_ROW, /* .flow */
@@ -107,14 +109,17 @@ struct node_event {
 	};
 };
 
-/* Creates a node with a new session, in role init.  Copies config and sink.  0, -ENOMEM, or -EINVAL (a bound). */
-int node_create(struct node **node, const struct node_config *config, const struct node_sink *sink, struct monotime now);
+/* Creates a node with a new session, in role init.  Copies config and sink.  0, -ENOMEM, or -EINVAL (a
+ * bound). */
+int node_create(struct node **node, const struct node_config *config, const struct node_sink *sink,
+		struct monotime now);
 void node_destroy(struct node *node);
 
 /* Takes an event.  Bad datagrams are counted and dropped; there is nothing that fails. */
 void node_step(struct node *node, const struct node_event *event);
 
-/* When node_step() wants to be called with NODE_TIME at the latest; in the past: at once (there is more to send). */
+/* When node_step() wants to be called with NODE_TIME at the latest; in the past: at once (there is more to
+ * send). */
 struct monotime node_deadline(const struct node *node);
 
 /* ---- to look at ---- */
@@ -129,14 +134,15 @@ enum node_drop {
 	NODE_DROP_OTHER_VERSION,
 	NODE_DROP_UNKNOWN_KEY,
 	NODE_DROP_NOT_AUTHENTIC,
-	NODE_DROP_REPLAYED,   /* seen before: a replay, or the copy that came over another link is not counted here */
-	NODE_DROP_TOO_OLD,    /* behind the replay window */
-	NODE_DROP_NOT_FRESH,  /* of a session that has not proven to be live: its tables and data */
-	NODE_DROP_OWN,        /* our own, come back */
+	NODE_DROP_REPLAYED,  /* seen before: a replay, or the copy that came over another link is not counted
+				here */
+	NODE_DROP_TOO_OLD,   /* behind the replay window */
+	NODE_DROP_NOT_FRESH, /* of a session that has not proven to be live: its tables and data */
+	NODE_DROP_OWN,       /* our own, come back */
 	NODE_DROP_DUPLICATE_ID,
-	NODE_DROP_MALFORMED,  /* authentic, yet not a message */
-	NODE_DROP_TOO_MANY,   /* more nodes than FRAME_NODES_MAX */
-	NODE_DROP_MISDIRECTED,/* unicast to another node */
+	NODE_DROP_MALFORMED,   /* authentic, yet not a message */
+	NODE_DROP_TOO_MANY,    /* more nodes than FRAME_NODES_MAX */
+	NODE_DROP_MISDIRECTED, /* unicast to another node */
 	NODE_DROPS,
 };
 
@@ -150,10 +156,10 @@ struct node_view {
 	struct seal_session_id session;
 	bool complete, suspect, refused, split_brain, duplicate_id;
 	uint64_t events[3], overruns, audits, audit_corrections; /* corrections: what events had missed */
-	uint64_t flows_refused; /* beyond max_flows */
+	uint64_t flows_refused;                                  /* beyond max_flows */
 	uint64_t sent_datagrams, sent_bytes, received_datagrams, received_bytes;
 	uint64_t drops[NODE_DROPS];
-	unsigned peers; /* for node_peer_view() */
+	unsigned peers;     /* for node_peer_view() */
 	unsigned strangers; /* for node_stranger_view() */
 };
 void node_view(const struct node *node, struct monotime now, struct node_view *view);
@@ -177,8 +183,8 @@ struct node_peer_view {
 	uint64_t newest, applied;   /* its newest version as we heard; what we applied */
 	struct node_proof holds;    /* our copy of its table */
 	struct node_proof held;     /* its copy of ours */
-	int64_t lag_us;             /* half the measured round trip plus what is not applied yet; -1: unknown */
-	int64_t rtt_us;             /* -1: not measured */
+	int64_t lag_us; /* half the measured round trip plus what is not applied yet; -1: unknown */
+	int64_t rtt_us; /* -1: not measured */
 	uint64_t divergences, resyncs_partial, resyncs_full;
 	uint64_t flows_refused;
 	bool full_running;
@@ -190,12 +196,15 @@ struct node_peer_view {
 	} links[NODE_LINKS_MAX];
 	char software[FRAME_SOFTWARE_SIZE];
 	char problem[NODE_REASON_SIZE]; /* in words; empty: none */
-	struct monotime owner_proven_at; /* the clock for expiry at commit: when the owner was last heard alive */
+	struct monotime
+	    owner_proven_at; /* the clock for expiry at commit: when the owner was last heard alive */
 };
 /* index 0..view.peers-1 */
-void node_peer_view(const struct node *node, struct monotime now, unsigned index, struct node_peer_view *view);
+void node_peer_view(const struct node *node, struct monotime now, unsigned index,
+		    struct node_peer_view *view);
 
-/* Datagrams that name a node but could not be taken from it: wrong key, other version, duplicate id, replays ... */
+/* Datagrams that name a node but could not be taken from it: wrong key, other version, duplicate id, replays
+ * ... */
 struct node_stranger_view {
 	uint16_t id;
 	uint64_t count;

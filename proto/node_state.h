@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a node is made of.  Private to node.c (the door, time), input.c (datagrams in), output.c (datagrams out) and
- * view.c (looking at it).
+ * What a node is made of.  Private to node.c (the door, time), input.c (datagrams in), output.c (datagrams
+ * out) and view.c (looking at it).
  */
 #ifndef PROTO_NODE_STATE_H
 #define PROTO_NODE_STATE_H
@@ -48,7 +48,7 @@ struct node {
 /* ---- node.c ---- */
 uint32_t node_random32(struct node *node);
 void node_log(const struct node *node, enum node_log_level level, const char *id, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+    __attribute__((format(printf, 4, 5)));
 /* A new session of our own: peers will catch up in full. */
 void node_restart_session(struct node *node, const char *why);
 
@@ -61,7 +61,8 @@ void node_review_sessions(struct node *node);
 /* A STATUS to the group soon: at once, but never more often than every STATUS_INTERVAL_MIN. */
 void node_want_status(struct node *node);
 void node_want_ack(struct node *node, struct peer *peer, bool at_once);
-/* Sends what is due: STATUS, acknowledgements, live stream, catch-ups; at most a slice of each.  True if there is more. */
+/* Sends what is due: STATUS, acknowledgements, live stream, catch-ups; at most a slice of each.  True if
+ * there is more. */
 bool node_send(struct node *node);
 /* What a peer said of our stream: repairs, and starts or ends catch-ups. */
 void node_serve_peer(struct node *node, struct peer *peer, const struct frame_peer *about_us);

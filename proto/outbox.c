@@ -17,7 +17,8 @@ int outbox_rekey(struct outbox *outbox, const struct node_config *config)
 	return 0;
 }
 
-int outbox_start_session(struct outbox *outbox, const struct node_config *config, const struct node_sink *sink)
+int outbox_start_session(struct outbox *outbox, const struct node_config *config,
+			 const struct node_sink *sink)
 {
 	sink->random(sink->context, outbox->session.bytes, sizeof(outbox->session.bytes));
 	outbox->packet_number = 0;
@@ -39,8 +40,8 @@ void outbox_new_batch(struct outbox *outbox)
 }
 
 /*
- * A machine restored from a snapshot, or cloned, goes on with the same session, key and packet numbers.  A salt drawn anew
- * for each batch keeps the nonces apart all the same (GCM breaks when one repeats).
+ * A machine restored from a snapshot, or cloned, goes on with the same session, key and packet numbers.  A
+ * salt drawn anew for each batch keeps the nonces apart all the same (GCM breaks when one repeats).
  */
 static void outbox_draw_salt(struct outbox *outbox, const struct node_sink *sink)
 {
@@ -77,8 +78,8 @@ size_t outbox_send(struct outbox *outbox, const struct node_config *config, cons
 
 	if (!outbox->salt_is_fresh)
 		outbox_draw_salt(outbox, sink);
-	header = (struct frame_header){FRAME_VERSION,	 (uint8_t)config->cipher, config->id,
-				       outbox->key_id,	 outbox->session,	  outbox->salt,
+	header = (struct frame_header){FRAME_VERSION,          (uint8_t)config->cipher, config->id,
+				       outbox->key_id,         outbox->session,         outbox->salt,
 				       ++outbox->packet_number};
 	frame_header_write(&w, &header);
 	outbox_write_inner(outbox, to);

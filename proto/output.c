@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Datagrams out: heartbeats, acknowledgements, the live stream and catch-ups; and what peers' acknowledgements mean for them. */
+/* Datagrams out: heartbeats, acknowledgements, the live stream and catch-ups; and what peers'
+ * acknowledgements mean for them. */
 #include "proto/node_state.h"
 
 #include <string.h>
 
-static const int64_t status_interval_min_us = 2000; /* between STATUSes to the group that are sent for a reason */
-static const int64_t ack_interval_min_us = 1000;    /* between those to one peer */
-static const int64_t tail_probe_us = 10000;         /* after the live stream's last frame: tells who missed it */
+static const int64_t status_interval_min_us =
+    2000; /* between STATUSes to the group that are sent for a reason */
+static const int64_t ack_interval_min_us = 1000; /* between those to one peer */
+static const int64_t tail_probe_us = 10000;      /* after the live stream's last frame: tells who missed it */
 static const int64_t sample_interval_us = 5000;
-enum { PARTIAL_VERSIONS_MIN = 4096 };               /* a hole of more versions than that is caught up, not repaired */
-enum { WINDOW_MIN = 16 << 10, WINDOW_SHARE = 4 };   /* the kernel counts a datagram at several times its size */
+enum { PARTIAL_VERSIONS_MIN = 4096 }; /* a hole of more versions than that is caught up, not repaired */
+enum { WINDOW_MIN = 16 << 10, WINDOW_SHARE = 4 }; /* the kernel counts a datagram at several times its size */
 
 static struct stream_out stream_out(struct node *node)
 {
@@ -29,7 +31,8 @@ static uint32_t window_for_each(const struct node *node)
 	return share > WINDOW_MIN ? share : WINDOW_MIN;
 }
 
-static void describe_session(const struct node *node, uint16_t id, const struct session *session, struct frame_peer *p)
+static void describe_session(const struct node *node, uint16_t id, const struct session *session,
+			     struct frame_peer *p)
 {
 	int64_t held = node->now.us - session->stamp_at.us;
 
@@ -42,7 +45,8 @@ static void describe_session(const struct node *node, uint16_t id, const struct 
 	p->held_us = held < UINT32_MAX ? (uint32_t)held : UINT32_MAX;
 }
 
-static void describe_peer(const struct node *node, const struct peer *peer, unsigned holes, struct frame_peer *p)
+static void describe_peer(const struct node *node, const struct peer *peer, unsigned holes,
+			  struct frame_peer *p)
 {
 	const struct receive *receive = &peer->receive;
 
@@ -66,7 +70,8 @@ static void describe_ourselves(const struct node *node, struct frame_status *s)
 	memset(s, 0, offsetof(struct frame_status, peers));
 	s->peers_count = s->claims_count = 0;
 	s->role = (uint8_t)node->role.current;
-	s->flags = (uint8_t)((local->complete ? FRAME_STATUS_COMPLETE : 0) | (local->suspect ? FRAME_STATUS_SUSPECT : 0) |
+	s->flags = (uint8_t)((local->complete ? FRAME_STATUS_COMPLETE : 0) |
+			     (local->suspect ? FRAME_STATUS_SUSPECT : 0) |
 			     (local->refused ? FRAME_STATUS_REFUSED : 0) |
 			     (node->config.active_active ? FRAME_STATUS_ACTIVE_ACTIVE : 0) |
 			     (node->leaving ? FRAME_STATUS_LEAVING : 0));
@@ -101,7 +106,8 @@ static void sample_newest(struct node *node)
 	node->samples[last].at = node->now;
 }
 
-static void send_status(struct node *node, const struct outbox_destination *to, const struct frame_status *status)
+static void send_status(struct node *node, const struct outbox_destination *to,
+			const struct frame_status *status)
 {
 	frame_status_write(outbox_open(&node->outbox, &node->config), status);
 	outbox_send(&node->outbox, &node->config, &node->sink, to);
@@ -136,7 +142,8 @@ static void send_group_status(struct node *node)
 	node->stream.tail_is_fresh = false;
 }
 
-static struct outbox_destination destination_of(struct peer *peer, struct node_endpoint endpoints[NODE_LINKS_MAX])
+static struct outbox_destination destination_of(struct peer *peer,
+						struct node_endpoint endpoints[NODE_LINKS_MAX])
 {
 	for (unsigned i = 0; i < NODE_LINKS_MAX; i++)
 		endpoints[i] = peer->links[i].endpoint;
@@ -162,7 +169,8 @@ static void send_ack(struct node *node, struct peer *peer)
 
 void node_want_status(struct node *node)
 {
-	struct monotime earliest = monotime_add(node->status_sent_at, monotime_from_us(status_interval_min_us));
+	struct monotime earliest =
+	    monotime_add(node->status_sent_at, monotime_from_us(status_interval_min_us));
 
 	node->status_at = monotime_min(node->status_at, monotime_max(node->now, earliest));
 }
@@ -267,7 +275,8 @@ void node_serve_peer(struct node *node, struct peer *peer, const struct frame_pe
 
 /* ---- sending ---- */
 
-/* A peer whose window is closed holds the live stream up, but not for longer than it takes to be called dead. */
+/* A peer whose window is closed holds the live stream up, but not for longer than it takes to be called dead.
+ */
 static bool peer_blocks(const struct node *node, const struct peer *peer)
 {
 	return flight_bytes(&peer->live) >= peer->about_us.window &&

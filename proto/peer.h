@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One peer: who it is now (its current session), who claims to be it (candidates), what it last said, the receiving side of
- * its stream and the catch-up that we send it.
+ * One peer: who it is now (its current session), who claims to be it (candidates), what it last said, the
+ * receiving side of its stream and the catch-up that we send it.
  */
 #ifndef PROTO_PEER_H
 #define PROTO_PEER_H
@@ -15,8 +15,8 @@ enum { PEER_CANDIDATES = 4 };
 
 struct peer_link {
 	struct node_endpoint endpoint; /* from which it echoed our challenge */
-	struct replay seen;            /* packet numbers that came over this link: tells a copy from a replay */
-	uint64_t received;             /* datagrams of its current session */
+	struct replay seen; /* packet numbers that came over this link: tells a copy from a replay */
+	uint64_t received;  /* datagrams of its current session */
 };
 
 struct peer {
@@ -26,12 +26,13 @@ struct peer {
 	unsigned candidate_turn; /* whose turn it is to be named in a STATUS */
 	bool was_alive;
 	struct peer_link links[NODE_LINKS_MAX];
-	/* datagrams that it sent to the group and to us, by its own counters, since its session became current */
+	/* datagrams that it sent to the group and to us, by its own counters, since its session became
+	 * current */
 	struct {
 		uint32_t first, last;
 		bool known;
 	} sent_group, sent_us;
-	uint32_t counter; /* datagrams that we sent to it alone */
+	uint32_t counter;           /* datagrams that we sent to it alone */
 	struct frame_status status; /* its latest; peers and claims in it are not kept up */
 	bool has_status;
 	struct frame_peer about_us; /* what it last said of our session */
@@ -40,13 +41,13 @@ struct peer {
 	struct catchup catchup;
 	struct monotime live_progress_at; /* when it last acknowledged something new of the live stream */
 	uint64_t live_acked;
-	struct flight live;               /* of the live stream, as this peer acknowledges it */
-	struct monotime ack_at;           /* when the next STATUS to it alone is due; MONOTIME_NEVER: none */
+	struct flight live;     /* of the live stream, as this peer acknowledges it */
+	struct monotime ack_at; /* when the next STATUS to it alone is due; MONOTIME_NEVER: none */
 	struct monotime ack_sent_at;
-	struct monotime behind_since;     /* since when we have not applied all that it told of */
+	struct monotime behind_since; /* since when we have not applied all that it told of */
 	bool is_behind;
-	struct monotime proven_at;        /* when it was last known to live: the clock of its flows */
-	struct monotime duplicate_at;     /* a second session answered; 0: never */
+	struct monotime proven_at;    /* when it was last known to live: the clock of its flows */
+	struct monotime duplicate_at; /* a second session answered; 0: never */
 	uint64_t flows_refused;
 	bool diverged_before, overflow_told, incompatible_told, leaving;
 };

@@ -15,7 +15,8 @@ static void stash_remove(struct receive *receive, size_t i)
 	receive->stash_bytes -= receive->stash[i].length;
 	free(receive->stash[i].bytes);
 	receive->stash_count--;
-	memmove(&receive->stash[i], &receive->stash[i + 1], (receive->stash_count - i) * sizeof(receive->stash[0]));
+	memmove(&receive->stash[i], &receive->stash[i + 1],
+		(receive->stash_count - i) * sizeof(receive->stash[0]));
 }
 
 static void stash_clear(struct receive *receive)
@@ -28,9 +29,13 @@ static void stash_clear(struct receive *receive)
 static void stash_add(struct receive *receive, const struct frame_data *data)
 {
 	size_t length = reader_left(&data->entries), i = receive->stash_count;
-	struct receive_stashed frame = {.from = data->from,	.to = data->to,	      .asof = data->asof,
-					.length = length,	.tail = data->flags & FRAME_DATA_TAIL,
-					.count = data->count, .digest = data->digest};
+	struct receive_stashed frame = {.from = data->from,
+					.to = data->to,
+					.asof = data->asof,
+					.length = length,
+					.tail = data->flags & FRAME_DATA_TAIL,
+					.count = data->count,
+					.digest = data->digest};
 
 	while (i && receive->stash[i - 1].from > data->from)
 		i--;
@@ -46,7 +51,10 @@ static void stash_add(struct receive *receive, const struct frame_data *data)
 	if (!frame.bytes)
 		return; /* as good as lost on the way */
 	memcpy(frame.bytes, data->entries.at, length);
-	memmove(&receive->stash[i + 1], &receive->stash[i], (receive->stash_count - i) * sizeof(receive->stash[0]));
+	if (!receive->stash_count)
+		receive->resyncs_partial++; /* a gap opens */
+	memmove(&receive->stash[i + 1], &receive->stash[i],
+		(receive->stash_count - i) * sizeof(receive->stash[0]));
 	receive->stash[i] = frame;
 	receive->stash_count++;
 	receive->stash_bytes += length;
@@ -113,7 +121,8 @@ static void full_start(struct receive *receive, uint32_t random, struct monotime
 	stash_clear(receive);
 }
 
-/* What the catch-up did not name is unknown to its owner: but only a complete owner knows all of its flows. */
+/* What the catch-up did not name is unknown to its owner: but only a complete owner knows all of its flows.
+ */
 static unsigned full_end(struct receive *receive)
 {
 	receive->full.running = false;
@@ -180,7 +189,8 @@ const char *receive_obstacle(const struct receive *receive)
 
 static unsigned digest_compare(struct receive *receive, const struct receive_digest *digest)
 {
-	if (digest->version != receive->applied || receive->applied < receive->exact_at || receive_obstacle(receive))
+	if (digest->version != receive->applied || receive->applied < receive->exact_at ||
+	    receive_obstacle(receive))
 		return 0;
 	if (digest->count == table_count(receive->table) && digest->digest == table_digest(receive->table)) {
 		receive->proven_version = digest->version;
@@ -255,7 +265,8 @@ static unsigned entries_apply(struct receive *receive, struct reader entries)
 	return more < 0 ? RECEIVE_MALFORMED : outcome | RECEIVE_PROGRESSED;
 }
 
-/* The range's first part may be known already: it is a true state of asof all the same, and brings the rest. */
+/* The range's first part may be known already: it is a true state of asof all the same, and brings the rest.
+ */
 static unsigned data_apply(struct receive *receive, const struct frame_data *data, struct reader entries,
 			   struct monotime now)
 {
@@ -283,8 +294,11 @@ static unsigned stash_apply(struct receive *receive, struct monotime now)
 
 	while (receive->stash_count && receive->stash[0].from <= receive_position(receive)) {
 		struct receive_stashed *frame = &receive->stash[0];
-		struct frame_data data = {.from = frame->from,	 .to = frame->to,	.asof = frame->asof,
-					  .count = frame->count, .digest = frame->digest,
+		struct frame_data data = {.from = frame->from,
+					  .to = frame->to,
+					  .asof = frame->asof,
+					  .count = frame->count,
+					  .digest = frame->digest,
 					  .flags = frame->tail ? FRAME_DATA_TAIL : 0};
 
 		if (frame->to > receive_position(receive))
@@ -303,7 +317,8 @@ static void full_begin(struct receive *receive, const struct frame_data *data)
 	receive->exact_at = data->asof;
 }
 
-/* While a full catch-up runs: its own frames count from the start, then whatever fits and is no older than its first. */
+/* While a full catch-up runs: its own frames count from the start, then whatever fits and is no older than
+ * its first. */
 static bool full_takes(struct receive *receive, const struct frame_data *data)
 {
 	bool is_its = data->flags & FRAME_DATA_FULL && data->full_id == receive->full.id;
@@ -330,7 +345,8 @@ unsigned receive_data(struct receive *receive, struct reader body, struct monoti
 		return 0;
 	position = receive_position(receive);
 	if (data.from > position) {
-		/* the live stream runs far ahead of a full catch-up: its frames are no gap, and will come again */
+		/* the live stream runs far ahead of a full catch-up: its frames are no gap, and will come
+		 * again */
 		if (receive->full.running && !(data.flags & FRAME_DATA_FULL))
 			return 0;
 		stash_add(receive, &data);
@@ -339,8 +355,8 @@ unsigned receive_data(struct receive *receive, struct reader body, struct monoti
 	/* an empty table's catch-up is one empty frame, (0, 0] */
 	if (data.to <= position && !(receive->full.running && data.to == 0))
 		return data.flags & FRAME_DATA_TAIL && data.to == position
-			       ? digest_note(receive, data.to, data.count, data.digest, now)
-			       : 0;
+			   ? digest_note(receive, data.to, data.count, data.digest, now)
+			   : 0;
 	outcome = data_apply(receive, &data, data.entries, now);
 	if (receive->stash_count && !(outcome & RECEIVE_MALFORMED))
 		outcome |= stash_apply(receive, now);

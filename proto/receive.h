@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The receiving side of one peer's stream: its external table, what of the stream was applied, the gap, the proof of
- * equality, and full catch-up with its sweep.
+ * The receiving side of one peer's stream: its external table, what of the stream was applied, the gap, the
+ * proof of equality, and full catch-up with its sweep.
  *
- * `applied` never goes back within a session.  While a full catch-up runs, its own position counts (`full.position`), and
- * `applied` follows when it has caught up with all that it saw.
+ * `applied` never goes back within a session.  While a full catch-up runs, its own position counts
+ * (`full.position`), and `applied` follows when it has caught up with all that it saw.
  */
 #ifndef PROTO_RECEIVE_H
 #define PROTO_RECEIVE_H
@@ -51,20 +51,21 @@ struct receive_stashed {
 struct receive {
 	struct table *table;
 	uint64_t applied;
-	uint64_t exact_at;    /* largest asof applied: the copy is an exact state only at applied >= exact_at */
-	uint64_t newest;      /* the sender's newest version that we heard of */
+	uint64_t exact_at; /* largest asof applied: the copy is an exact state only at applied >= exact_at */
+	uint64_t newest;   /* the sender's newest version that we heard of */
 	uint64_t horizon;
-	uint8_t epoch;        /* of the last full catch-up; entries that it named bear it as their mark */
+	uint8_t epoch; /* of the last full catch-up; entries that it named bear it as their mark */
 	struct {
-		bool wanted;      /* as soon as not_before has come */
-		bool running;     /* asked for, by id */
-		bool started;     /* its first frame was applied */
+		bool wanted;  /* as soon as not_before has come */
+		bool running; /* asked for, by id */
+		bool started; /* its first frame was applied */
 		uint32_t id;
 		uint64_t position;
 		uint64_t first_asof;
 		struct monotime not_before, backoff; /* backoff: to the one after the next */
 		struct monotime ended_at;
-		bool sweep_waits; /* it is over, but what it did not name stays until the sender is complete */
+		bool
+		    sweep_waits; /* it is over, but what it did not name stays until the sender is complete */
 		bool sweeping;
 		uint64_t sweep_after;
 	} full;
@@ -72,10 +73,10 @@ struct receive {
 	size_t stash_count, stash_bytes;
 	struct receive_digest digests[RECEIVE_DIGESTS];
 	unsigned digest_next;
-	uint64_t proven_version;     /* 0 with proven_at 0: never in this session */
-	struct monotime proven_at;   /* when the digest that proved it was received */
+	uint64_t proven_version;   /* 0 with proven_at 0: never in this session */
+	struct monotime proven_at; /* when the digest that proved it was received */
 	bool has_proof;
-	bool overflowed;             /* flows were refused: the copy is not whole until a full catch-up fits */
+	bool overflowed; /* flows were refused: the copy is not whole until a full catch-up fits */
 	bool incompatible;
 	uint64_t refused, divergences, resyncs_partial, resyncs_full;
 	unsigned frames_unacked;
@@ -85,26 +86,29 @@ struct receive {
 void receive_init(struct receive *receive, struct table *table);
 void receive_destroy(struct receive *receive);
 
-/* A new session of this peer became current: its stream starts at 0; the table stays until a full catch-up sweeps it. */
+/* A new session of this peer became current: its stream starts at 0; the table stays until a full catch-up
+ * sweeps it. */
 void receive_new_session(struct receive *receive, struct monotime now);
 
 /* A DATA message of the current session.  Returns a set of receive_outcome. */
 unsigned receive_data(struct receive *receive, struct reader body, struct monotime now);
 
-/* A STATUS of the current session: its newest version, horizon and digest, and whether its table may be trusted. */
+/* A STATUS of the current session: its newest version, horizon and digest, and whether its table may be
+ * trusted. */
 unsigned receive_status(struct receive *receive, const struct frame_status *status, struct monotime now);
 
 /* Wants a full catch-up, now or when its back-off is over. */
 void receive_want_full(struct receive *receive, bool at_once, struct monotime now);
 
-/* Starts a full catch-up that is wanted and due, with an id from `random`; and goes on with a sweep.  True if there is more to do at once. */
+/* Starts a full catch-up that is wanted and due, with an id from `random`; and goes on with a sweep.  True if
+ * there is more to do at once. */
 bool receive_run(struct receive *receive, uint32_t random, struct monotime now);
 
 /* When receive_run() has something to do; MONOTIME_NEVER: nothing that time brings. */
 struct monotime receive_deadline(const struct receive *receive);
 
 /* What to report to the sender. */
-uint64_t receive_position(const struct receive *receive);     /* applied, or the full catch-up's position */
+uint64_t receive_position(const struct receive *receive); /* applied, or the full catch-up's position */
 /* The holes between that and what is stashed, ascending; at most `max`; returns how many. */
 unsigned receive_holes(const struct receive *receive, struct frame_hole *holes, unsigned max);
 

@@ -7,7 +7,8 @@
  *   backup     -         -            -           -
  *   fault      -         -            -           -
  *
- * A term is 1 + the highest seen, so that of two primaries the later one is known; equal terms are told apart by node id.
+ * A term is 1 + the highest seen, so that of two primaries the later one is known; equal terms are told apart
+ * by node id.
  */
 #ifndef PROTO_ROLE_H
 #define PROTO_ROLE_H

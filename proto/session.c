@@ -19,7 +19,8 @@ bool session_id_equals(const struct seal_session_id *a, const struct seal_sessio
 	return !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
 }
 
-/* Our stamps are our own clock, so what comes back is judged before it is used: a hostile holder of the key may say anything. */
+/* Our stamps are our own clock, so what comes back is judged before it is used: a hostile holder of the key
+ * may say anything. */
 static void session_measure(struct session *session, const struct frame_peer *about_us, struct monotime now)
 {
 	int64_t stamp = about_us->stamp <= INT64_MAX ? (int64_t)about_us->stamp : INT64_MAX;

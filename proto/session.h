@@ -2,8 +2,9 @@
 /*
  * A session of another node, as we hear it: its key, its replay window, and how it proves to be live.
  *
- * A session is a *candidate* from its first authentic datagram on, and *current* once it has echoed a challenge that was
- * drawn for it.  The challenge is forgotten with the session, so a recording of it never answers the next one.
+ * A session is a *candidate* from its first authentic datagram on, and *current* once it has echoed a
+ * challenge that was drawn for it.  The challenge is forgotten with the session, so a recording of it never
+ * answers the next one.
  */
 #ifndef PROTO_SESSION_H
 #define PROTO_SESSION_H
@@ -18,7 +19,7 @@ struct session {
 	struct seal_session_id id;
 	uint32_t key_id;
 	uint8_t cipher;
-	struct seal *opener;      /* NULL: no session here */
+	struct seal *opener; /* NULL: no session here */
 	struct replay replay;
 	uint64_t challenge;       /* that we drew; never 0 */
 	uint64_t their_challenge; /* that it last drew for us; 0: it has not heard our session yet */
@@ -37,8 +38,8 @@ void session_forget(struct session *session);
 bool session_id_equals(const struct seal_session_id *a, const struct seal_session_id *b);
 
 /*
- * What a session says of us in a STATUS: notes its challenge and the echo of our time.  True if it echoes our challenge
- * (then it is answered, and the datagram's source is an address of its).
+ * What a session says of us in a STATUS: notes its challenge and the echo of our time.  True if it echoes our
+ * challenge (then it is answered, and the datagram's source is an address of its).
  */
 bool session_hear(struct session *session, const struct frame_peer *about_us, struct monotime now);
 

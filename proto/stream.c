@@ -9,8 +9,10 @@ struct range {
 	uint64_t skip_tombstones_until;
 };
 
-/* Puts entries until the datagram is full or the range ends; returns the version up to which it is covered. */
-static uint64_t range_fill(struct frame_data_writer *d, struct table *table, const struct range *range, uint64_t end)
+/* Puts entries until the datagram is full or the range ends; returns the version up to which it is covered.
+ */
+static uint64_t range_fill(struct frame_data_writer *d, struct table *table, const struct range *range,
+			   uint64_t end)
 {
 	struct table_walk walk = table_walk_after(table, range->from, true);
 	uint64_t covered = range->from;
@@ -121,7 +123,8 @@ void catchup_start_full(struct catchup *catchup, uint32_t full_id, const struct 
 	catchup->started_full++;
 }
 
-void catchup_start_partial(struct catchup *catchup, uint64_t from, uint64_t limit, const struct stream_out *out)
+void catchup_start_partial(struct catchup *catchup, uint64_t from, uint64_t limit,
+			   const struct stream_out *out)
 {
 	catchup_start(catchup, from, out->now);
 	catchup->full_id = 0;
@@ -156,7 +159,8 @@ void catchup_retry(struct catchup *catchup, struct monotime patience, struct mon
 	flight_reset(&catchup->flight);
 }
 
-/* Removals that the peer would need are forgotten: it must start over (and will, when it hears of our horizon). */
+/* Removals that the peer would need are forgotten: it must start over (and will, when it hears of our
+ * horizon). */
 static bool catchup_is_broken(const struct catchup *catchup, const struct table *table)
 {
 	uint64_t horizon = table_horizon(table);
@@ -175,7 +179,8 @@ bool catchup_can_send(const struct catchup *catchup, const struct table *table, 
 	return catchup->cursor < end || (catchup->full_id && !newest && !catchup->flight.count);
 }
 
-size_t catchup_send(struct catchup *catchup, const struct stream_out *out, const struct outbox_destination *to)
+size_t catchup_send(struct catchup *catchup, const struct stream_out *out,
+		    const struct outbox_destination *to)
 {
 	struct range range = {catchup->cursor, catchup->limit, catchup->full_id, catchup->start_asof};
 	size_t bytes = range_send(out, to, &range, &catchup->cursor);
@@ -184,10 +189,12 @@ size_t catchup_send(struct catchup *catchup, const struct stream_out *out, const
 	return bytes;
 }
 
-static unsigned hole_repair(struct catchup *catchup, const struct stream_out *out, const struct outbox_destination *to,
-			    const struct frame_hole *hole, unsigned budget)
+static unsigned hole_repair(struct catchup *catchup, const struct stream_out *out,
+			    const struct outbox_destination *to, const struct frame_hole *hole,
+			    unsigned budget)
 {
-	struct range range = {hole->from, hole->to, catchup->full_id, catchup->full_id ? catchup->start_asof : 0};
+	struct range range = {hole->from, hole->to, catchup->full_id,
+			      catchup->full_id ? catchup->start_asof : 0};
 
 	while (budget && range.from < hole->to) {
 		if (!range_send(out, to, &range, &range.from))
@@ -198,8 +205,9 @@ static unsigned hole_repair(struct catchup *catchup, const struct stream_out *ou
 	return budget;
 }
 
-void catchup_repair(struct catchup *catchup, const struct stream_out *out, const struct outbox_destination *to,
-		    const struct frame_peer *about_us, uint64_t sent, struct monotime patience)
+void catchup_repair(struct catchup *catchup, const struct stream_out *out,
+		    const struct outbox_destination *to, const struct frame_peer *about_us, uint64_t sent,
+		    struct monotime patience)
 {
 	unsigned budget = STREAM_REPAIR_DATAGRAMS;
 	uint64_t horizon = table_horizon(out->table);

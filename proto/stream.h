@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The sending side: frames out of the internal table.  Live stream to the group, catch-up and repair to one peer: all are
- * "send what has a version in (a, b]".
+ * The sending side: frames out of the internal table.  Live stream to the group, catch-up and repair to one
+ * peer: all are "send what has a version in (a, b]".
  */
 #ifndef PROTO_STREAM_H
 #define PROTO_STREAM_H
@@ -10,8 +10,8 @@
 #include "proto/outbox.h"
 
 enum {
-	STREAM_SLICE = 32,          /* datagrams for each call, so that nothing else waits long */
-	STREAM_COALESCE_US = 200,   /* how long a change waits for company */
+	STREAM_SLICE = 32,            /* datagrams for each call, so that nothing else waits long */
+	STREAM_COALESCE_US = 200,     /* how long a change waits for company */
 	STREAM_COALESCE_CHANGES = 40, /* ... unless there are about as many as fill a datagram */
 	STREAM_REPAIR_DATAGRAMS = 64,
 };
@@ -26,11 +26,11 @@ struct stream_out {
 };
 
 struct stream {
-	uint64_t sent;              /* highest version that went to the group (or that nobody was there to hear) */
+	uint64_t sent; /* highest version that went to the group (or that nobody was there to hear) */
 	struct monotime dirty_since; /* when the first change after `sent` came; valid while sent < newest */
 	bool is_dirty;
-	struct monotime sent_at;    /* the last frame */
-	bool tail_is_fresh;         /* the tail has been sent and not yet been confirmed by a STATUS */
+	struct monotime sent_at; /* the last frame */
+	bool tail_is_fresh;      /* the tail has been sent and not yet been confirmed by a STATUS */
 };
 
 /* Notes that the table may have changed. */
@@ -48,21 +48,22 @@ void stream_skip(struct stream *stream, const struct table *table);
 /* One peer's catch-up: partial (a gap, an outage) up to `limit`, or full up to the tail. */
 struct catchup {
 	bool active;
-	uint32_t full_id;     /* 0: partial */
-	uint64_t cursor;      /* sent up to here */
-	uint64_t limit;       /* partial: where it joins what the peer has already */
-	uint64_t start_asof;  /* full: newest at its start: older tombstones are not needed */
+	uint32_t full_id;    /* 0: partial */
+	uint64_t cursor;     /* sent up to here */
+	uint64_t limit;      /* partial: where it joins what the peer has already */
+	uint64_t start_asof; /* full: newest at its start: older tombstones are not needed */
 	uint64_t acked;
 	struct monotime progress_at;
 	struct flight flight;
-	uint64_t repaired_until; /* holes up to here were sent again ... */
+	uint64_t repaired_until;     /* holes up to here were sent again ... */
 	struct monotime repaired_at; /* ... then: not once more before the answer can be here */
 	uint64_t repairs;
 	uint64_t started_full, started_partial;
 };
 
 void catchup_start_full(struct catchup *catchup, uint32_t full_id, const struct stream_out *out);
-void catchup_start_partial(struct catchup *catchup, uint64_t from, uint64_t limit, const struct stream_out *out);
+void catchup_start_partial(struct catchup *catchup, uint64_t from, uint64_t limit,
+			   const struct stream_out *out);
 void catchup_stop(struct catchup *catchup);
 
 /* The peer has all up to `position`. */
@@ -75,13 +76,16 @@ void catchup_retry(struct catchup *catchup, struct monotime patience, struct mon
 bool catchup_can_send(const struct catchup *catchup, const struct table *table, uint64_t window);
 
 /* Sends the next datagram of it; returns its bytes (0: nothing). */
-size_t catchup_send(struct catchup *catchup, const struct stream_out *out, const struct outbox_destination *to);
+size_t catchup_send(struct catchup *catchup, const struct stream_out *out,
+		    const struct outbox_destination *to);
 
 /*
- * Sends the holes of what was sent already again, each once for each `patience`, at most STREAM_REPAIR_DATAGRAMS for
- * each call.  `sent`: beyond it nothing has been sent yet, and so can't be missing.
+ * Sends the holes of what was sent already again, each once for each `patience`, at most
+ * STREAM_REPAIR_DATAGRAMS for each call.  `sent`: beyond it nothing has been sent yet, and so can't be
+ * missing.
  */
-void catchup_repair(struct catchup *catchup, const struct stream_out *out, const struct outbox_destination *to,
-		    const struct frame_peer *about_us, uint64_t sent, struct monotime patience);
+void catchup_repair(struct catchup *catchup, const struct stream_out *out,
+		    const struct outbox_destination *to, const struct frame_peer *about_us, uint64_t sent,
+		    struct monotime patience);
 
 #endif

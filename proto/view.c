@@ -8,13 +8,19 @@
 const char *node_drop_name(enum node_drop drop)
 {
 	static const char *const names[NODE_DROPS] = {
-		[NODE_DROP_TOO_SHORT] = "too-short",	     [NODE_DROP_BAD_MAGIC] = "bad-magic",
-		[NODE_DROP_OTHER_VERSION] = "other-version", [NODE_DROP_UNKNOWN_KEY] = "unknown-key",
-		[NODE_DROP_NOT_AUTHENTIC] = "not-authentic", [NODE_DROP_REPLAYED] = "replayed",
-		[NODE_DROP_TOO_OLD] = "too-old",	     [NODE_DROP_NOT_FRESH] = "not-fresh",
-		[NODE_DROP_OWN] = "own",		     [NODE_DROP_DUPLICATE_ID] = "duplicate-id",
-		[NODE_DROP_MALFORMED] = "malformed",	     [NODE_DROP_TOO_MANY] = "too-many-nodes",
-		[NODE_DROP_MISDIRECTED] = "misdirected",
+	    [NODE_DROP_TOO_SHORT] = "too-short",
+	    [NODE_DROP_BAD_MAGIC] = "bad-magic",
+	    [NODE_DROP_OTHER_VERSION] = "other-version",
+	    [NODE_DROP_UNKNOWN_KEY] = "unknown-key",
+	    [NODE_DROP_NOT_AUTHENTIC] = "not-authentic",
+	    [NODE_DROP_REPLAYED] = "replayed",
+	    [NODE_DROP_TOO_OLD] = "too-old",
+	    [NODE_DROP_NOT_FRESH] = "not-fresh",
+	    [NODE_DROP_OWN] = "own",
+	    [NODE_DROP_DUPLICATE_ID] = "duplicate-id",
+	    [NODE_DROP_MALFORMED] = "malformed",
+	    [NODE_DROP_TOO_MANY] = "too-many-nodes",
+	    [NODE_DROP_MISDIRECTED] = "misdirected",
 	};
 
 	return (unsigned)drop < NODE_DROPS ? names[drop] : "unknown";
@@ -39,24 +45,24 @@ void node_view(const struct node *node, struct monotime now, struct node_view *v
 
 	(void)now;
 	*view = (struct node_view){
-		.id = node->config.id,
-		.role = node->role.current,
-		.term = node->role.term,
-		.session = node->outbox.session,
-		.complete = local->complete,
-		.suspect = local->suspect,
-		.refused = local->refused,
-		.split_brain = node->split_brain,
-		.duplicate_id = node->duplicate_id,
-		.events = {local->events[0], local->events[1], local->events[2]},
-		.overruns = local->overruns,
-		.audits = local->passes,
-		.audit_corrections = local->corrections,
-		.flows_refused = local->flows_refused,
-		.sent_datagrams = node->outbox.datagrams,
-		.sent_bytes = node->outbox.bytes,
-		.received_datagrams = node->received_datagrams,
-		.received_bytes = node->received_bytes,
+	    .id = node->config.id,
+	    .role = node->role.current,
+	    .term = node->role.term,
+	    .session = node->outbox.session,
+	    .complete = local->complete,
+	    .suspect = local->suspect,
+	    .refused = local->refused,
+	    .split_brain = node->split_brain,
+	    .duplicate_id = node->duplicate_id,
+	    .events = {local->events[0], local->events[1], local->events[2]},
+	    .overruns = local->overruns,
+	    .audits = local->passes,
+	    .audit_corrections = local->corrections,
+	    .flows_refused = local->flows_refused,
+	    .sent_datagrams = node->outbox.datagrams,
+	    .sent_bytes = node->outbox.bytes,
+	    .received_datagrams = node->received_datagrams,
+	    .received_bytes = node->received_bytes,
 	};
 	memcpy(view->drops, node->drops, sizeof(view->drops));
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
@@ -94,7 +100,8 @@ static void reason_set(struct node_proof *proof, const char *who, uint16_t id, c
 		snprintf(proof->reason, sizeof(proof->reason), "%s%s%s", who, *who ? " " : "", what);
 }
 
-static void prove_holds(const struct node *node, const struct peer *peer, struct monotime now, struct node_proof *proof)
+static void prove_holds(const struct node *node, const struct peer *peer, struct monotime now,
+			struct node_proof *proof)
 {
 	const struct receive *receive = &peer->receive;
 	const char *reason = NULL;
@@ -142,7 +149,8 @@ static uint8_t own_flags(const struct node *node)
 			 (node->local.refused ? FRAME_STATUS_REFUSED : 0));
 }
 
-static void prove_held(const struct node *node, const struct peer *peer, struct monotime now, struct node_proof *proof)
+static void prove_held(const struct node *node, const struct peer *peer, struct monotime now,
+		       struct node_proof *proof)
 {
 	const struct frame_peer *us = &peer->about_us;
 	const char *reason;
@@ -164,8 +172,10 @@ static void prove_held(const struct node *node, const struct peer *peer, struct 
 	else if (!us->proven)
 		reason_set(proof, "node", peer->id, "has not proven its copy equal yet");
 	else if (proof->age_us < 0 || proof->age_us > proof_life_us(peer, node->config.heartbeat.us))
-		snprintf(proof->reason, sizeof(proof->reason), "node %u last proved version %llu, ours is %llu", peer->id,
-			 (unsigned long long)proof->version, (unsigned long long)table_newest(node->local.table));
+		snprintf(proof->reason, sizeof(proof->reason),
+			 "node %u last proved version %llu, ours is %llu", peer->id,
+			 (unsigned long long)proof->version,
+			 (unsigned long long)table_newest(node->local.table));
 	proof->in_sync = !proof->reason[0];
 }
 
@@ -183,14 +193,18 @@ static void describe_problem(const struct node *node, const struct peer *peer, s
 			     char problem[NODE_REASON_SIZE])
 {
 	if (peer->duplicate_at.us)
-		snprintf(problem, NODE_REASON_SIZE, "two nodes have the id %u; the second is ignored", peer->id);
+		snprintf(problem, NODE_REASON_SIZE, "two nodes have the id %u; the second is ignored",
+			 peer->id);
 	else if (peer->receive.overflowed)
-		snprintf(problem, NODE_REASON_SIZE, "our table for it is full: %llu flows refused; raise [table] max-flows",
+		snprintf(problem, NODE_REASON_SIZE,
+			 "our table for it is full: %llu flows refused; raise [table] max-flows",
 			 (unsigned long long)peer->flows_refused);
 	else if (peer->receive.incompatible)
-		snprintf(problem, NODE_REASON_SIZE, "it sends attributes that this version does not know; upgrade this node");
+		snprintf(problem, NODE_REASON_SIZE,
+			 "it sends attributes that this version does not know; upgrade this node");
 	else if (peer->has_status && node->conntrack_max && peer->status.conntrack_max > node->conntrack_max)
-		snprintf(problem, NODE_REASON_SIZE, "its nf_conntrack_max, %u, is above ours, %u: a takeover may not fit",
+		snprintf(problem, NODE_REASON_SIZE,
+			 "its nf_conntrack_max, %u, is above ours, %u: a takeover may not fit",
 			 peer->status.conntrack_max, node->conntrack_max);
 	else if (!session_exists(&peer->current))
 		snprintf(problem, NODE_REASON_SIZE, "its session has not proven to be live");
@@ -203,7 +217,8 @@ static void view_links(const struct node *node, const struct peer *peer, struct 
 
 	for (unsigned i = 0; i < node->config.links; i++) {
 		view->links[i].received = peer->links[i].received;
-		view->links[i].lost = expected > peer->links[i].received ? expected - peer->links[i].received : 0;
+		view->links[i].lost =
+		    expected > peer->links[i].received ? expected - peer->links[i].received : 0;
 		view->links[i].address = peer->links[i].endpoint;
 	}
 }
@@ -230,7 +245,8 @@ void node_peer_view(const struct node *node, struct monotime now, unsigned index
 	view->newest = receive->newest;
 	view->applied = receive->applied;
 	view->rtt_us = session_exists(&peer->current) ? peer->current.rtt_us : -1;
-	view->lag_us = view->rtt_us < 0 ? -1 : view->rtt_us / 2 + (peer->is_behind ? now.us - peer->behind_since.us : 0);
+	view->lag_us =
+	    view->rtt_us < 0 ? -1 : view->rtt_us / 2 + (peer->is_behind ? now.us - peer->behind_since.us : 0);
 	view->divergences = receive->divergences;
 	view->resyncs_partial = receive->resyncs_partial;
 	view->resyncs_full = receive->resyncs_full;

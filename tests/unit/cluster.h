@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Nodes in one process: a model kernel for each, a seeded network between them, simulated time.  Everything
+ * in proto/ runs as it ships.
+ */
+#ifndef TESTS_CLUSTER_H
+#define TESTS_CLUSTER_H
+
+#include "proto/node.h"
+
+enum { CLUSTER_NODES_MAX = 16, CLUSTER_IN_FLIGHT = 1 << 16 };
+
+struct cluster_packet {
+	struct monotime at;
+	uint64_t order;
+	unsigned from, to, link;
+	uint8_t *bytes;
+	size_t length;
+};
+
+struct cluster_node {
+	struct cluster *cluster;
+	unsigned index;
+	struct node *node;
+	struct node_config config;
+	struct table *kernel; /* what the model kernel holds */
+	struct flow gets[1024];
+	size_t gets_count;
+	bool audit_wanted;
+	bool down;
+	char last_log[512];
+	unsigned errors_logged;
+	uint64_t sent, sent_bytes;
+};
+
+struct cluster {
+	struct cluster_node nodes[CLUSTER_NODES_MAX];
+	unsigned count;
+	struct monotime now;
+	uint64_t random;
+	struct cluster_packet *packets; /* heap by (at, order) */
+	size_t packets_count;
+	uint64_t order;
+	unsigned loss_percent;
+	int64_t delay_us, jitter_us;
+	bool dark;                                                    /* the link between all of them */
+	bool (*tamper)(void *context, struct cluster_packet *packet); /* false: drop it */
+	void *tamper_context;
+	/* every datagram that was ever sent, if recording */
+	bool record;
+	struct cluster_packet *recorded;
+	size_t recorded_count, recorded_size;
+};
+
+void cluster_init(struct cluster *c, unsigned nodes, uint64_t seed);
+void cluster_finish(struct cluster *c);
+/* Restarts a node's daemon (new session), its kernel as it is; config may have been changed before. */
+void cluster_restart(struct cluster *c, unsigned index);
+void cluster_stop(struct cluster *c, unsigned index);
+
+uint64_t cluster_random(struct cluster *c);
+
+/* The model kernel of that node: these make events. */
+void cluster_flow_new(struct cluster *c, unsigned index, const struct flow *flow);
+void cluster_flow_update(struct cluster *c, unsigned index, const struct flow *flow);
+void cluster_flow_destroy(struct cluster *c, unsigned index, const struct flow *flow);
+/* The same without an event (an overrun lost it, or the flow has no event extension). */
+void cluster_kernel_put(struct cluster *c, unsigned index, const struct flow *flow);
+void cluster_kernel_remove(struct cluster *c, unsigned index, const struct flow *flow);
+void cluster_overrun(struct cluster *c, unsigned index);
+void cluster_audit(struct cluster *c, unsigned index);
+
+void cluster_inject(struct cluster *c, unsigned from, unsigned to, const uint8_t *bytes, size_t length);
+
+/* Runs simulated time on. */
+void cluster_run_us(struct cluster *c, int64_t us);
+/* Runs until `done` says so or the time is up; whether it did. */
+bool cluster_run_until(struct cluster *c, bool (*done)(struct cluster *), int64_t limit_us);
+
+/* Flow number i: distinct TCP flows through SNAT. */
+struct flow cluster_flow(uint32_t i);
+
+bool cluster_copy_equals(struct cluster *c, unsigned holder, unsigned owner);
+/* What `index` says of the node `of`. */
+struct node_peer_view cluster_peer_view(struct cluster *c, unsigned index, unsigned of);
+/* Every running node proves every other in sync, both ways, and the copies are equal. */
+bool cluster_is_in_sync(struct cluster *c);
+
+#endif
