@@ -52,13 +52,14 @@ static void print_proof(const struct page *page, const char *what, const json_t 
 static void print_peer_counters(const struct page *page, const json_t *peer)
 {
 	const json_t *resyncs = json_object_get(peer, "resyncs");
-	json_int_t divergences = json_number(peer, "divergences", 0);
+	json_int_t divergences = json_number(peer, "divergences", 0),
+		   rtt_us = json_number(peer, "rtt_us", -1);
 
 	page_line(page, divergences ? PAGE_DOUBTFUL : PAGE_PLAIN, INDENT, "",
-		  "lag %s, round trip %s; resyncs: %s partial, %s full; %s divergence%s",
-		  DURATION(json_number(peer, "lag_us", -1)), DURATION(json_number(peer, "rtt_us", -1)),
-		  NUMBER(json_number(resyncs, "partial", 0)), NUMBER(json_number(resyncs, "full", 0)),
-		  NUMBER(divergences), divergences == 1 ? "" : "s");
+		  "lag %s%s%s; resyncs: %s partial, %s full; %s divergence%s",
+		  DURATION(json_number(peer, "lag_us", -1)), rtt_us < 0 ? "" : ", round trip ",
+		  rtt_us < 0 ? "" : DURATION(rtt_us), NUMBER(json_number(resyncs, "partial", 0)),
+		  NUMBER(json_number(resyncs, "full", 0)), NUMBER(divergences), divergences == 1 ? "" : "s");
 }
 
 /* Of what this peer sent us over each link; a link that has lost one in a hundred is doubtful. */
