@@ -32,7 +32,7 @@ WARN     := -Wall -Wextra -Wshadow -Wconversion $(if $(WERROR),-Werror)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. $(WARN) $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer) \
 	-DTWINTRACK_VERSION='"$(VERSION)"' -DTWINTRACK_SYSCONFDIR='"$(SYSCONFDIR)"' -DTWINTRACK_RUNSTATEDIR='"$(RUNSTATEDIR)"' \
 	$(if $(LIBS_OPT),-DHAVE_LIBSYSTEMD) $(LIB_CFLAGS) $(CFLAGS)
-ALL_LDFLAGS = $(if $(SAN),-fsanitize=address$(,)undefined) $(LDFLAGS)
+ALL_LDFLAGS = -Wl,--as-needed $(if $(SAN),-fsanitize=address$(,)undefined) $(LDFLAGS)
 LIB_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBS_ALL) 2>/dev/null)
 LIB_LIBS   := $(shell $(PKG_CONFIG) --libs $(LIBS_ALL) 2>/dev/null)
 
@@ -87,6 +87,42 @@ $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(BUILD)/libtwintrack.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+# ---- tests and the demonstration ----
+
+.PHONY: check test demo
+# neither root nor a network
+check:
+	$(Q)scripts/run-tests check
+
+# everything; as root
+test:
+	$(Q)scripts/install-deps --test
+	$(Q)scripts/run-tests test
+
+# the main job, shown; as root.  CONTROL=1: without the fence
+demo:
+	$(Q)scripts/install-deps --demo
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)CONTROL=$(CONTROL) TWINTRACK_BUILD=$(abspath $(BUILD)) scripts/demo
+
+# ---- installing ----
+
+BINDIR    := $(DESTDIR)$(PREFIX)/bin
+SBINDIR   := $(DESTDIR)$(PREFIX)/sbin
+LIBEXEC   := $(DESTDIR)$(PREFIX)/libexec/twintrack
+DOCDIR    := $(DESTDIR)$(PREFIX)/share/doc/twintrack
+CONFDIR   := $(DESTDIR)$(SYSCONFDIR)/twintrack
+
+.PHONY: install
+install: all
+	install -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(DOCDIR)/examples $(DOCDIR)/keepalived $(CONFDIR)
+	install -m 0755 $(BUILD)/twintrackd $(SBINDIR)/twintrackd
+	install -m 0755 $(BUILD)/twintrack $(BINDIR)/twintrack
+	install -m 0755 scripts/twintrack-notify $(LIBEXEC)/twintrack-notify
+	install -m 0644 README.md COPYING LICENSE $(wildcard doc/*.md) $(DOCDIR)
+	install -m 0644 conf/examples/*.conf $(DOCDIR)/examples
+	install -m 0644 conf/keepalived/*.conf $(DOCDIR)/keepalived
 
 .PHONY: clean
 clean:
