@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "syncd/control/state.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 160, LINE_SIZE = 128 };
+
+static const char first_line[] = "twintrack-state 1\n";
+
+int state_read_boot_id(char boot_id[STATE_BOOT_ID_SIZE])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ssize_t length = read(fd, boot_id, STATE_BOOT_ID_SIZE - 1);
+	int error = length == STATE_BOOT_ID_SIZE - 1 ? 0 : length < 0 ? -errno : -EIO;
+	close(fd);
+	boot_id[STATE_BOOT_ID_SIZE - 1] = '\0';
+	return error;
+}
+
+static int make_path(const char *socket, const char *suffix, char path[PATH_SIZE])
+{
+	int length = snprintf(path, PATH_SIZE, "%s%s", socket, suffix);
+	return length < 0 || length >= PATH_SIZE ? -ENAMETOOLONG : 0;
+}
+
+static bool parse_role(const char *text, enum frame_role *role)
+{
+	for (unsigned i = 0; i < FRAME_ROLES; i++) {
+		if (strcmp(text, frame_role_name((enum frame_role)i)) == 0) {
+			*role = (enum frame_role)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_address(const char *text, struct state *state)
+{
+	if (state->address_count == STATE_ADDRESSES_MAX)
+		return true;
+	struct state_address *address = &state->addresses[state->address_count];
+	memset(address, 0, sizeof(*address));
+	address->family = strchr(text, ':') != NULL ? AF_INET6 : AF_INET;
+	if (inet_pton(address->family, text, address->bytes) != 1)
+		return false;
+	state->address_count++;
+	return true;
+}
+
+/* One "name value"; false if it is damaged. */
+static bool parse_line(char *line, struct state *state)
+{
+	char *newline = strchr(line, '\n');
+	char *value = strchr(line, ' ');
+	if (newline == NULL || value == NULL)
+		return false;
+	*newline = '\0';
+	*value++ = '\0';
+	if (strcmp(line, "boot") == 0) {
+		snprintf(state->boot_id, sizeof(state->boot_id), "%.*s", STATE_BOOT_ID_SIZE - 1, value);
+		return true;
+	}
+	if (strcmp(line, "role") == 0)
+		return parse_role(value, &state->role);
+	if (strcmp(line, "term") == 0)
+		return sscanf(value, "%" SCNu32, &state->term) == 1;
+	if (strcmp(line, "addresses") == 0) {
+		state->has_addresses = true;
+		return true;
+	}
+	if (strcmp(line, "own") == 0)
+		return parse_address(value, state);
+	return true;
+}
+
+static int parse_file(FILE *file, struct state *state)
+{
+	char line[LINE_SIZE];
+	if (fgets(line, sizeof(line), file) == NULL || strcmp(line, first_line) != 0)
+		return -EINVAL;
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (!parse_line(line, state))
+			return -EINVAL;
+	return ferror(file) ? -EIO : 0;
+}
+
+int state_read(const char *socket, struct state *state)
+{
+	char path[PATH_SIZE];
+	struct state found = {.role = FRAME_ROLE_INIT};
+	memset(state, 0, sizeof(*state));
+	int error = state_read_boot_id(state->boot_id);
+	if (error == 0)
+		error = make_path(socket, ".state", path);
+	if (error < 0)
+		return error;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	if (file == NULL) {
+		error = -errno;
+		if (fd >= 0)
+			close(fd);
+		return error;
+	}
+	error = parse_file(file, &found);
+	fclose(file);
+	if (error < 0)
+		return error;
+	if (strcmp(found.boot_id, state->boot_id) == 0)
+		*state = found;
+	else
+		state->term = found.term;
+	return 0;
+}
+
+static void print_state(FILE *file, const struct state *state)
+{
+	fprintf(file, "%sboot %s\nrole %s\nterm %" PRIu32 "\n", first_line, state->boot_id,
+		frame_role_name(state->role), state->term);
+	if (!state->has_addresses)
+		return;
+	fprintf(file, "addresses %zu\n", state->address_count);
+	for (size_t i = 0; i < state->address_count; i++) {
+		char text[INET6_ADDRSTRLEN];
+		inet_ntop(state->addresses[i].family, state->addresses[i].bytes, text, sizeof(text));
+		fprintf(file, "own %s\n", text);
+	}
+}
+
+int state_make_directory(const char *socket)
+{
+	char path[PATH_SIZE];
+	int error = make_path(socket, "", path);
+	if (error < 0)
+		return error;
+	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*slash = '/';
+	}
+	return 0;
+}
+
+int state_write(const char *socket, const struct state *state)
+{
+	char path[PATH_SIZE], temporary[PATH_SIZE];
+	int error = make_path(socket, ".state", path);
+	if (error == 0)
+		error = make_path(socket, ".state.XXXXXX", temporary);
+	if (error == 0)
+		error = state_make_directory(socket);
+	if (error < 0)
+		return error;
+	int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (file == NULL) {
+		error = -errno;
+		if (fd >= 0) {
+			close(fd);
+			unlink(temporary);
+		}
+		return error;
+	}
+	print_state(file, state);
+	/* no fsync: it is for this boot alone, and a rename is atomic to whoever reads it in this boot */
+	if (fflush(file) != 0 || ferror(file))
+		error = -errno;
+	if (fclose(file) != 0 && error == 0)
+		error = -errno;
+	if (error == 0 && rename(temporary, path) < 0)
+		error = -errno;
+	if (error < 0)
+		unlink(temporary);
+	return error;
+}
+
+int state_write_role(const char *socket, enum frame_role role)
+{
+	struct state state;
+	int error = state_read(socket, &state);
+	if (error < 0 && error != -ENOENT && error != -EINVAL)
+		return error;
+	state.role = role;
+	return state_write(socket, &state);
+}

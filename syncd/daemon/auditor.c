@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "syncd/daemon/auditor.h"
+
+#include "syncd/daemon/clock.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	ROWS = 256,          /* read at once: some 100 us */
+	DRAIN_BUDGET = 1024, /* datagrams of kernel events that go before a slice */
+	GETS = 32,
+	REPEAT_MAX_MS = 5000,
+};
+
+static void give_row(void *context, const struct flow *flow)
+{
+	struct auditor *auditor = context;
+	struct node_event event = {.type = NODE_AUDIT_ROW, .flow = flow};
+	if (!filter_accepts(auditor->filter, flow)) {
+		auditor->statistics.filtered++;
+		/* it matched once, and doesn't since an address or the filter changed: it leaves by a
+		 * tombstone */
+		if (!drive_knows(auditor->drive, flow))
+			return;
+		event.type = NODE_FLOW_DESTROY;
+	}
+	drive_give(auditor->drive, &event);
+}
+
+static void begin(struct auditor *auditor, bool fast)
+{
+	int error = audit_dump_start(auditor->audit);
+	auditor->wanted = false;
+	auditor->again = false;
+	if (error < 0) {
+		log_write(auditor->log, LOG_ERR, "audit-failed",
+			  "can't start a dump of the kernel's table: %s", strerror(-error));
+		auditor->wanted = true;
+		auditor->timer.deadline = monotime_add(clock_now(), monotime_from_s(1));
+		return;
+	}
+	struct node_event event = {.type = NODE_AUDIT_BEGIN};
+	auditor->runs = true;
+	auditor->fast = fast;
+	auditor->begun = clock_now();
+	auditor->statistics.passes_begun++;
+	/* half the interval, as if the table were as large as when it was last known */
+	int64_t slices = (int64_t)(table_count(node_internal(drive_node(auditor->drive))) / ROWS) + 1;
+	int64_t pause_us = auditor->interval.us / 2 / slices;
+	auditor->pause = monotime_from_us(pause_us > 20000 ? 20000 : pause_us);
+	drive_step(auditor->drive, &event);
+	auditor->timer.deadline = MONOTIME_NEVER;
+	auditor->slice.active = true;
+}
+
+static void end(struct auditor *auditor, bool clean)
+{
+	struct node_event event = {.type = NODE_AUDIT_END, .clean = clean};
+	struct monotime now = clock_now();
+	auditor->runs = false;
+	auditor->slice.active = false;
+	if (clean) {
+		auditor->statistics.last_pass_end = now;
+		auditor->statistics.last_pass_us = monotime_sub(now, auditor->begun).us;
+		auditor->repeats = 0;
+		auditor->timer.deadline =
+		    auditor->wanted || auditor->again
+			? now
+			: monotime_max(now, monotime_add(auditor->begun, auditor->interval));
+	} else {
+		/* the table was resized: again, at once the first time, then more and more slowly */
+		int64_t wait_ms =
+		    auditor->repeats == 0 ? 0 : 100LL << (auditor->repeats < 6 ? auditor->repeats : 6);
+		auditor->statistics.passes_repeated++;
+		auditor->repeats++;
+		auditor->wanted = true;
+		auditor->timer.deadline =
+		    monotime_add(now, monotime_from_ms(wait_ms < REPEAT_MAX_MS ? wait_ms : REPEAT_MAX_MS));
+	}
+	drive_step(auditor->drive, &event);
+}
+
+static void run_pass(void *context, struct monotime until)
+{
+	struct auditor *auditor = context;
+	int progress;
+	do {
+		/* what waits there may be older than the rows */
+		drive_drain(auditor->drive, DRAIN_BUDGET);
+		progress = audit_dump_read(auditor->audit, ROWS, give_row, auditor);
+	} while (progress == AUDIT_MORE && auditor->fast && monotime_is_before(clock_now(), until));
+	drive_finish(auditor->drive);
+	if (progress == AUDIT_MORE) {
+		if (!auditor->fast) {
+			auditor->slice.active = false;
+			auditor->timer.deadline = monotime_add(clock_now(), auditor->pause);
+		}
+		return;
+	}
+	if (progress < 0)
+		log_write(auditor->log, LOG_ERR, "audit-failed", "reading the kernel's table failed: %s",
+			  strerror(-progress));
+	end(auditor, progress == AUDIT_DONE);
+}
+
+static void expired(void *context, struct monotime now)
+{
+	struct auditor *auditor = context;
+	(void)now;
+	if (auditor->runs)
+		auditor->slice.active = true;
+	else
+		begin(auditor, auditor->wanted);
+}
+
+void auditor_audit_now(struct auditor *auditor)
+{
+	auditor->wanted = true;
+	if (auditor->runs) {
+		/* the node knows that this pass proves nothing; get it over with, then the next begins */
+		auditor->fast = true;
+		auditor->slice.active = true;
+		return;
+	}
+	/* not from in here: the node may be the caller */
+	if (auditor->repeats == 0)
+		auditor->timer.deadline = monotime_from_us(0);
+}
+
+void auditor_audit_soon(struct auditor *auditor)
+{
+	struct monotime soon = monotime_add(clock_now(), monotime_from_s(1));
+	auditor->again = auditor->runs;
+	if (!auditor->runs)
+		auditor->timer.deadline = monotime_min(auditor->timer.deadline, soon);
+}
+
+/* ---- single flows ---- */
+
+/* Answers the first of the queue.  False when it could not be asked. */
+static bool get_first(struct auditor *auditor)
+{
+	struct flow found, *key = &auditor->gets[auditor->get_first];
+	struct node_event event = {.type = NODE_GET_REPLY, .flow = key};
+	int error = audit_get(auditor->audit, key, &found);
+	auditor->statistics.gets++;
+	if (error < 0 && error != -ENOENT) {
+		auditor->statistics.get_failures++;
+		log_write(auditor->log, LOG_WARNING, "get-failed",
+			  "reading a flow from the kernel failed: %s", strerror(-error));
+		return false;
+	}
+	if (error == 0 && filter_accepts(auditor->filter, &found)) {
+		event.flow = &found;
+		event.found = true;
+	}
+	/* off the queue first: the node may ask for more while it takes this */
+	struct flow answered = *key;
+	if (!event.found)
+		event.flow = &answered;
+	auditor->get_first = (auditor->get_first + 1) % AUDITOR_GETS_MAX;
+	auditor->get_count--;
+	drive_give(auditor->drive, &event);
+	return true;
+}
+
+static void run_gets(void *context, struct monotime until)
+{
+	struct auditor *auditor = context;
+	bool good = true;
+	while (good && auditor->get_count > 0 && monotime_is_before(clock_now(), until)) {
+		/* an answer is newer than every event before it: so those come first */
+		drive_drain(auditor->drive, DRAIN_BUDGET);
+		for (unsigned i = 0; i < GETS && good && auditor->get_count > 0; i++)
+			good = get_first(auditor);
+	}
+	drive_finish(auditor->drive);
+	auditor->get_slice.active = good && auditor->get_count > 0;
+	if (!good)
+		auditor->get_timer.deadline = monotime_add(clock_now(), monotime_from_ms(100));
+}
+
+static void get_expired(void *context, struct monotime now)
+{
+	struct auditor *auditor = context;
+	(void)now;
+	auditor->get_slice.active = auditor->get_count > 0;
+}
+
+void auditor_get(struct auditor *auditor, const struct flow *key)
+{
+	if (auditor->get_count == AUDITOR_GETS_MAX) {
+		auditor->statistics.get_failures++;
+		return;
+	}
+	auditor->gets[(auditor->get_first + auditor->get_count++) % AUDITOR_GETS_MAX] = *key;
+	auditor->get_slice.active = true;
+}
+
+void auditor_set_interval(struct auditor *auditor, struct monotime interval)
+{
+	auditor->interval = interval;
+	if (!auditor->runs && !auditor->wanted)
+		auditor->timer.deadline = monotime_add(auditor->begun, interval);
+}
+
+void auditor_start(struct auditor *auditor, struct drive *drive, const struct drive_parts *parts,
+		   struct monotime interval)
+{
+	memset(auditor, 0, sizeof(*auditor));
+	auditor->drive = drive;
+	auditor->log = parts->log;
+	auditor->audit = parts->audit;
+	auditor->filter = parts->filter;
+	auditor->interval = interval;
+	auditor->wanted = true;
+	auditor->statistics.last_pass_end = MONOTIME_NEVER;
+	auditor->slice = (struct loop_slice){.run = run_pass, .context = auditor};
+	auditor->get_slice = (struct loop_slice){.run = run_gets, .context = auditor};
+	auditor->timer = (struct loop_timer){.deadline = clock_now(), .expired = expired, .context = auditor};
+	auditor->get_timer =
+	    (struct loop_timer){.deadline = MONOTIME_NEVER, .expired = get_expired, .context = auditor};
+	loop_add_slice(parts->loop, &auditor->slice);
+	loop_add_slice(parts->loop, &auditor->get_slice);
+	loop_add_timer(parts->loop, &auditor->timer);
+	loop_add_timer(parts->loop, &auditor->get_timer);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Audit passes: when one begins, how fast it goes, and the single flows that the node wants read.  A pass at
+ * start, after lost events, or that was asked for goes at full speed; the regular ones are spread over half
+ * their interval.
+ */
+#ifndef DAEMON_AUDITOR_H
+#define DAEMON_AUDITOR_H
+
+#include "syncd/daemon/drive.h"
+
+/* the node asks for 512 flows at most before it is answered (LOCAL_ASKED_MAX) */
+enum { AUDITOR_GETS_MAX = 1024 };
+
+struct auditor {
+	struct drive *drive;
+	struct log *log;
+	struct audit *audit;
+	const struct filter *filter;
+	struct loop_slice slice;     /* of the pass */
+	struct loop_slice get_slice; /* of the queue of GETs */
+	struct loop_timer timer;     /* next slice of a spread pass, or the next pass */
+	struct loop_timer get_timer; /* after a GET that failed */
+	struct monotime interval, pause, begun;
+	bool runs, fast;
+	bool wanted; /* another pass at full speed */
+	bool again;  /* another one, spread: rows that the running one has passed by are to be looked at again
+		      */
+	unsigned repeats; /* passes in a row that were interrupted */
+	unsigned get_first, get_count;
+	struct flow gets[AUDITOR_GETS_MAX];
+	struct drive_statistics statistics;
+};
+
+/* Begins with a pass at once. */
+void auditor_start(struct auditor *auditor, struct drive *drive, const struct drive_parts *parts,
+		   struct monotime interval);
+void auditor_audit_now(struct auditor *auditor);
+void auditor_audit_soon(struct auditor *auditor);
+void auditor_get(struct auditor *auditor, const struct flow *key);
+void auditor_set_interval(struct auditor *auditor, struct monotime interval);
+
+#endif

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "syncd/daemon/daemon.h"
+
+#include "syncd/daemon/clock.h"
+#include "syncd/daemon/keys.h"
+#include "syncd/daemon/reload.h"
+#include "syncd/daemon/requests.h"
+#include "syncd/daemon/supervise.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+enum { MAX_FLOWS_FALLBACK = 262144, TOMBSTONES_MIN = 65536 };
+
+/* ---- what must be there ---- */
+
+static int check_capability(char *why, size_t size)
+{
+	if (capng_get_caps_process() == 0 && capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN))
+		return 0;
+	snprintf(why, size,
+		 "CAP_NET_ADMIN is missing: run it as root, or give it that capability (systemd: "
+		 "AmbientCapabilities=CAP_NET_ADMIN)");
+	return -EPERM;
+}
+
+static int find_group(const struct config *config, gid_t *group, char *why, size_t size)
+{
+	const struct group *found = getgrnam(config->control.group);
+	*group = found != NULL ? found->gr_gid : (gid_t)-1;
+	if (found != NULL || !config->control.group_is_given)
+		return 0;
+	snprintf(
+	    why, size,
+	    "[control] group: there is no group `%s`; create it (groupadd --system %s) or correct the name",
+	    config->control.group, config->control.group);
+	return -ENOENT;
+}
+
+static int set_scheduler(const struct config *config, char *why, size_t size)
+{
+	const struct config_scheduler *wanted = &config->process.scheduler;
+	struct sched_param parameter = {.sched_priority = wanted->priority};
+	if (wanted->policy == CONFIG_SCHEDULER_OTHER)
+		return 0;
+	int policy = wanted->policy == CONFIG_SCHEDULER_RR ? SCHED_RR : SCHED_FIFO;
+	if (sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &parameter) == 0)
+		return 0;
+	int error = -errno;
+	snprintf(why, size, "[process] scheduler: %s; give it CAP_SYS_NICE, or set `scheduler = other`",
+		 strerror(-error));
+	return error;
+}
+
+/* The kernel that we run in: this boot, this network namespace (whose inode number is reused, the cookie is
+ * not). */
+static int read_instance(struct frame_kernel_instance *instance, char *why, size_t size)
+{
+	char text[STATE_BOOT_ID_SIZE];
+	socklen_t length = sizeof(instance->netns_cookie);
+	int error = state_read_boot_id(text), fd = -1;
+	size_t digits = 0;
+	memset(instance, 0, sizeof(*instance));
+	for (const char *at = text; error == 0 && *at != '\0' && digits < 32; at++) {
+		if (*at == '-')
+			continue;
+		unsigned digit = (unsigned)(*at <= '9' ? *at - '0' : *at - 'a' + 10) & 15;
+		instance->boot_id[digits / 2] = (uint8_t)(instance->boot_id[digits / 2] << 4 | digit);
+		digits++;
+	}
+	if (error == 0 && (fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) < 0)
+		error = -errno;
+	if (error == 0 && getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &instance->netns_cookie, &length) < 0)
+		error = -errno;
+	if (fd >= 0)
+		close(fd);
+	if (error < 0)
+		snprintf(
+		    why, size,
+		    "can't tell which kernel this is (boot_id, SO_NETNS_COOKIE): %s; Linux 5.15 or later is needed",
+		    strerror(-error));
+	return error;
+}
+
+/* ---- the node's configuration ---- */
+
+static void read_limits(struct daemon *daemon)
+{
+	long max = timeouts_conntrack_max(), buckets = timeouts_conntrack_buckets();
+	daemon->conntrack_max = max > 0 ? (uint32_t)max : 0;
+	daemon->conntrack_buckets = buckets > 0 ? (uint32_t)buckets : 0;
+	daemon->conntrack_events = timeouts_conntrack_events();
+}
+
+static uint32_t receive_window(const struct daemon *daemon)
+{
+	size_t smallest = SIZE_MAX;
+	for (unsigned i = 0; i < link_count(daemon->links); i++) {
+		struct link_statistics statistics;
+		link_statistics(daemon->links, i, &statistics);
+		if (statistics.is_open && statistics.receive_buffer < smallest)
+			smallest = statistics.receive_buffer;
+	}
+	if (smallest == SIZE_MAX)
+		return daemon->node_config.receive_window;
+	/* the kernel charges a datagram of 1,400 bytes with 2,304 and its own head; small ones cost
+	 * relatively more */
+	return (uint32_t)(smallest / 4);
+}
+
+void daemon_fill_node_config(struct daemon *daemon, struct node_config *config)
+{
+	const struct config *from = &daemon->config;
+	uint32_t automatic = daemon->conntrack_max > 0 ? daemon->conntrack_max : MAX_FLOWS_FALLBACK;
+	config->id = from->node.id;
+	config->active_active = from->node.mode == CONFIG_MODE_ACTIVE_ACTIVE;
+	config->heartbeat = monotime_from_us(from->sync.heartbeat_us);
+	config->peer_timeout = monotime_from_us(from->sync.peer_timeout_us);
+	config->max_flows = from->table.max_flows != 0 ? from->table.max_flows : automatic;
+	config->max_tombstones = config->max_flows > TOMBSTONES_MIN ? config->max_flows : TOMBSTONES_MIN;
+	config->links = link_count(daemon->links);
+	config->payload_max = link_payload_max(daemon->links);
+	config->receive_window = receive_window(daemon);
+	config->cipher =
+	    from->sync.cipher == CONFIG_CIPHER_AES_256_GCM ? SEAL_AES_256_GCM : SEAL_CHACHA20_POLY1305;
+	config->filters = filter_hash(&daemon->filter);
+	snprintf(config->software, sizeof(config->software), "%s", TWINTRACK_VERSION);
+	config->first_term = daemon->term_before;
+}
+
+void daemon_configure_node(struct daemon *daemon)
+{
+	struct node_config config = daemon->node_config;
+	daemon_fill_node_config(daemon, &config);
+	if (memcmp(&config, &daemon->node_config, sizeof(config)) == 0)
+		return;
+	daemon->node_config = config;
+	struct node_event event = {.type = NODE_CONFIGURE, .config = &daemon->node_config};
+	drive_step(daemon->drive, &event);
+}
+
+static void tell_limits(struct daemon *daemon)
+{
+	struct node_event event = {.type = NODE_KERNEL_LIMITS,
+				   .conntrack_max = daemon->conntrack_max,
+				   .conntrack_buckets = daemon->conntrack_buckets};
+	drive_step(daemon->drive, &event);
+}
+
+/* ---- the state file ---- */
+
+static void list_own_addresses(struct daemon *daemon, struct state *state)
+{
+	struct address_prefix own[STATE_ADDRESSES_MAX];
+	size_t count = guard_own(&daemon->guard, own, STATE_ADDRESSES_MAX);
+	state->has_addresses = count <= STATE_ADDRESSES_MAX;
+	state->address_count = state->has_addresses ? count : 0;
+	for (size_t i = 0; i < state->address_count; i++) {
+		state->addresses[i].family = own[i].family;
+		memcpy(state->addresses[i].bytes, own[i].bytes, sizeof(own[i].bytes));
+	}
+}
+
+void daemon_save_state(struct daemon *daemon)
+{
+	struct state state;
+	struct node_view view;
+	node_view(drive_node(daemon->drive), clock_now(), &view);
+	memset(&state, 0, sizeof(state));
+	memcpy(state.boot_id, daemon->saved_state.boot_id, sizeof(state.boot_id));
+	state.role = view.role;
+	state.term = view.term > daemon->term_before ? view.term : daemon->term_before;
+	list_own_addresses(daemon, &state);
+	if (daemon->state_error == 0 && memcmp(&state, &daemon->saved_state, sizeof(state)) == 0)
+		return;
+	daemon->saved_state = state;
+	daemon->state_error = state_write(daemon->config.control.socket, &state);
+	if (daemon->state_error < 0)
+		log_write(daemon->log, LOG_ERR, "state-file",
+			  "can't write %s.state: %s; a restart would forget the role",
+			  daemon->config.control.socket, strerror(-daemon->state_error));
+}
+
+/* ---- what happens now and then ---- */
+
+static void role_changed(void *context)
+{
+	struct daemon *daemon = context;
+	daemon_save_state(daemon);
+	daemon->guard_timer.deadline = guard_deadline(&daemon->guard);
+}
+
+static void mtu_changed(void *context)
+{
+	daemon_configure_node(context);
+}
+
+static void guard_expired(void *context, struct monotime now)
+{
+	struct daemon *daemon = context;
+	guard_time(&daemon->guard, now);
+	daemon->guard_timer.deadline = guard_deadline(&daemon->guard);
+}
+
+static void log_expired(void *context, struct monotime now)
+{
+	struct daemon *daemon = context;
+	daemon->log_timer.deadline =
+	    monotime_min(log_tick(daemon->log, now), monotime_add(now, monotime_from_ms(500)));
+}
+
+static void address_changed(void *context, enum address_change change, const struct address *address)
+{
+	struct daemon *daemon = context;
+	guard_address_changed(&daemon->guard, change, address, clock_now());
+	daemon->guard_timer.deadline = guard_deadline(&daemon->guard);
+}
+
+static void addresses_readable(void *context, uint32_t events)
+{
+	struct daemon *daemon = context;
+	(void)events;
+	int changes = address_watch_read(daemon->addresses);
+	if (changes < 0)
+		log_write(daemon->log, LOG_ERR, "addresses-failed",
+			  "following the host's addresses failed: %s", strerror(-changes));
+}
+
+static void tell_supervisor(struct daemon *daemon, struct monotime now)
+{
+	struct node_view view;
+	char text[128];
+	node_view(drive_node(daemon->drive), now, &view);
+	snprintf(text, sizeof(text), "%s, term %" PRIu32 ", %zu flows, %u peers", frame_role_name(view.role),
+		 view.term, table_count(node_internal(drive_node(daemon->drive))), view.peers);
+	supervise_alive(text);
+}
+
+static void keep_house(void *context, struct monotime now)
+{
+	struct daemon *daemon = context;
+	uint32_t max = daemon->conntrack_max, buckets = daemon->conntrack_buckets;
+	uint64_t generation = address_watch_generation(daemon->addresses);
+	read_limits(daemon);
+	daemon_configure_node(daemon);
+	if (max != daemon->conntrack_max || buckets != daemon->conntrack_buckets)
+		tell_limits(daemon);
+	/* not during a takeover, which needs the kernel's table for itself */
+	if (generation != daemon->address_generation && !transition_is_running(daemon->transition)) {
+		daemon->address_generation = generation;
+		if (daemon->filter.ignore_local)
+			drive_audit_soon(daemon->drive);
+	}
+	daemon_save_state(daemon);
+	tell_supervisor(daemon, now);
+	int64_t period_us = daemon->watchdog_us > 0 && daemon->watchdog_us < 3000000
+				? (int64_t)daemon->watchdog_us / 3
+				: 1000000;
+	daemon->housekeeping.deadline = monotime_add(now, monotime_from_us(period_us));
+}
+
+static void signal_caught(void *context, int signal)
+{
+	struct daemon *daemon = context;
+	char report[RELOAD_REPORT_SIZE];
+	if (signal == SIGHUP) {
+		log_write(daemon->log, LOG_NOTICE, "reload", "SIGHUP: reading %s again", daemon->config_path);
+		reload_run(daemon, report, sizeof(report));
+		return;
+	}
+	log_write(daemon->log, LOG_NOTICE, "stop", "signal %d: stopping", signal);
+	loop_stop(daemon->loop);
+}
+
+/* ---- start ---- */
+
+static int open_control(struct daemon *daemon, bool bind, char *why, size_t size)
+{
+	const char *path = daemon->config.control.socket;
+	gid_t group;
+	int error = find_group(&daemon->config, &group, why, size);
+	if (error < 0)
+		return error;
+	error = bind ? control_open(&daemon->control, path, group) : control_probe(path);
+	if (error == -EADDRINUSE)
+		snprintf(
+		    why, size,
+		    "control socket %s: a daemon is running there already; stop it, or set another [control] socket",
+		    path);
+	else if (error == -EEXIST)
+		snprintf(
+		    why, size,
+		    "control socket %s: there is a file that is no socket; remove it, or set another [control] socket",
+		    path);
+	else if (error < 0)
+		snprintf(why, size, "control socket %s: %s", path, strerror(-error));
+	return error;
+}
+
+static int failed(int error, const char *what, char *why, size_t size)
+{
+	if (error < 0)
+		snprintf(why, size, "%s: %s%s", what, strerror(-error),
+			 error == -EPERM
+			     ? " (CAP_NET_ADMIN is needed in this network namespace's user namespace)"
+			     : "");
+	return error;
+}
+
+static int open_watch(struct daemon *daemon, char *why, size_t size)
+{
+	struct watch_options options = {.buffer = daemon->config.kernel.event_buffer_bytes,
+					.buffer_max = daemon->config.kernel.event_buffer_max_bytes};
+	int error = failed(commit_open(&daemon->commit), "netlink socket for commits", why, size);
+	if (error < 0)
+		return error;
+	options.own_ports_count = commit_ports(daemon->commit, options.own_ports, WATCH_OWN_PORTS_MAX);
+	error = failed(watch_open(&daemon->watch, &options), "subscribing to the kernel's conntrack events",
+		       why, size);
+	if (error < 0)
+		return error;
+	return failed(audit_open(&daemon->audit), "netlink sockets for dumps", why, size);
+}
+
+static int open_kernel(struct daemon *daemon, char *why, size_t size)
+{
+	int error = failed(interface_watch_open(&daemon->interfaces), "following the interfaces", why, size);
+	if (error == 0)
+		error = link_set_open(&daemon->links, &daemon->config, daemon->interfaces, daemon->log, why,
+				      size);
+	if (error == 0)
+		error = failed(address_watch_open(&daemon->addresses, address_changed, daemon),
+			       "following the host's addresses", why, size);
+	if (error < 0)
+		return error;
+	filter_configure(&daemon->filter, &daemon->config, address_watch_set(daemon->addresses));
+	error = open_watch(daemon, why, size);
+	if (error == 0)
+		error = guard_fence_open(&daemon->guard_fence, &daemon->config, &daemon->guard, daemon->log,
+					 why, size);
+	return error;
+}
+
+static int open_loop(struct daemon *daemon)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
+	signal(SIGPIPE, SIG_IGN);
+	int error = loop_open(&daemon->loop);
+	if (error == 0)
+		error = loop_add_signals(daemon->loop, signals, signal_caught, daemon);
+	if (error == 0)
+		error = loop_add(daemon->loop, address_watch_fd(daemon->addresses), EPOLLIN,
+				 addresses_readable, daemon, &daemon->address_source);
+	if (error < 0)
+		return error;
+	daemon->housekeeping =
+	    (struct loop_timer){.deadline = clock_now(), .expired = keep_house, .context = daemon};
+	daemon->guard_timer =
+	    (struct loop_timer){.deadline = MONOTIME_NEVER, .expired = guard_expired, .context = daemon};
+	daemon->log_timer =
+	    (struct loop_timer){.deadline = clock_now(), .expired = log_expired, .context = daemon};
+	loop_add_timer(daemon->loop, &daemon->housekeeping);
+	loop_add_timer(daemon->loop, &daemon->guard_timer);
+	loop_add_timer(daemon->loop, &daemon->log_timer);
+	return 0;
+}
+
+static int open_node(struct daemon *daemon)
+{
+	struct drive_parts parts = {.loop = daemon->loop,
+				    .log = daemon->log,
+				    .links = daemon->links,
+				    .interfaces = daemon->interfaces,
+				    .watch = daemon->watch,
+				    .audit = daemon->audit,
+				    .filter = &daemon->filter,
+				    .mtu_changed = mtu_changed,
+				    .context = daemon};
+	struct transition_parts transition = {.loop = daemon->loop,
+					      .log = daemon->log,
+					      .config = &daemon->config,
+					      .guard = &daemon->guard,
+					      .commit = daemon->commit,
+					      .filter = &daemon->filter,
+					      .role_changed = role_changed,
+					      .context = daemon};
+	read_limits(daemon);
+	daemon_fill_node_config(daemon, &daemon->node_config);
+	int error = drive_open(&daemon->drive, &parts, &daemon->node_config,
+			       monotime_from_us(daemon->config.kernel.audit_interval_us));
+	if (error < 0)
+		return error;
+	tell_limits(daemon);
+	transition.drive = daemon->drive;
+	return transition_open(&daemon->transition, &transition);
+}
+
+static void resume(struct daemon *daemon)
+{
+	struct guard_driver driver = guard_fence_driver(&daemon->guard_fence);
+	guard_start(&daemon->guard, &daemon->config, address_watch_set(daemon->addresses), &driver,
+		    daemon->log);
+	daemon->address_generation = address_watch_generation(daemon->addresses);
+	guard_resume(&daemon->guard, &daemon->saved_state);
+	if (daemon->saved_state.role != FRAME_ROLE_INIT)
+		transition_resume(daemon->transition, daemon->saved_state.role);
+}
+
+static void read_state(struct daemon *daemon)
+{
+	int error = state_read(daemon->config.control.socket, &daemon->saved_state);
+	if (error < 0 && error != -ENOENT)
+		log_write(daemon->log, LOG_WARNING, "state-file",
+			  "%s.state can't be read (%s): starting without a role",
+			  daemon->config.control.socket, strerror(-error));
+	daemon->term_before = daemon->saved_state.term;
+}
+
+int daemon_open(struct daemon *daemon, char *why, size_t size)
+{
+	daemon->guard_fence.fence = NULL;
+	daemon->started = clock_now();
+	daemon->watchdog_us = supervise_watchdog_us();
+	int error = check_capability(why, size);
+	if (error == 0)
+		error = open_control(daemon, false, why, size);
+	if (error == 0)
+		error = keys_read(&daemon->config, &daemon->node_config.ring, why, size);
+	if (error == 0)
+		error = read_instance(&daemon->node_config.instance, why, size);
+	if (error == 0)
+		error = open_kernel(daemon, why, size);
+	if (error == 0)
+		error = set_scheduler(&daemon->config, why, size);
+	if (error == 0)
+		error = failed(open_loop(daemon), "event loop", why, size);
+	if (error == 0) {
+		read_state(daemon);
+		error = failed(open_node(daemon), "node", why, size);
+	}
+	if (error == 0)
+		error = open_control(daemon, true, why, size);
+	if (error == 0)
+		error =
+		    failed(control_serve(daemon->control, daemon->loop, daemon->log, requests_handle, daemon),
+			   "control socket", why, size);
+	if (error < 0) {
+		daemon_close(daemon);
+		return error;
+	}
+	resume(daemon);
+	return 0;
+}
+
+int daemon_run(struct daemon *daemon)
+{
+	log_write(daemon->log, LOG_NOTICE, "start", "twintrackd %s: node %u, %u links, %s", TWINTRACK_VERSION,
+		  daemon->config.node.id, link_count(daemon->links), daemon->config.control.socket);
+	supervise_ready("started");
+	int error = loop_run(daemon->loop);
+	if (error < 0)
+		log_write(daemon->log, LOG_ERR, "loop-failed", "the event loop failed: %s", strerror(-error));
+	supervise_stopping();
+	struct node_event event = {.type = NODE_LEAVE};
+	drive_step(daemon->drive, &event);
+	daemon_save_state(daemon);
+	return error < 0 ? 1 : 0;
+}
+
+void daemon_close(struct daemon *daemon)
+{
+	control_close(daemon->control);
+	transition_close(daemon->transition);
+	drive_close(daemon->drive);
+	guard_fence_close(&daemon->guard_fence);
+	if (daemon->audit != NULL)
+		audit_close(daemon->audit);
+	if (daemon->watch != NULL)
+		watch_close(daemon->watch);
+	if (daemon->commit != NULL)
+		commit_close(daemon->commit);
+	if (daemon->loop != NULL)
+		loop_remove(daemon->address_source);
+	if (daemon->addresses != NULL)
+		address_watch_close(daemon->addresses);
+	link_set_close(daemon->links);
+	interface_watch_close(daemon->interfaces);
+	loop_close(daemon->loop);
+	seal_ring_wipe(&daemon->node_config.ring);
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "syncd/daemon/drive.h"
+
+#include "syncd/daemon/auditor.h"
+#include "syncd/daemon/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+
+enum {
+	EVENT_BUDGET = 1024, /* datagrams of the kernel a turn: 1 to 2 ms */
+	LINK_BATCHES = 4,    /* batches of datagrams a link and turn */
+};
+
+struct drive {
+	struct drive_parts parts;
+	struct node *node;
+	struct monotime now; /* of the batch that is being given */
+	bool batch_runs;     /* now is fresh enough */
+	struct loop_timer timer;
+	struct loop_source *watch_source, *interface_source, *link_sources[CONFIG_LINKS_MAX];
+	struct auditor auditor;
+	uint64_t filtered;
+};
+
+/* ---- the node's effects ---- */
+
+static void do_send(void *context, unsigned link, const struct node_endpoint *to, const uint8_t *bytes,
+		    size_t length)
+{
+	struct drive *drive = context;
+	link_send(drive->parts.links, link, to, bytes, length);
+}
+
+static void do_get_flow(void *context, const struct flow *key)
+{
+	struct drive *drive = context;
+	auditor_get(&drive->auditor, key);
+}
+
+static void do_audit_now(void *context)
+{
+	struct drive *drive = context;
+	auditor_audit_now(&drive->auditor);
+}
+
+static void do_log(void *context, enum node_log_level level, const char *id, const char *text)
+{
+	static const int levels[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
+	struct drive *drive = context;
+	log_write(drive->parts.log, levels[level], id, "%s", text);
+}
+
+/*
+ * Asks the kernel each time.  A buffer of random bytes kept here would be the same twice in a machine
+ * restored from a snapshot, which is just what the salt in each batch guards against; the kernel reseeds then
+ * (drivers/virt/vmgenid.c).
+ */
+static void do_random(void *context, void *bytes, size_t size)
+{
+	struct drive *drive = context;
+	for (size_t done = 0; done < size;) {
+		ssize_t got = getrandom((uint8_t *)bytes + done, size - done, 0);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			/* cannot happen once the pool is ready (getrandom(2)); without it no nonce is safe */
+			log_write(drive->parts.log, LOG_ERR, "random-failed", "getrandom: %s; giving up",
+				  strerror(errno));
+			abort();
+		}
+		done += (size_t)got;
+	}
+}
+
+/* ---- the node's events ---- */
+
+void drive_give(struct drive *drive, struct node_event *event)
+{
+	if (!drive->batch_runs) {
+		drive->now = clock_now();
+		drive->batch_runs = true;
+	}
+	event->now = drive->now;
+	node_step(drive->node, event);
+}
+
+void drive_finish(struct drive *drive)
+{
+	drive->batch_runs = false;
+	link_flush(drive->parts.links);
+	drive->timer.deadline = node_deadline(drive->node);
+}
+
+void drive_step(struct drive *drive, struct node_event *event)
+{
+	drive->batch_runs = false;
+	drive_give(drive, event);
+	drive_finish(drive);
+}
+
+static void deadline_passed(void *context, struct monotime now)
+{
+	struct drive *drive = context;
+	struct node_event event = {.type = NODE_TIME};
+	(void)now;
+	drive_step(drive, &event);
+}
+
+bool drive_knows(const struct drive *drive, const struct flow *flow)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	size_t length = record_encode_key(flow, key);
+	if (length == 0)
+		return false;
+	const struct table_entry *entry =
+	    table_find(node_internal(drive->node), (struct record_key){.bytes = key, .length = length});
+	return entry != NULL && !(entry->flags & TABLE_ENTRY_TOMBSTONE);
+}
+
+static void take_kernel_event(void *context, enum convert_kind kind, const struct flow *flow)
+{
+	static const enum node_event_type types[] = {NODE_FLOW_NEW, NODE_FLOW_UPDATE, NODE_FLOW_DESTROY};
+	struct drive *drive = context;
+	struct node_event event = {.type = types[kind], .flow = flow};
+	if (!filter_accepts(drive->parts.filter, flow)) {
+		drive->filtered++;
+		if (!drive_knows(drive, flow))
+			return;
+		event.type = NODE_FLOW_DESTROY; /* a known key always takes its DESTROY, and leaves when it no
+						   longer matches */
+	}
+	drive_give(drive, &event);
+}
+
+/* One read; returns what watch_read() does.  Lost events are told at once, in their place among the others.
+ */
+static int read_kernel_events(struct drive *drive, unsigned budget)
+{
+	int count = watch_read(drive->parts.watch, budget, take_kernel_event, drive);
+	if (count == -ENOBUFS) {
+		struct node_event event = {.type = NODE_OVERRUN};
+		drive_give(drive, &event);
+	} else if (count < 0) {
+		log_write(drive->parts.log, LOG_ERR, "watch-failed", "reading the kernel's events failed: %s",
+			  strerror(-count));
+	}
+	return count;
+}
+
+bool drive_drain(struct drive *drive, unsigned budget)
+{
+	int count;
+	do {
+		count = read_kernel_events(drive, budget);
+		budget -= count > 0 ? (unsigned)count : 0;
+	} while ((count > 0 || count == -ENOBUFS) && budget > 0 && budget <= EVENT_BUDGET &&
+		 !watch_is_drained(drive->parts.watch));
+	return watch_is_drained(drive->parts.watch);
+}
+
+static void watch_is_readable(void *context, uint32_t events)
+{
+	struct drive *drive = context;
+	(void)events;
+	drive->batch_runs = false;
+	read_kernel_events(drive, EVENT_BUDGET);
+	drive_finish(drive);
+}
+
+static void take_datagram(void *context, unsigned link, const struct node_endpoint *from,
+			  const uint8_t *bytes, size_t length)
+{
+	struct drive *drive = context;
+	struct node_event event = {
+	    .type = NODE_DATAGRAM,
+	    .datagram = {.link = link, .from = *from, .bytes = bytes, .length = length}};
+	drive_give(drive, &event);
+}
+
+static void receive_link(struct drive *drive, unsigned link)
+{
+	for (unsigned i = 0; i < LINK_BATCHES; i++) {
+		drive->batch_runs = false;
+		int count = link_receive(drive->parts.links, link, take_datagram, drive);
+		if (count < 0)
+			log_write(drive->parts.log, LOG_WARNING, "link-receive",
+				  "receiving on link %u failed: %s", link, strerror(-count));
+		if (count <= 0)
+			break;
+	}
+	drive_finish(drive);
+}
+
+#define LINK_READABLE(n)                                                                                     \
+	static void link_##n##_is_readable(void *context, uint32_t events)                                   \
+	{                                                                                                    \
+		(void)events;                                                                                \
+		receive_link(context, n);                                                                    \
+	}
+LINK_READABLE(0)
+LINK_READABLE(1)
+LINK_READABLE(2)
+LINK_READABLE(3)
+
+/* (Re-)adds the sources of these links. */
+static int add_links(struct drive *drive, unsigned which)
+{
+	static loop_ready *const ready[] = {link_0_is_readable, link_1_is_readable, link_2_is_readable,
+					    link_3_is_readable};
+	_Static_assert(CONFIG_LINKS_MAX == 4, "a callback for each link");
+	for (unsigned i = 0; i < link_count(drive->parts.links); i++) {
+		int fd = link_fd(drive->parts.links, i);
+		if (!(which & (1u << i)))
+			continue;
+		loop_remove(drive->link_sources[i]);
+		drive->link_sources[i] = NULL;
+		if (fd < 0)
+			continue;
+		int error =
+		    loop_add(drive->parts.loop, fd, EPOLLIN, ready[i], drive, &drive->link_sources[i]);
+		if (error < 0)
+			return error;
+	}
+	return 0;
+}
+
+static void interfaces_changed(void *context, uint32_t events)
+{
+	struct drive *drive = context;
+	(void)events;
+	size_t payload = link_payload_max(drive->parts.links);
+	int error = interface_watch_read(drive->parts.interfaces);
+	if (error == 0)
+		error = add_links(drive, link_follow(drive->parts.links));
+	if (error < 0)
+		log_write(drive->parts.log, LOG_ERR, "interfaces-failed",
+			  "following the interfaces failed: %s", strerror(-error));
+	if (link_payload_max(drive->parts.links) != payload)
+		drive->parts.mtu_changed(drive->parts.context);
+}
+
+/* ---- set-up ---- */
+
+static int add_sources(struct drive *drive)
+{
+	struct loop *loop = drive->parts.loop;
+	int error = loop_add(loop, watch_fd(drive->parts.watch), EPOLLIN, watch_is_readable, drive,
+			     &drive->watch_source);
+	if (error == 0)
+		error = loop_add(loop, interface_watch_fd(drive->parts.interfaces), EPOLLIN,
+				 interfaces_changed, drive, &drive->interface_source);
+	if (error == 0)
+		error = add_links(drive, ~0u);
+	return error;
+}
+
+int drive_open(struct drive **result, const struct drive_parts *parts, const struct node_config *config,
+	       struct monotime audit_interval)
+{
+	struct drive *drive = calloc(1, sizeof(*drive));
+	if (drive == NULL)
+		return -ENOMEM;
+	drive->parts = *parts;
+	struct node_sink sink = {.context = drive,
+				 .send = do_send,
+				 .get_flow = do_get_flow,
+				 .audit_now = do_audit_now,
+				 .log = do_log,
+				 .random = do_random};
+	/* before node_create(), which may ask for a pass already */
+	auditor_start(&drive->auditor, drive, parts, audit_interval);
+	drive->timer =
+	    (struct loop_timer){.deadline = clock_now(), .expired = deadline_passed, .context = drive};
+	loop_add_timer(parts->loop, &drive->timer);
+	int error = node_create(&drive->node, config, &sink, clock_now());
+	if (error == 0)
+		error = add_sources(drive);
+	if (error < 0) {
+		drive_close(drive);
+		return error;
+	}
+	*result = drive;
+	return 0;
+}
+
+void drive_close(struct drive *drive)
+{
+	if (drive == NULL)
+		return;
+	for (unsigned i = 0; i < CONFIG_LINKS_MAX; i++)
+		loop_remove(drive->link_sources[i]);
+	loop_remove(drive->watch_source);
+	loop_remove(drive->interface_source);
+	node_destroy(drive->node);
+	free(drive);
+}
+
+const struct node *drive_node(const struct drive *drive)
+{
+	return drive->node;
+}
+
+void drive_audit_now(struct drive *drive)
+{
+	auditor_audit_now(&drive->auditor);
+}
+
+void drive_audit_soon(struct drive *drive)
+{
+	auditor_audit_soon(&drive->auditor);
+}
+
+void drive_set_audit_interval(struct drive *drive, struct monotime interval)
+{
+	auditor_set_interval(&drive->auditor, interval);
+}
+
+void drive_statistics(const struct drive *drive, struct drive_statistics *statistics)
+{
+	*statistics = drive->auditor.statistics;
+	statistics->filtered += drive->filtered;
+	statistics->pass_runs = drive->auditor.runs;
+	statistics->pass_is_fast = drive->auditor.fast;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Drives the node: what descriptors say becomes its events, its effects become system calls.  Everything that
+ * reaches the node goes through here, filtered by one filter and stamped with the time.
+ */
+#ifndef DAEMON_DRIVE_H
+#define DAEMON_DRIVE_H
+
+#include "proto/node.h"
+#include "syncd/daemon/filter.h"
+#include "syncd/daemon/link.h"
+#include "syncd/daemon/loop.h"
+#include "syncd/kernel/audit.h"
+#include "syncd/kernel/watch.h"
+
+struct drive;
+
+/* All borrowed; they must outlive the drive. */
+struct drive_parts {
+	struct loop *loop;
+	struct log *log;
+	struct link_set *links;
+	struct interface_watch *interfaces;
+	struct watch *watch;
+	struct audit *audit;
+	const struct filter *filter;
+	void (*mtu_changed)(void *context); /* link_payload_max() is another one: node_configure is due */
+	void *context;
+};
+
+struct drive_statistics {
+	uint64_t filtered; /* events and rows that the filter kept out */
+	uint64_t passes_begun, passes_repeated, gets, get_failures;
+	bool pass_runs, pass_is_fast;
+	struct monotime last_pass_end; /* of a clean one; MONOTIME_NEVER: none yet */
+	int64_t last_pass_us;
+};
+
+/*
+ * Makes the node and starts: from the return on loop_run() drives it; the first audit pass begins with it.
+ * The watch is open already, so nothing that changes from here on is missed.  0 or a negative errno.
+ */
+int drive_open(struct drive **drive, const struct drive_parts *parts, const struct node_config *config,
+	       struct monotime audit_interval);
+void drive_close(struct drive *drive); /* NULL is fine */
+
+const struct node *drive_node(const struct drive *drive);
+
+/* Gives the node an event (its time is set here), sends what it wants sent, and looks at its deadline. */
+void drive_step(struct drive *drive, struct node_event *event);
+
+/* The same for many events in a row: drive_give() each, then drive_finish(). */
+void drive_give(struct drive *drive, struct node_event *event);
+void drive_finish(struct drive *drive);
+
+/* Takes in kernel events that wait, at most `budget` datagrams.  True when none is left. */
+bool drive_drain(struct drive *drive, unsigned budget);
+
+/* Whether the node's internal table has the flow. */
+bool drive_knows(const struct drive *drive, const struct flow *flow);
+
+/* An audit pass, at once and at full speed. */
+void drive_audit_now(struct drive *drive);
+/* A whole pass, begun within seconds, at the pace of the regular ones. */
+void drive_audit_soon(struct drive *drive);
+void drive_set_audit_interval(struct drive *drive, struct monotime interval);
+
+void drive_statistics(const struct drive *drive, struct drive_statistics *statistics);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Streams records of the internal table or of external ones to a client, a piece whenever it has room.
+ */
+#ifndef DAEMON_DUMP_H
+#define DAEMON_DUMP_H
+
+#include "syncd/daemon/control.h"
+#include "syncd/daemon/drive.h"
+
+enum dump_table { DUMP_INTERNAL, DUMP_EXTERNAL };
+
+/* `peer`: whose external table; 0: all.  Answers the client by itself. */
+void dump_start(struct control_client *client, const struct drive *drive, enum dump_table table,
+		uint16_t peer);
+
+/* How many flows that names; -ENOENT: there is no such peer. */
+int64_t dump_count(const struct drive *drive, enum dump_table table, uint16_t peer);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which flows are replicated: the one evaluator for events, dumps, audits and commits.  It decides entry, on
+ * the whole flow; that a known flow was destroyed is never filtered.
+ */
+#ifndef DAEMON_FILTER_H
+#define DAEMON_FILTER_H
+
+#include "conf/config.h"
+#include "proto/flow.h"
+#include "syncd/kernel/address.h"
+
+struct filter {
+	bool ignore_local;
+	const struct address_set *own; /* borrowed; follows the host's addresses by itself */
+};
+
+void filter_configure(struct filter *filter, const struct config *config, const struct address_set *own);
+
+/* True when the flow is to be replicated. */
+bool filter_accepts(const struct filter *filter, const struct flow *flow);
+
+/* The same number for the same filters on every node; 0 for the default ones. */
+uint32_t filter_hash(const struct filter *filter);
+
+#endif

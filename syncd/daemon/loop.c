@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "syncd/daemon/loop.h"
+
+#include "syncd/daemon/clock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum { EVENTS_MAX = 32 };
+
+struct loop_source {
+	struct loop *loop;
+	int fd;
+	loop_ready *ready;
+	void *context;
+	struct loop_source *next_dead;
+	bool dead;
+};
+
+struct loop {
+	int epoll_fd, timer_fd, signal_fd;
+	struct loop_source *timer_source, *signal_source;
+	struct loop_timer *timers;
+	struct loop_slice *slices;
+	struct loop_source *dead; /* removed, but perhaps still named by events that epoll_wait() returned */
+	struct monotime armed;    /* what timer_fd is set to */
+	void (*caught)(void *context, int signal);
+	void *caught_context;
+	bool stopping;
+};
+
+int loop_add(struct loop *loop, int fd, uint32_t events, loop_ready *ready, void *context,
+	     struct loop_source **source)
+{
+	struct loop_source *new = calloc(1, sizeof(*new));
+	if (new == NULL)
+		return -ENOMEM;
+	*new = (struct loop_source){.loop = loop, .fd = fd, .ready = ready, .context = context};
+	struct epoll_event event = {.events = events, .data.ptr = new};
+	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+		int error = -errno;
+		free(new);
+		return error;
+	}
+	*source = new;
+	return 0;
+}
+
+int loop_modify(struct loop_source *source, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = source};
+	return epoll_ctl(source->loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event) < 0 ? -errno : 0;
+}
+
+void loop_remove(struct loop_source *source)
+{
+	if (source == NULL)
+		return;
+	epoll_ctl(source->loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+	source->dead = true;
+	source->next_dead = source->loop->dead;
+	source->loop->dead = source;
+}
+
+static void free_dead(struct loop *loop)
+{
+	while (loop->dead != NULL) {
+		struct loop_source *source = loop->dead;
+		loop->dead = source->next_dead;
+		free(source);
+	}
+}
+
+void loop_add_timer(struct loop *loop, struct loop_timer *timer)
+{
+	timer->next = loop->timers;
+	loop->timers = timer;
+}
+
+void loop_add_slice(struct loop *loop, struct loop_slice *slice)
+{
+	slice->next = loop->slices;
+	loop->slices = slice;
+}
+
+static void read_signals(void *context, uint32_t events)
+{
+	struct loop *loop = context;
+	struct signalfd_siginfo info;
+	(void)events;
+	while (read(loop->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		loop->caught(loop->caught_context, (int)info.ssi_signo);
+}
+
+int loop_add_signals(struct loop *loop, const int *signals, void (*caught)(void *context, int signal),
+		     void *context)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	for (; *signals != 0; signals++)
+		sigaddset(&set, *signals);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	loop->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (loop->signal_fd < 0)
+		return -errno;
+	loop->caught = caught;
+	loop->caught_context = context;
+	return loop_add(loop, loop->signal_fd, EPOLLIN, read_signals, loop, &loop->signal_source);
+}
+
+static void read_timer(void *context, uint32_t events)
+{
+	struct loop *loop = context;
+	uint64_t expirations;
+	(void)events;
+	if (read(loop->timer_fd, &expirations, sizeof(expirations)) < 0)
+		return; /* it was set anew since epoll saw it */
+	loop->armed = MONOTIME_NEVER;
+}
+
+int loop_open(struct loop **result)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+	if (loop == NULL)
+		return -ENOMEM;
+	loop->armed = MONOTIME_NEVER;
+	loop->signal_fd = -1;
+	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	loop->timer_fd = timerfd_create(CLOCK_DAEMON, TFD_NONBLOCK | TFD_CLOEXEC);
+	int error = loop->epoll_fd < 0 || loop->timer_fd < 0 ? -errno : 0;
+	if (error == 0)
+		error = loop_add(loop, loop->timer_fd, EPOLLIN, read_timer, loop, &loop->timer_source);
+	if (error < 0) {
+		loop_close(loop);
+		return error;
+	}
+	*result = loop;
+	return 0;
+}
+
+void loop_close(struct loop *loop)
+{
+	if (loop == NULL)
+		return;
+	loop_remove(loop->timer_source);
+	loop_remove(loop->signal_source);
+	free_dead(loop);
+	if (loop->signal_fd >= 0)
+		close(loop->signal_fd);
+	if (loop->timer_fd >= 0)
+		close(loop->timer_fd);
+	if (loop->epoll_fd >= 0)
+		close(loop->epoll_fd);
+	free(loop);
+}
+
+/* Calls what has expired; returns when the next one will. */
+static struct monotime run_timers(struct loop *loop)
+{
+	struct monotime now = clock_now(), next = MONOTIME_NEVER;
+	for (struct loop_timer *timer = loop->timers; timer != NULL; timer = timer->next) {
+		if (!monotime_is_before(now, timer->deadline)) {
+			timer->deadline = MONOTIME_NEVER;
+			timer->expired(timer->context, now);
+			now = clock_now();
+		}
+	}
+	for (struct loop_timer *timer = loop->timers; timer != NULL; timer = timer->next)
+		next = monotime_min(next, timer->deadline);
+	return next;
+}
+
+static void run_slices(struct loop *loop)
+{
+	for (struct loop_slice *slice = loop->slices; slice != NULL; slice = slice->next)
+		if (slice->active)
+			slice->run(slice->context,
+				   monotime_add(clock_now(), monotime_from_us(LOOP_SLICE_US)));
+}
+
+static bool has_active_slice(const struct loop *loop)
+{
+	for (const struct loop_slice *slice = loop->slices; slice != NULL; slice = slice->next)
+		if (slice->active)
+			return true;
+	return false;
+}
+
+static void set_timer(struct loop *loop, struct monotime deadline)
+{
+	if (deadline.us == loop->armed.us)
+		return;
+	struct itimerspec spec = {0};
+	if (deadline.us != MONOTIME_NEVER.us) {
+		spec.it_value.tv_sec = deadline.us / 1000000;
+		spec.it_value.tv_nsec = deadline.us % 1000000 * 1000;
+	}
+	timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+	loop->armed = deadline;
+}
+
+/* Waits for events, at most until `next`, and not at all when there is other work. */
+static int wait_for_events(struct loop *loop, struct monotime next)
+{
+	struct epoll_event events[EVENTS_MAX];
+	bool busy = has_active_slice(loop) || !monotime_is_before(clock_now(), next);
+	if (!busy)
+		set_timer(loop, next);
+	int count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, busy ? 0 : -1);
+	if (count < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (int i = 0; i < count; i++) {
+		struct loop_source *source = events[i].data.ptr;
+		if (!source->dead)
+			source->ready(source->context, events[i].events);
+	}
+	free_dead(loop);
+	return 0;
+}
+
+int loop_run(struct loop *loop)
+{
+	while (!loop->stopping) {
+		struct monotime next = run_timers(loop);
+		if (loop->stopping)
+			break;
+		int error = wait_for_events(loop, next);
+		if (error < 0)
+			return error;
+		if (!loop->stopping)
+			run_slices(loop);
+	}
+	return 0;
+}
+
+void loop_stop(struct loop *loop)
+{
+	loop->stopping = true;
+}
