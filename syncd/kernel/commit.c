@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/kernel/commit.h"
+#include "syncd/kernel/commit_step.h"
 
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -11,40 +11,18 @@
 
 /*
  * A batch goes to the kernel in rounds.  Each round sends one message for each flow that isn't settled, by
- * the step that it is at, in one send; the kernel carries them out, in order, before send() returns, and its
- * errors wait on the socket then, each with the sequence number of its message.  Only the last asks for an
- * acknowledgement, which proves that the kernel went through all of them.  Nearly always the first round
- * settles all.
- *
- *   CREATE --ok--------------------------------------------------------------------> created (replaced)
- *     | exists                            same NAT, behind
- *     +-----> FIND --found, its key is ours----+-----------> UPDATE --ok-----------> updated
- *              |         |                     +--same NAT, as far on--------------> kept
- *              |         +--another's reply---\ other NAT
- *              | none                          +--may go---> REMOVE --ok--> CREATE
- *              +----> FIND_REPLY --found------/----not---------------------------> clash
+ * the step that it is at (commit_step.h), in one send; the kernel carries them out, in order, before send()
+ * returns, and its answers wait on the socket then, each with the sequence number of its message.  Only the
+ * last asks for an acknowledgement, which proves that the kernel went through all of them.  Nearly always the
+ * first round settles all.
  */
-enum step { STEP_CREATE, STEP_FIND, STEP_FIND_REPLY, STEP_UPDATE, STEP_REMOVE, STEP_DELETE, STEP_SETTLED };
-
 enum {
 	BATCH = 256,
 	SEND_BUFFER = 128 * 1024,
 	SOCKET_BUFFER = 4 * 1024 * 1024, /* holds the answers to a whole batch: 256 times less than 2 KiB */
 	ANSWERS = 64,
 	ANSWER_SIZE = 2048,
-	TRANSIENT_MAX = 3, /* times that one flow is sent again after an error that passes */
-	ROUNDS_MAX = 12,   /* whatever others do to the same tuples meanwhile, a flow ends after so many */
-};
-
-struct slot {
-	uint8_t step, rounds, transients;
-	bool replaced;       /* what was in the way has been removed */
-	bool without_helper; /* the kernel doesn't have it */
-	bool sent;           /* in this round */
-	uint8_t result;
-	int error;          /* the answer of this round; then the end's */
-	uint32_t timeout_s; /* what is left when it is created */
-	struct flow flow;
+	ROUNDS_MAX = 12, /* whatever others do to the same tuples meanwhile, a flow ends after so many */
 };
 
 struct commit {
@@ -151,141 +129,6 @@ size_t commit_ports(const struct commit *commit, uint32_t *ports, size_t max)
 	return 1;
 }
 
-static void settle(struct slot *slot, enum commit_result result, int error)
-{
-	slot->step = STEP_SETTLED;
-	slot->result = (uint8_t)result;
-	slot->error = error;
-}
-
-static bool is_query(const struct slot *slot)
-{
-	return slot->step == STEP_FIND || slot->step == STEP_FIND_REPLY;
-}
-
-/* A round: writing */
-
-/* The key under which the kernel would have another flow whose tuple is our reply. */
-static struct flow reply_key(const struct flow *flow)
-{
-	struct flow key = {.family = flow->family, .protocol = flow->protocol, .orig = flow->reply};
-
-	if (flow->present & FLOW_HAS_REPLY_ZONE)
-		key.zone = flow->reply_zone;
-	else if (flow->zone_scope == FLOW_ZONE_BOTH)
-		key.zone = flow->zone;
-	return key;
-}
-
-static bool mark_differs(const struct flow *wanted, const struct flow *found)
-{
-	uint32_t wanted_mark = wanted->present & FLOW_HAS_MARK ? wanted->mark : 0;
-	uint32_t found_mark = found->present & FLOW_HAS_MARK ? found->mark : 0;
-
-	return wanted_mark != found_mark;
-}
-
-static bool labels_differ(const struct flow *wanted, const struct flow *found)
-{
-	if (!((wanted->present | found->present) & FLOW_HAS_LABELS))
-		return false;
-	return memcmp(wanted->labels, found->labels, sizeof(wanted->labels));
-}
-
-/* The sequence adjustment of a flow that passes packets here is the kernel's own; it is given only where it
- * has none. */
-static bool lacks(const struct flow *found, const struct flow *wanted, uint32_t part)
-{
-	return wanted->present & part && !(found->present & part);
-}
-
-static uint32_t update_timeout_s(const struct slot *slot, const struct flow *found)
-{
-	bool other_state =
-	    slot->flow.tcp.state != found->tcp.state || slot->flow.sctp.state != found->sctp.state;
-
-	if (found->status & FLOW_STATUS_FIXED_TIMEOUT)
-		return 0; /* __nf_ct_change_timeout(): EPERM */
-	if (other_state && flow_progress_compare(&slot->flow, found) > 0)
-		return slot->timeout_s;
-	return slot->timeout_s > found->timeout_s ? slot->timeout_s : 0;
-}
-
-/* What of the wanted flow the found one is to be given: parts, and the status with the bits that it has
- * already. */
-static struct flow update_of(const struct slot *slot, const struct flow *found)
-{
-	const uint32_t keep = FLOW_STATUS_EXPECTED | FLOW_STATUS_SEEN_REPLY | FLOW_STATUS_ASSURED |
-			      FLOW_STATUS_FIXED_TIMEOUT | FLOW_STATUS_HELPER | FLOW_STATUS_CONFIRMED;
-	struct flow update = slot->flow;
-
-	update.present = FLOW_HAS_STATUS;
-	update.status = (found->status & keep) | (slot->flow.status & keep & ~(uint32_t)FLOW_STATUS_EXPECTED);
-	if (flow_progress_compare(&slot->flow, found) > 0)
-		update.present |= slot->flow.present & (FLOW_HAS_TCP | FLOW_HAS_SCTP | FLOW_HAS_DCCP);
-	if (mark_differs(&slot->flow, found))
-		update.present |= FLOW_HAS_MARK;
-	if (labels_differ(&slot->flow, found))
-		update.present |= FLOW_HAS_LABELS;
-	if (lacks(found, &slot->flow, FLOW_HAS_SEQADJ))
-		update.present |= FLOW_HAS_SEQADJ;
-	if (lacks(found, &slot->flow, FLOW_HAS_SYNPROXY))
-		update.present |= FLOW_HAS_SYNPROXY;
-	return update;
-}
-
-static int write_create(struct commit *commit, const struct slot *slot, uint32_t sequence, void *to,
-			size_t room)
-{
-	struct convert_options options = {.tcp_liberal = commit->options.tcp_liberal,
-					  .timeout_s = slot->timeout_s};
-
-	return convert_to_message(&slot->flow, CONVERT_FOR_CREATE, &options, IPCTNL_MSG_CT_NEW,
-				  NLM_F_CREATE | NLM_F_EXCL, sequence, to, room);
-}
-
-static int write_update(struct commit *commit, const struct slot *slot, const struct flow *found,
-			uint32_t sequence, void *to, size_t room)
-{
-	struct convert_options options = {.tcp_liberal = commit->options.tcp_liberal,
-					  .timeout_s = update_timeout_s(slot, found)};
-	struct flow update = update_of(slot, found);
-
-	return convert_to_message(&update, CONVERT_FOR_UPDATE, &options, IPCTNL_MSG_CT_NEW, 0, sequence, to,
-				  room);
-}
-
-static int write_step(struct commit *commit, unsigned index, uint8_t *to, size_t room)
-{
-	const struct slot *slot = &commit->slots[index];
-	const struct flow *found = &commit->found[index];
-	uint32_t sequence = commit->sequence + index;
-	struct flow key;
-
-	switch ((enum step)slot->step) {
-	case STEP_CREATE:
-		return write_create(commit, slot, sequence, to, room);
-	case STEP_UPDATE:
-		return write_update(commit, slot, found, sequence, to, room);
-	case STEP_FIND:
-		return convert_to_message(&slot->flow, CONVERT_FOR_KEY, NULL, IPCTNL_MSG_CT_GET, 0, sequence,
-					  to, room);
-	case STEP_FIND_REPLY:
-		key = reply_key(&slot->flow);
-		return convert_to_message(&key, CONVERT_FOR_KEY, NULL, IPCTNL_MSG_CT_GET, 0, sequence, to,
-					  room);
-	case STEP_REMOVE:
-		return convert_to_message(found, CONVERT_FOR_KEY, NULL, IPCTNL_MSG_CT_DELETE, 0, sequence, to,
-					  room);
-	case STEP_DELETE:
-		return convert_to_message(&slot->flow, CONVERT_FOR_KEY, NULL, IPCTNL_MSG_CT_DELETE, 0,
-					  sequence, to, room);
-	case STEP_SETTLED:
-		break;
-	}
-	return -EINVAL;
-}
-
 /* Writes a message for each flow that isn't settled, as far as there is room; the others wait for the next
  * round. Returns the bytes; *last is the slot of the last one. */
 static size_t write_round(struct commit *commit, unsigned *last)
@@ -300,13 +143,14 @@ static size_t write_round(struct commit *commit, unsigned *last)
 		slot->sent = false;
 		if (slot->step == STEP_SETTLED || SEND_BUFFER - length < CONVERT_MESSAGE_MAX)
 			continue;
-		written = write_step(commit, i, commit->messages + length, SEND_BUFFER - length);
+		written = step_write(slot, &commit->found[i], &commit->options, commit->sequence + i,
+				     commit->messages + length, SEND_BUFFER - length);
 		if (written < 0) {
-			settle(slot, COMMIT_REFUSED, written);
+			step_settle(slot, COMMIT_REFUSED, written);
 			continue;
 		}
 		/* until proven otherwise: a GET is answered, of the others just errors are told */
-		slot->error = is_query(slot) ? -ENOBUFS : 0;
+		slot->error = step_is_query(slot) ? -ENOBUFS : 0;
 		slot->sent = true;
 		*last = i;
 		header = (struct nlmsghdr *)(commit->messages + length);
@@ -316,8 +160,6 @@ static size_t write_round(struct commit *commit, unsigned *last)
 		header->nlmsg_flags |= NLM_F_ACK;
 	return length;
 }
-
-/* A round: the answers */
 
 /* True if this was the answer to the last message. */
 static bool read_answer(struct commit *commit, const struct nlmsghdr *message, unsigned last)
@@ -365,12 +207,22 @@ static bool read_answers(struct commit *commit, unsigned last)
 	return true;
 }
 
-/* What was sent and not answered is not known: it is sent again, a bounded number of times. */
+/* What was sent and not answered is not known: it is sent again, a bounded number of times.  Who lacks the
+ * right gets one answer for all (nfnetlink_rcv()). */
 static void mark_unknown(struct commit *commit)
 {
+	int error = -ENOBUFS;
+
 	for (unsigned i = 0; i < commit->count; i++)
-		if (commit->slots[i].sent && !commit->slots[i].error && !is_query(&commit->slots[i]))
-			commit->slots[i].error = -ENOBUFS;
+		if (commit->slots[i].sent && commit->slots[i].error == -EPERM)
+			error = -EPERM;
+	for (unsigned i = 0; i < commit->count; i++) {
+		struct slot *slot = &commit->slots[i];
+
+		if (slot->sent && (!slot->error || slot->error == -ENOBUFS) &&
+		    (error == -EPERM || !step_is_query(slot)))
+			slot->error = error;
+	}
 }
 
 static void exchange(struct commit *commit, size_t length, unsigned last)
@@ -386,205 +238,6 @@ static void exchange(struct commit *commit, size_t length, unsigned last)
 		mark_unknown(commit);
 }
 
-/* A round: deciding */
-
-static bool is_transient(int error)
-{
-	switch (-error) {
-	case ETIMEDOUT: /* the generation of extensions changed meanwhile (nf_conntrack_hash_check_insert())
-			 */
-	case EAGAIN:
-	case ENOSPC: /* the chain is longer than a limit that is drawn anew each time */
-	case ENOBUFS:
-		return true;
-	}
-	return false;
-}
-
-/* True while the slot may be sent again after an error that passes. */
-static bool try_again(struct slot *slot)
-{
-	return slot->transients++ < TRANSIENT_MAX;
-}
-
-/* Its master is in this batch, before it, and not settled: it may come with the next round. */
-static bool master_may_come(const struct commit *commit, const struct slot *slot)
-{
-	for (const struct slot *earlier = commit->slots; earlier < slot; earlier++)
-		if (earlier->step != STEP_SETTLED &&
-		    !memcmp(&earlier->flow.orig, &slot->flow.master, sizeof(slot->flow.master)))
-			return true;
-	return false;
-}
-
-static void advance_create(struct commit *commit, struct slot *slot)
-{
-	bool has_helper = slot->flow.present & FLOW_HAS_HELPER;
-	bool has_master = slot->flow.present & FLOW_HAS_MASTER;
-	int error = slot->error;
-
-	if (!error)
-		settle(slot,
-		       slot->without_helper ? COMMIT_NO_HELPER
-		       : slot->replaced     ? COMMIT_REPLACED
-					    : COMMIT_CREATED,
-		       0);
-	else if (error == -EEXIST)
-		slot->step = STEP_FIND;
-	else if (is_transient(error) && try_again(slot))
-		return;
-	else if (error == -ENOMEM)
-		settle(slot, COMMIT_TABLE_FULL, error);
-	else if (error == -ENOENT && has_master) {
-		if (!master_may_come(commit, slot))
-			settle(slot, COMMIT_NO_MASTER, error);
-	} else if (error == -EOPNOTSUPP && has_helper) {
-		/* better a flow whose helper is missing than none: no related ones will come, but it lives */
-		slot->without_helper = true;
-		slot->flow.present &= ~(uint32_t)FLOW_HAS_HELPER;
-		slot->flow.status &= ~(uint32_t)FLOW_STATUS_HELPER;
-	} else
-		settle(slot, COMMIT_REFUSED, error);
-}
-
-/* Another flow has one of our tuples. */
-static void give_way_or_replace(struct commit *commit, struct slot *slot, const struct flow *found)
-{
-	if (commit->options.fence_closed || !(found->status & FLOW_STATUS_ASSURED))
-		slot->step = STEP_REMOVE;
-	else
-		settle(slot, COMMIT_CLASH, -EEXIST);
-}
-
-static void keep(struct slot *slot, const struct flow *found)
-{
-	uint8_t incarnation = slot->flow.incarnation;
-
-	slot->flow = *found;
-	slot->flow.incarnation = incarnation;
-	settle(slot, COMMIT_KEPT, 0);
-}
-
-static void bring_forward(struct slot *slot, const struct flow *found)
-{
-	int ahead = flow_progress_compare(&slot->flow, found);
-
-	if (found->status & (FLOW_STATUS_OFFLOAD | FLOW_STATUS_HW_OFFLOAD) || ahead < 0) {
-		keep(slot, found); /* offloaded: it shows neither state nor timeout, and passes packets */
-		return;
-	}
-	if (ahead > 0 || update_timeout_s(slot, found) || mark_differs(&slot->flow, found) ||
-	    labels_differ(&slot->flow, found) || lacks(found, &slot->flow, FLOW_HAS_SEQADJ) ||
-	    lacks(found, &slot->flow, FLOW_HAS_SYNPROXY))
-		slot->step = STEP_UPDATE;
-	else
-		keep(slot, found);
-}
-
-static void advance_find(struct commit *commit, struct slot *slot, const struct flow *found)
-{
-	if (slot->error == -ENOENT)
-		slot->step = STEP_FIND_REPLY;
-	else if (slot->error)
-		settle(slot, COMMIT_REFUSED, slot->error);
-	else if (flow_key_equals(&slot->flow, found) && flow_nat_equals(&slot->flow, found))
-		bring_forward(slot, found);
-	else
-		give_way_or_replace(commit, slot, found);
-}
-
-static void advance_find_reply(struct commit *commit, struct slot *slot, const struct flow *found)
-{
-	if (slot->error == -ENOENT)
-		slot->step = STEP_CREATE; /* what was in the way has gone by itself */
-	else if (slot->error)
-		settle(slot, COMMIT_REFUSED, slot->error);
-	else
-		give_way_or_replace(commit, slot, found);
-}
-
-/* The found flow with what the update changed in it. */
-static void finish_update(struct slot *slot, const struct flow *found, bool tcp_liberal)
-{
-	struct flow update = update_of(slot, found), merged = *found;
-	uint32_t timeout_s = update_timeout_s(slot, found);
-
-	flow_merge(&merged, &update);
-	for (unsigned i = 0; update.present & FLOW_HAS_TCP && i < 2; i++) { /* an update only sets flags */
-		merged.tcp.flags[i] |= found->tcp.flags[i];
-		if (tcp_liberal)
-			merged.tcp.flags[i] |= FLOW_TCP_FLAG_BE_LIBERAL;
-	}
-	if (timeout_s)
-		merged.timeout_s = timeout_s;
-	merged.incarnation = slot->flow.incarnation;
-	slot->flow = merged;
-	settle(slot, COMMIT_UPDATED, 0);
-}
-
-static void advance_update(struct slot *slot, struct flow *found, bool tcp_liberal)
-{
-	switch (-slot->error) {
-	case 0:
-		finish_update(slot, found, tcp_liberal);
-		break;
-	case ENOENT: /* gone meanwhile */
-	case ETIME:  /* going */
-		slot->step = STEP_CREATE;
-		break;
-	case EBUSY: /* its status changed meanwhile */
-	case EPERM: /* or its timeout was fixed */
-		slot->step = STEP_FIND;
-		break;
-	case ENOSPC: /* no rule here uses labels, so flows have no room for them (nf_connlabels_replace()) */
-		slot->flow.present &= ~(uint32_t)FLOW_HAS_LABELS;
-		memcpy(slot->flow.labels, found->labels, sizeof(found->labels));
-		break;
-	default:
-		settle(slot, COMMIT_REFUSED, slot->error);
-	}
-}
-
-static void advance(struct commit *commit, unsigned index)
-{
-	struct slot *slot = &commit->slots[index];
-	struct flow *found = &commit->found[index];
-
-	if (slot->error == -ENOBUFS && try_again(slot))
-		return; /* no answer: ask, or do it, again */
-	switch ((enum step)slot->step) {
-	case STEP_CREATE:
-		advance_create(commit, slot);
-		break;
-	case STEP_FIND:
-		advance_find(commit, slot, found);
-		break;
-	case STEP_FIND_REPLY:
-		advance_find_reply(commit, slot, found);
-		break;
-	case STEP_UPDATE:
-		advance_update(slot, found, commit->options.tcp_liberal);
-		break;
-	case STEP_REMOVE:
-		slot->replaced = !slot->error;
-		if (!slot->error || slot->error == -ENOENT)
-			slot->step = STEP_CREATE;
-		else
-			settle(slot, COMMIT_REFUSED, slot->error);
-		break;
-	case STEP_DELETE:
-		if (!slot->error)
-			settle(slot, COMMIT_CREATED, 0);
-		else if (slot->error == -ENOENT)
-			settle(slot, COMMIT_KEPT, 0);
-		else if (!is_transient(slot->error) || !try_again(slot))
-			settle(slot, COMMIT_REFUSED, slot->error);
-		break;
-	case STEP_SETTLED:
-		break;
-	}
-}
-
 static void run_round(struct commit *commit)
 {
 	unsigned last = 0;
@@ -597,9 +250,9 @@ static void run_round(struct commit *commit)
 
 		if (slot->step == STEP_SETTLED || !slot->sent)
 			continue;
-		advance(commit, i);
+		step_advance(commit->slots, i, &commit->found[i], &commit->options);
 		if (slot->step != STEP_SETTLED && ++slot->rounds >= ROUNDS_MAX)
-			settle(slot, COMMIT_REFUSED, slot->error ? slot->error : -EBUSY);
+			step_settle(slot, COMMIT_REFUSED, slot->error ? slot->error : -EBUSY);
 	}
 	commit->sequence += BATCH;
 }
@@ -669,7 +322,7 @@ void commit_flush(struct commit *commit, const struct commit_options *options, c
 
 void commit_delete(struct commit *commit, const struct flow *key, commit_done *done, void *context)
 {
-	queue(commit, STEP_DELETE)->flow = *key;
+	queue(commit, STEP_CHECK)->flow = *key;
 	if (commit->count == BATCH)
 		run_batch(commit, done, context);
 }

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <unistd.h>
 
 static bool has_netns;
 static struct audit *audit;
@@ -461,6 +462,43 @@ static void deletions_are_told_apart(void **state)
 	assert_absent(&flow);
 }
 
+static void a_deletion_takes_no_flow_whose_reply_the_key_is(void **state)
+{
+	struct flow flow = kernel_netns_flow(1), reversed = kernel_netns_flow(1);
+	struct ends ends = {0};
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	reversed.orig = flow.reply;
+	assert_ends(&flow, &fence_open, COMMIT_CREATED);
+	commit_delete(commit, &reversed, note_many, &ends);
+	commit_flush(commit, NULL, note_many, &ends);
+	assert_int_equal(ends.results[0], COMMIT_KEPT);
+	(void)read_one(&flow);
+}
+
+/* Without the right, each flow says so, and nothing is taken for done. */
+static void without_the_capability_all_is_refused(void **state)
+{
+	struct ends ends = {0};
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	assert_int_equal(seteuid(65534), 0);
+	for (unsigned n = 0; n < 300; n++) {
+		struct flow flow = kernel_netns_flow(n);
+
+		commit_flow(commit, &flow, 600, &fence_open, note_many, &ends);
+	}
+	commit_flush(commit, &fence_open, note_many, &ends);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(ends.count[COMMIT_REFUSED], 300);
+	assert_absent(&(struct flow[]){kernel_netns_flow(7)}[0]);
+	assert_ends(&(struct flow[]){kernel_netns_flow(7)}[0], &fence_open, COMMIT_CREATED);
+}
+
 static void a_flush_empties_all_zones(void **state)
 {
 	struct flow flow = kernel_netns_flow(1), zoned = kernel_netns_flow(1);
@@ -566,6 +604,8 @@ int main(void)
 	    cmocka_unit_test_setup(what_the_kernel_cannot_have_is_refused, flush),
 	    cmocka_unit_test_setup(each_flow_of_a_mixed_batch_ends_as_it_must, flush),
 	    cmocka_unit_test_setup(deletions_are_told_apart, flush),
+	    cmocka_unit_test_setup(a_deletion_takes_no_flow_whose_reply_the_key_is, flush),
+	    cmocka_unit_test_setup(without_the_capability_all_is_refused, flush),
 	    cmocka_unit_test_setup(a_flush_empties_all_zones, flush),
 	    cmocka_unit_test_setup(a_full_table_is_told, flush),
 	    cmocka_unit_test_setup(labels_without_a_rule_that_uses_them_do_not_hinder, flush),

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "syncd/kernel/commit_step.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <string.h>
+
+enum { TRANSIENT_MAX = 3 }; /* times that one flow is sent again after an error that passes */
+
+void step_settle(struct slot *slot, enum commit_result result, int error)
+{
+	slot->step = STEP_SETTLED;
+	slot->result = (uint8_t)result;
+	slot->error = error;
+}
+
+bool step_is_query(const struct slot *slot)
+{
+	return slot->step == STEP_FIND || slot->step == STEP_FIND_REPLY || slot->step == STEP_CHECK;
+}
+
+/* The key under which the kernel would have another flow whose tuple is our reply. */
+static struct flow reply_key(const struct flow *flow)
+{
+	struct flow key = {.family = flow->family, .protocol = flow->protocol, .orig = flow->reply};
+
+	if (flow->present & FLOW_HAS_REPLY_ZONE)
+		key.zone = flow->reply_zone;
+	else if (flow->zone_scope == FLOW_ZONE_BOTH)
+		key.zone = flow->zone;
+	return key;
+}
+
+static bool mark_differs(const struct flow *wanted, const struct flow *found)
+{
+	uint32_t wanted_mark = wanted->present & FLOW_HAS_MARK ? wanted->mark : 0;
+	uint32_t found_mark = found->present & FLOW_HAS_MARK ? found->mark : 0;
+
+	return wanted_mark != found_mark;
+}
+
+static bool labels_differ(const struct flow *wanted, const struct flow *found)
+{
+	if (!((wanted->present | found->present) & FLOW_HAS_LABELS))
+		return false;
+	return memcmp(wanted->labels, found->labels, sizeof(wanted->labels));
+}
+
+/* The sequence adjustment of a flow that passes packets here is the kernel's own; it is given only where it
+ * has none. */
+static bool lacks(const struct flow *found, const struct flow *wanted, uint32_t part)
+{
+	return wanted->present & part && !(found->present & part);
+}
+
+static uint32_t update_timeout_s(const struct slot *slot, const struct flow *found)
+{
+	bool other_state =
+	    slot->flow.tcp.state != found->tcp.state || slot->flow.sctp.state != found->sctp.state;
+
+	if (found->status & FLOW_STATUS_FIXED_TIMEOUT)
+		return 0; /* __nf_ct_change_timeout(): EPERM */
+	if (other_state && flow_progress_compare(&slot->flow, found) > 0)
+		return slot->timeout_s;
+	return slot->timeout_s > found->timeout_s ? slot->timeout_s : 0;
+}
+
+/* What of the wanted flow the found one is to be given: parts, and the status with the bits that it has
+ * already. */
+static struct flow update_of(const struct slot *slot, const struct flow *found)
+{
+	const uint32_t keep = FLOW_STATUS_EXPECTED | FLOW_STATUS_SEEN_REPLY | FLOW_STATUS_ASSURED |
+			      FLOW_STATUS_FIXED_TIMEOUT | FLOW_STATUS_HELPER | FLOW_STATUS_CONFIRMED;
+	struct flow update = slot->flow;
+
+	update.present = FLOW_HAS_STATUS;
+	update.status = (found->status & keep) | (slot->flow.status & keep & ~(uint32_t)FLOW_STATUS_EXPECTED);
+	if (flow_progress_compare(&slot->flow, found) > 0)
+		update.present |= slot->flow.present & (FLOW_HAS_TCP | FLOW_HAS_SCTP | FLOW_HAS_DCCP);
+	if (mark_differs(&slot->flow, found))
+		update.present |= FLOW_HAS_MARK;
+	if (labels_differ(&slot->flow, found))
+		update.present |= FLOW_HAS_LABELS;
+	if (lacks(found, &slot->flow, FLOW_HAS_SEQADJ))
+		update.present |= FLOW_HAS_SEQADJ;
+	if (lacks(found, &slot->flow, FLOW_HAS_SYNPROXY))
+		update.present |= FLOW_HAS_SYNPROXY;
+	return update;
+}
+
+static int write_key(const struct flow *key, uint16_t type, uint32_t sequence, void *room, size_t size)
+{
+	return convert_to_message(key, CONVERT_FOR_KEY, NULL, type, 0, sequence, room, size);
+}
+
+int step_write(const struct slot *slot, const struct flow *found, const struct commit_options *options,
+	       uint32_t sequence, void *room, size_t size)
+{
+	struct convert_options how = {.tcp_liberal = options->tcp_liberal, .timeout_s = slot->timeout_s};
+	struct flow other;
+
+	switch ((enum step)slot->step) {
+	case STEP_CREATE:
+		return convert_to_message(&slot->flow, CONVERT_FOR_CREATE, &how, IPCTNL_MSG_CT_NEW,
+					  NLM_F_CREATE | NLM_F_EXCL, sequence, room, size);
+	case STEP_UPDATE:
+		other = update_of(slot, found);
+		how.timeout_s = update_timeout_s(slot, found);
+		return convert_to_message(&other, CONVERT_FOR_UPDATE, &how, IPCTNL_MSG_CT_NEW, 0, sequence,
+					  room, size);
+	case STEP_FIND:
+	case STEP_CHECK:
+		return write_key(&slot->flow, IPCTNL_MSG_CT_GET, sequence, room, size);
+	case STEP_FIND_REPLY:
+		other = reply_key(&slot->flow);
+		return write_key(&other, IPCTNL_MSG_CT_GET, sequence, room, size);
+	case STEP_REMOVE:
+		return write_key(found, IPCTNL_MSG_CT_DELETE, sequence, room, size);
+	case STEP_DELETE:
+		return write_key(&slot->flow, IPCTNL_MSG_CT_DELETE, sequence, room, size);
+	case STEP_SETTLED:
+		break;
+	}
+	return -EINVAL;
+}
+
+static bool is_transient(int error)
+{
+	switch (-error) {
+	case ETIMEDOUT: /* the generation of extensions changed meanwhile (nf_conntrack_hash_check_insert())
+			 */
+	case EAGAIN:
+	case ENOSPC: /* the chain is longer than a limit that is drawn anew each time */
+	case ENOBUFS:
+		return true;
+	}
+	return false;
+}
+
+/* True while the slot may be sent again after an error that passes. */
+static bool try_again(struct slot *slot)
+{
+	return slot->transients++ < TRANSIENT_MAX;
+}
+
+/* Its master is in this batch, before it, and not settled: it may come with the next round. */
+static bool master_may_come(const struct slot *slots, const struct slot *slot)
+{
+	for (const struct slot *earlier = slots; earlier < slot; earlier++)
+		if (earlier->step != STEP_SETTLED &&
+		    !memcmp(&earlier->flow.orig, &slot->flow.master, sizeof(slot->flow.master)))
+			return true;
+	return false;
+}
+
+static void advance_create(const struct slot *slots, struct slot *slot)
+{
+	bool has_helper = slot->flow.present & FLOW_HAS_HELPER;
+	bool has_master = slot->flow.present & FLOW_HAS_MASTER;
+	int error = slot->error;
+
+	if (!error)
+		step_settle(slot,
+			    slot->without_helper ? COMMIT_NO_HELPER
+			    : slot->replaced     ? COMMIT_REPLACED
+						 : COMMIT_CREATED,
+			    0);
+	else if (error == -EEXIST)
+		slot->step = STEP_FIND;
+	else if (is_transient(error) && try_again(slot))
+		return;
+	else if (error == -ENOMEM)
+		step_settle(slot, COMMIT_TABLE_FULL, error);
+	else if (error == -ENOENT && has_master) {
+		if (!master_may_come(slots, slot))
+			step_settle(slot, COMMIT_NO_MASTER, error);
+	} else if (error == -EOPNOTSUPP && has_helper) {
+		/* better a flow whose helper is missing than none: no related ones will come, but it lives */
+		slot->without_helper = true;
+		slot->flow.present &= ~(uint32_t)FLOW_HAS_HELPER;
+		slot->flow.status &= ~(uint32_t)FLOW_STATUS_HELPER;
+	} else
+		step_settle(slot, COMMIT_REFUSED, error);
+}
+
+/* Another flow has one of our tuples. */
+static void give_way_or_replace(struct slot *slot, const struct flow *found,
+				const struct commit_options *options)
+{
+	if (options->fence_closed || !(found->status & FLOW_STATUS_ASSURED))
+		slot->step = STEP_REMOVE;
+	else
+		step_settle(slot, COMMIT_CLASH, -EEXIST);
+}
+
+static void keep(struct slot *slot, const struct flow *found)
+{
+	uint8_t incarnation = slot->flow.incarnation;
+
+	slot->flow = *found;
+	slot->flow.incarnation = incarnation;
+	step_settle(slot, COMMIT_KEPT, 0);
+}
+
+static void bring_forward(struct slot *slot, const struct flow *found)
+{
+	int ahead = flow_progress_compare(&slot->flow, found);
+
+	if (found->status & (FLOW_STATUS_OFFLOAD | FLOW_STATUS_HW_OFFLOAD) || ahead < 0) {
+		keep(slot, found); /* offloaded: it shows neither state nor timeout, and passes packets */
+		return;
+	}
+	if (ahead > 0 || update_timeout_s(slot, found) || mark_differs(&slot->flow, found) ||
+	    labels_differ(&slot->flow, found) || lacks(found, &slot->flow, FLOW_HAS_SEQADJ) ||
+	    lacks(found, &slot->flow, FLOW_HAS_SYNPROXY))
+		slot->step = STEP_UPDATE;
+	else
+		keep(slot, found);
+}
+
+static void advance_find(struct slot *slot, const struct flow *found, const struct commit_options *options)
+{
+	if (slot->error == -ENOENT)
+		slot->step = STEP_FIND_REPLY;
+	else if (slot->error)
+		step_settle(slot, COMMIT_REFUSED, slot->error);
+	else if (flow_key_equals(&slot->flow, found) && flow_nat_equals(&slot->flow, found))
+		bring_forward(slot, found);
+	else
+		give_way_or_replace(slot, found, options);
+}
+
+static void advance_find_reply(struct slot *slot, const struct flow *found,
+			       const struct commit_options *options)
+{
+	if (slot->error == -ENOENT)
+		slot->step = STEP_CREATE; /* what was in the way has gone by itself */
+	else if (slot->error)
+		step_settle(slot, COMMIT_REFUSED, slot->error);
+	else
+		give_way_or_replace(slot, found, options);
+}
+
+/* The found flow with what the update changed in it. */
+static void finish_update(struct slot *slot, const struct flow *found, bool tcp_liberal)
+{
+	struct flow update = update_of(slot, found), merged = *found;
+	uint32_t timeout_s = update_timeout_s(slot, found);
+
+	flow_merge(&merged, &update);
+	for (unsigned i = 0; update.present & FLOW_HAS_TCP && i < 2; i++) { /* an update only sets flags */
+		merged.tcp.flags[i] |= found->tcp.flags[i];
+		if (tcp_liberal)
+			merged.tcp.flags[i] |= FLOW_TCP_FLAG_BE_LIBERAL;
+	}
+	if (timeout_s)
+		merged.timeout_s = timeout_s;
+	merged.incarnation = slot->flow.incarnation;
+	slot->flow = merged;
+	step_settle(slot, COMMIT_UPDATED, 0);
+}
+
+static void advance_update(struct slot *slot, const struct flow *found, bool tcp_liberal)
+{
+	switch (-slot->error) {
+	case 0:
+		finish_update(slot, found, tcp_liberal);
+		break;
+	case ENOENT: /* gone meanwhile */
+	case ETIME:  /* going */
+		slot->step = STEP_CREATE;
+		break;
+	case EBUSY: /* its status changed meanwhile */
+	case EPERM: /* or its timeout was fixed */
+		slot->step = STEP_FIND;
+		break;
+	case ENOSPC: /* no rule here uses labels, so flows have no room for them (nf_connlabels_replace()) */
+		slot->flow.present &= ~(uint32_t)FLOW_HAS_LABELS;
+		memcpy(slot->flow.labels, found->labels, sizeof(found->labels));
+		break;
+	default:
+		step_settle(slot, COMMIT_REFUSED, slot->error);
+	}
+}
+
+static void advance_check(struct slot *slot, const struct flow *found)
+{
+	/* the kernel would also take a flow away whose reply this is, say one that it picked up from the
+	 * other side */
+	if (slot->error == -ENOENT || (!slot->error && !flow_key_equals(&slot->flow, found)))
+		step_settle(slot, COMMIT_KEPT, 0);
+	else if (slot->error)
+		step_settle(slot, COMMIT_REFUSED, slot->error);
+	else
+		slot->step = STEP_DELETE;
+}
+
+static void advance_delete(struct slot *slot)
+{
+	if (!slot->error)
+		step_settle(slot, COMMIT_CREATED, 0);
+	else if (slot->error == -ENOENT)
+		step_settle(slot, COMMIT_KEPT, 0);
+	else
+		step_settle(slot, COMMIT_REFUSED, slot->error);
+}
+
+static void advance_remove(struct slot *slot)
+{
+	slot->replaced = !slot->error;
+	if (!slot->error || slot->error == -ENOENT)
+		slot->step = STEP_CREATE;
+	else
+		step_settle(slot, COMMIT_REFUSED, slot->error);
+}
+
+void step_advance(struct slot *slots, unsigned index, const struct flow *found,
+		  const struct commit_options *options)
+{
+	struct slot *slot = &slots[index];
+
+	if (slot->error == -ENOBUFS && try_again(slot))
+		return; /* no answer: ask, or do it, again */
+	switch ((enum step)slot->step) {
+	case STEP_CREATE:
+		advance_create(slots, slot);
+		break;
+	case STEP_FIND:
+		advance_find(slot, found, options);
+		break;
+	case STEP_FIND_REPLY:
+		advance_find_reply(slot, found, options);
+		break;
+	case STEP_UPDATE:
+		advance_update(slot, found, options->tcp_liberal);
+		break;
+	case STEP_REMOVE:
+		advance_remove(slot);
+		break;
+	case STEP_CHECK:
+		advance_check(slot, found);
+		break;
+	case STEP_DELETE:
+		advance_delete(slot);
+		break;
+	case STEP_SETTLED:
+		break;
+	}
+}
