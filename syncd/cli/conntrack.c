@@ -210,6 +210,14 @@ static struct client_question question_for(const struct query *query, const char
 	};
 }
 
+/* The exit code for an answer that isn't good. */
+static int daemon_code(const struct client_answer *answer)
+{
+	if (answer->outcome == CLIENT_NO_DAEMON)
+		return CLI_NO_DAEMON;
+	return answer->outcome == CLIENT_ANSWERED ? answer->code : CLI_FAILED;
+}
+
 static int list_daemon(const struct cli *cli, const struct query *query, struct show *show)
 {
 	struct client_question question = question_for(query, "dump");
@@ -222,7 +230,7 @@ static int list_daemon(const struct cli *cli, const struct query *query, struct 
 	client_ask(cli, &question, &answer);
 	if (answer.outcome == CLIENT_ANSWERED && !answer.code)
 		return show_end(cli, show, CLI_DONE);
-	code = show_end(cli, show, answer.outcome == CLIENT_NO_DAEMON ? CLI_NO_DAEMON : CLI_FAILED);
+	code = show_end(cli, show, daemon_code(&answer));
 	if (show->malformed)
 		say(cli, "the daemon's answer makes no sense: record %llu cannot be read",
 		    show->flows + show->skipped + 1);
@@ -247,7 +255,7 @@ static int count_daemon(const struct cli *cli, const struct query *query)
 		printf("%.*s\n", (int)strcspn(count, "\n"), count);
 	} else {
 		say(cli, "%s", *answer.message ? answer.message : "the daemon refused to count");
-		code = answer.outcome == CLIENT_NO_DAEMON ? CLI_NO_DAEMON : CLI_FAILED;
+		code = daemon_code(&answer);
 	}
 	client_reply_free(&reply);
 	return cli_finish(cli, code);

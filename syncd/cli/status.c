@@ -29,7 +29,9 @@ static void print_node(const struct page *page, const json_t *status)
 	page_line(page, PAGE_PLAIN, INDENT, "", "%s%s%s flows of its own%s",
 		  NUMBER(json_number(internal, "flows", 0)), limit ? " of at most " : "",
 		  limit ? NUMBER(limit) : "",
-		  json_flag(status, "complete", true) ? "" : "; the first dump is not complete yet");
+		  json_flag(json_object_get(status, "kernel"), "complete", true)
+		      ? ""
+		      : "; the first dump is not complete yet");
 }
 
 /* "its flows here: in sync, proven 20 ms ago (version 7)" or "its flows here: NOT in sync: why". */
@@ -74,7 +76,7 @@ static void print_peer_links(const struct page *page, const json_t *peer)
 		double percent = received + lost > 0 ? 100.0 * (double)lost / (double)(received + lost) : 0;
 
 		page_line(page, percent >= 1 ? PAGE_DOUBTFUL : PAGE_PLAIN, INDENT, "",
-			  "over %s: %s datagrams, %s lost (%.2f %%)", json_words(link, "name"),
+			  "over %s: %s datagrams, %s lost (%.2f %%)", json_words(link, "interface"),
 			  NUMBER(received), NUMBER(lost), percent);
 	}
 }
@@ -83,13 +85,15 @@ static void print_peer(const struct page *page, const json_t *peer)
 {
 	bool alive = json_flag(peer, "alive", false);
 	const char *role = json_words(peer, "role"), *software = json_words(peer, "software");
-	const char *problem = json_words(peer, "problem");
+	json_int_t silent_ms = json_number(peer, "silent_ms", -1);
+	bool tells_silence = !alive && silent_ms >= 0;
 	char label[32];
 
 	snprintf(label, sizeof(label), "peer %" JSON_INTEGER_FORMAT, json_number(peer, "node", 0));
-	page_line(page, alive ? PAGE_PLAIN : PAGE_BAD, INDENT, label, "%s, %s, %s flows held for it%s%s%s%s",
-		  alive ? "alive" : "NOT alive", *role ? role : "role unknown",
-		  NUMBER(json_number(peer, "flows", 0)),
+	page_line(page, alive ? PAGE_PLAIN : PAGE_BAD, INDENT, label,
+		  "%s%s%s, %s, %s flows held for it%s%s%s%s", alive ? "alive" : "NOT alive",
+		  tells_silence ? ", silent for " : "", tells_silence ? DURATION(silent_ms * 1000) : "",
+		  *role ? role : "role unknown", NUMBER(json_number(peer, "flows", 0)),
 		  json_flag(peer, "suspect", false) ? ", it has lost events" : "",
 		  json_flag(peer, "complete", true) ? "" : ", its first dump is not complete",
 		  *software ? ", twintrackd " : "", software);
@@ -97,10 +101,6 @@ static void print_peer(const struct page *page, const json_t *peer)
 	print_proof(page, "our flows there", json_object_get(peer, "held"));
 	print_peer_counters(page, peer);
 	print_peer_links(page, peer);
-	if (*problem)
-		page_line(page, PAGE_BAD, INDENT, "", "problem: %s", problem);
-	if (json_flag(peer, "filters_differ", false))
-		page_line(page, PAGE_DOUBTFUL, INDENT, "", "its filters differ from ours");
 }
 
 static void print_peers(const struct page *page, const json_t *status)
@@ -113,21 +113,12 @@ static void print_peers(const struct page *page, const json_t *status)
 		page_line(page, PAGE_BAD, INDENT, "peers", "none has been heard");
 }
 
-/* The events by kind, or their sum. */
-static json_int_t events_of(const json_t *kernel)
-{
-	const json_t *events = json_object_get(kernel, "events"), *value;
-	json_int_t sum = json_number(kernel, "events", 0);
-	const char *name;
-
-	json_object_foreach((json_t *)events, name, value) sum += json_integer_value(value);
-	return sum;
-}
-
 static void print_kernel(const struct page *page, const json_t *status)
 {
-	const json_t *kernel = json_object_get(status, "kernel");
+	const json_t *kernel = json_object_get(status, "kernel"), *audit = json_object_get(kernel, "audit");
 	json_int_t overruns = json_number(kernel, "overruns", 0);
+	json_int_t passes = json_number(audit, "passes", 0),
+		   corrections = json_number(audit, "corrections", 0);
 	bool suspect = json_flag(kernel, "suspect", false);
 
 	if (!kernel)
@@ -136,28 +127,42 @@ static void print_kernel(const struct page *page, const json_t *status)
 		  suspect    ? PAGE_BAD
 		  : overruns ? PAGE_DOUBTFUL
 			     : PAGE_PLAIN,
-		  INDENT, "kernel", "%s events, %s overrun%s%s", NUMBER(events_of(kernel)), NUMBER(overruns),
-		  overruns == 1 ? "" : "s",
+		  INDENT, "kernel", "%s events, %s overrun%s%s%s%s%s%s",
+		  NUMBER(json_number(kernel, "events", 0)), NUMBER(overruns), overruns == 1 ? "" : "s",
+		  audit ? "; audits: " : "", audit ? NUMBER(passes) : "", audit ? ", corrections: " : "",
+		  audit ? NUMBER(corrections) : "",
 		  suspect ? "; SUSPECT: events were lost, and no audit has been clean since" : "");
 }
 
+/* The words for each state that the daemon names; armed or not is what counts when it names another. */
 static void print_fence(const struct page *page, const json_t *status)
 {
+	static const struct {
+		const char *state;
+		enum page_colour colour;
+		const char *words;
+	} states[] = {
+	    {"disabled", PAGE_DOUBTFUL, "off ([fence] enable = no): a takeover may reset connections"},
+	    {"open", PAGE_PLAIN, "open, as the role wants it"},
+	    {"armed", PAGE_GOOD, "armed: no packet gets in before its flow is known"},
+	    {"gave-up", PAGE_BAD,
+	     "opened, for no `primary' followed a virtual address: a takeover may reset connections"},
+	    {"failed", PAGE_BAD, "the kernel refuses to close it: a takeover may reset connections"},
+	};
 	const json_t *fence = json_object_get(status, "fence");
-	const char *reason = json_words(fence, "reason");
-	bool is_primary = !strcmp(json_words(status, "role"), "primary");
+	const char *state = json_words(fence, "state");
+	bool is_armed = json_flag(fence, "armed", false);
 
 	if (!fence)
 		return;
-	if (json_flag(fence, "armed", false))
-		page_line(page, PAGE_GOOD, INDENT, "fence",
-			  "armed: no packet gets in before its flow is known");
-	else if (is_primary)
-		page_line(page, PAGE_PLAIN, INDENT, "fence", "open, for this node is primary%s%s",
-			  *reason ? ": " : "", reason);
-	else
-		page_line(page, PAGE_DOUBTFUL, INDENT, "fence", "off%s%s: a takeover may reset connections",
-			  *reason ? ", " : "", reason);
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		if (strcmp(state, states[i].state) || is_armed != !strcmp(state, "armed"))
+			continue;
+		page_line(page, states[i].colour, INDENT, "fence", "%s", states[i].words);
+		return;
+	}
+	page_line(page, is_armed ? PAGE_GOOD : PAGE_DOUBTFUL, INDENT, "fence", "%s",
+		  is_armed ? states[2].words : "not armed: a takeover may reset connections");
 }
 
 static void print_links(const struct page *page, const json_t *status)
@@ -169,27 +174,83 @@ static void print_links(const struct page *page, const json_t *status)
 	{
 		bool up = json_flag(link, "up", true);
 		const char *problem = json_words(link, "problem");
+		json_int_t failed = json_number(link, "send_failed", 0),
+			   dropped = json_number(link, "receive_dropped", 0);
 
-		page_line(page, up && !*problem ? PAGE_PLAIN : PAGE_BAD, INDENT, i ? "" : "links",
-			  "%s %s%s%s", json_words(link, "name"), up ? "up" : "DOWN", *problem ? ": " : "",
-			  problem);
+		page_line(page,
+			  !up                 ? PAGE_BAD
+			  : failed || dropped ? PAGE_DOUBTFUL
+					      : PAGE_PLAIN,
+			  INDENT, i ? "" : "links", "%s %s%s%s%s%s%s%s", json_words(link, "interface"),
+			  up ? "up" : "DOWN", *problem ? ": " : "", problem,
+			  failed ? "; sends that failed: " : "", failed ? NUMBER(failed) : "",
+			  dropped ? "; dropped, the receive buffer was full: " : "",
+			  dropped ? NUMBER(dropped) : "");
 	}
 }
 
-/* Words of the daemon's own, and who was heard and could not be taken for a peer (wrong key, other version
- * ...). */
+/* Datagrams that were not taken, by cause. */
+static void print_drops(const struct page *page, const json_t *status)
+{
+	const json_t *drops = json_object_get(status, "drops"), *count;
+	char text[512] = "";
+	const char *cause;
+
+	json_object_foreach((json_t *)drops, cause, count)
+	{
+		size_t used = strlen(text);
+
+		if (json_integer_value(count) > 0)
+			snprintf(text + used, sizeof(text) - used, "%s%s %s", used ? ", " : "",
+				 NUMBER(json_integer_value(count)), cause);
+	}
+	if (*text)
+		page_line(page, PAGE_PLAIN, INDENT, "refused", "%s", text);
+}
+
+/* The daemon names a stranger among its problems, too, as long as it is heard; here that is said once, with
+ * the count. */
+static bool is_of_stranger(const json_t *status, const char *problem)
+{
+	const json_t *stranger;
+	char text[256];
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "strangers"), i, stranger)
+	{
+		snprintf(text, sizeof(text), "node %" JSON_INTEGER_FORMAT ": %s",
+			 json_number(stranger, "node", 0), json_words(stranger, "problem"));
+		if (!strcmp(text, problem))
+			return true;
+	}
+	return false;
+}
+
+static void print_stranger(const struct page *page, const json_t *stranger)
+{
+	enum { RECENT_MS = 60 * 1000 };
+	json_int_t age_ms = json_number(stranger, "age_ms", 0);
+	const char *problem = json_words(stranger, "problem");
+
+	page_line(page, age_ms < RECENT_MS ? PAGE_BAD : PAGE_DOUBTFUL, INDENT, "problem",
+		  "node %" JSON_INTEGER_FORMAT ": %s (%s datagrams refused, last %s ago)",
+		  json_number(stranger, "node", 0), *problem ? problem : json_words(stranger, "cause"),
+		  NUMBER(json_number(stranger, "count", 0)), DURATION(age_ms * 1000));
+}
+
 static void print_problems(const struct page *page, const json_t *status)
 {
 	const json_t *problem, *stranger;
 	size_t i;
 
 	json_array_foreach(json_object_get(status, "problems"), i, problem)
-	    page_line(page, PAGE_BAD, INDENT, "problem", "%s",
-		      json_string_value(problem) ? json_string_value(problem) : "?");
-	json_array_foreach(json_object_get(status, "strangers"), i, stranger) page_line(
-	    page, PAGE_BAD, INDENT, "problem", "node %" JSON_INTEGER_FORMAT ": %s (%s datagrams refused)",
-	    json_number(stranger, "node", 0), json_words(stranger, "problem"),
-	    NUMBER(json_number(stranger, "count", 0)));
+	{
+		const char *text = json_string_value(problem);
+
+		if (text && !is_of_stranger(status, text))
+			page_line(page, PAGE_BAD, INDENT, "problem", "%s", text);
+	}
+	json_array_foreach(json_object_get(status, "strangers"), i, stranger) print_stranger(page, stranger);
 }
 
 static void print_status(const json_t *status)
@@ -206,6 +267,7 @@ static void print_status(const json_t *status)
 	print_kernel(&page, status);
 	print_fence(&page, status);
 	print_links(&page, status);
+	print_drops(&page, status);
 }
 
 int status_run(const struct cli *cli, const struct cli_verb *verb, const struct cli_arguments *arguments)

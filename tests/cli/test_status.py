@@ -85,24 +85,42 @@ def test_the_first_line_says_whether_a_failover_is_safe(command, daemon, state, 
 
 
 RICH = dict(changed("peers.0", dict(
-    PEER, software="0.1.0", rtt_us=250, complete=False, suspect=True, filters_differ=True, problem="it is full",
-    links=[{"name": "sync0", "received": 990, "lost": 10}], divergences=1)), mode="active-backup", software="0.1.0",
-    complete=False, links=[{"name": "sync0", "up": True}, {"name": "sync1", "up": False}],
-    problems=["2 flows refused: max-flows is 100"],
-    strangers=[{"node": 9, "count": 1234, "problem": "its key is another one"}],
-    kernel={"events": {"new": 1000, "update": 200, "destroy": 34}, "overruns": 2, "suspect": True},
-    fence={"armed": False, "reason": "not enabled"})
+    PEER, alive=False, silent_ms=3200, software="0.1.0", rtt_us=250, complete=False, suspect=True,
+    links=[{"interface": "sync0", "received": 990, "lost": 10}], divergences=1)), mode="active-backup", software="0.1.0",
+    links=[{"interface": "sync0", "up": True, "send_failed": 3, "receive_dropped": 1500},
+           {"interface": "sync1", "up": False, "problem": "it is down"}],
+    problems=["2 flows refused: max-flows is 100", "node 9: its key is another one"],
+    strangers=[{"node": 9, "count": 1234, "age_ms": 1500, "cause": "not-authentic", "problem": "its key is another one"}],
+    drops={"too-short": 0, "not-authentic": 1234, "replayed": 1},
+    kernel={"events": 1234, "overruns": 2, "suspect": True, "complete": False, "audit": {"passes": 7, "corrections": 3}},
+    fence={"armed": False, "state": "disabled"})
 
 
 @pytest.mark.parametrize("words", [
     "twintrackd 0.1.0", "active-backup", "the first dump is not complete", "its first dump is not complete",
-    "it has lost events", "problem: it is full", "its filters differ", "over sync0: 990 datagrams, 10 lost (1.00 %)",
-    "sync1 DOWN", "2 flows refused: max-flows is 100", "node 9: its key is another one (1,234 datagrams refused)",
-    "1,234 events, 2 overruns; SUSPECT", "fence    off, not enabled: a takeover may reset connections", "round trip 250 us",
-    "1 divergence"])
+    "it has lost events", "NOT alive, silent for 3.2 s", "over sync0: 990 datagrams, 10 lost (1.00 %)",
+    "sync0 up; sends that failed: 3; dropped, the receive buffer was full: 1,500", "sync1 DOWN: it is down",
+    "problem 2 flows refused: max-flows is 100",
+    "problem node 9: its key is another one (1,234 datagrams refused, last 1.5 s ago)",
+    "refused 1,234 not-authentic, 1 replayed", "1,234 events, 2 overruns; audits: 7, corrections: 3; SUSPECT",
+    "round trip 250 us", "1 divergence"])
 def test_what_is_wrong_is_said_in_words(command, daemon, words):
     daemon(status(RICH))
-    assert words in command("status").stdout.replace("\n         ", " ")
+    page = " ".join(command("status").stdout.split())
+    assert words in page and page.count("its key is another one") == 1
+
+
+@pytest.mark.parametrize("fence, words", [
+    ({"armed": True, "state": "armed"}, "armed: no packet"), ({"armed": True}, "armed: no packet"),
+    ({"armed": False, "state": "disabled"}, "off ([fence] enable = no): a takeover may reset connections"),
+    ({"armed": False, "state": "open"}, "open, as the role wants it"),
+    ({"armed": False, "state": "gave-up"}, "opened, for no `primary' followed"),
+    ({"armed": False, "state": "failed"}, "the kernel refuses to close it"),
+    ({"armed": False, "state": "armed"}, "not armed: a takeover may reset connections"),
+    ({"armed": False, "state": "new"}, "not armed: a takeover may reset connections")])
+def test_the_fence_has_its_words(command, daemon, fence, words):
+    daemon(status(dict(LEAST, fence=fence)))
+    assert "fence " + words in " ".join(command("status").stdout.split())
 
 
 def test_no_line_is_longer_than_80_columns(command, daemon):
