@@ -135,6 +135,30 @@ static int64_t our_create(uint32_t flows)
 	return start_ns;
 }
 
+/* All are there already: each is read and compared. */
+static int64_t our_exists(uint32_t flows)
+{
+	const struct commit_options options = {.tcp_liberal = true};
+	struct commit *commit;
+	uint32_t created = 0;
+	int64_t start_ns;
+
+	if (commit_open(&commit))
+		tool_die("commit_open failed");
+	start_ns = cpu_now_ns();
+	for (uint32_t n = 0; n < flows; n++) {
+		struct flow flow = flow_number(n);
+
+		commit_flow(commit, &flow, 600, &options, count_end, &created);
+	}
+	commit_flush(commit, &options, count_end, &created);
+	start_ns = cpu_now_ns() - start_ns;
+	if (created)
+		tool_die("%u of %u created", created, flows);
+	commit_close(commit);
+	return start_ns;
+}
+
 static int64_t our_delete(uint32_t flows)
 {
 	struct commit *commit;
@@ -288,9 +312,8 @@ int main(int argc, char **argv)
 		measure *bare, *ours;
 		bool is_filled;
 	} lines[] = {
-	    {"create", bare_create, our_create, false},
-	    {"dump", bare_dump, our_dump, true},
-	    {"events", bare_events, our_events, false},
+	    {"create", bare_create, our_create, false}, {"dump", bare_dump, our_dump, true},
+	    {"events", bare_events, our_events, false}, {"exists", NULL, our_exists, true},
 	    {"delete", NULL, our_delete, true},
 	};
 	uint32_t flows = 100000;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "syncd/kernel/audit.h"
 #include "syncd/kernel/commit.h"
+#include "syncd/kernel/timeouts.h"
 #include "tests/unit/kernel_netns.h"
 
 #include <setjmp.h>
@@ -11,11 +12,15 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
+#include <unistd.h>
 
 enum { FLOWS = 30000 };
 
 static bool has_netns;
+static int host_netns;
 static struct audit *audit;
 static struct commit *commit;
 
@@ -117,6 +122,48 @@ static void a_cancelled_dump_does_not_meet_the_next(void **state)
 	free(rows);
 }
 
+/* Sets the number of buckets, which only the host's namespace may; false if it can't. */
+static bool set_hashsize(unsigned size)
+{
+	int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	bool ok = !setns(host_netns, CLONE_NEWNET);
+	FILE *file = fopen("/sys/module/nf_conntrack/parameters/hashsize", "we");
+
+	if (!file || fprintf(file, "%u", size) < 0)
+		ok = false;
+	if (file && fclose(file))
+		ok = false;
+	assert_int_equal(setns(own, CLONE_NEWNET), 0);
+	close(own);
+	return ok;
+}
+
+static void a_dump_while_the_table_is_resized_is_interrupted(void **state)
+{
+	struct rows *rows = calloc(1, sizeof(*rows));
+	long buckets = timeouts_conntrack_buckets();
+	int progress;
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	create_flows(FLOWS);
+	assert_int_equal(audit_dump_start(audit), 0);
+	assert_int_equal(audit_dump_read(audit, 1000, note_row, rows), AUDIT_MORE);
+	if (set_hashsize((unsigned)buckets + 512)) {
+		do
+			progress = audit_dump_read(audit, 1000, note_row, rows);
+		while (progress == AUDIT_MORE);
+		assert_true(set_hashsize((unsigned)buckets)); /* host-wide: before anything can fail */
+		assert_int_equal(timeouts_conntrack_buckets(), buckets);
+		assert_int_equal(progress, AUDIT_INTERRUPTED);
+	} else {
+		print_message("the table can't be resized from here\n");
+		audit_dump_cancel(audit);
+	}
+	free(rows);
+}
+
 static void an_empty_table_is_a_dump_without_rows(void **state)
 {
 	struct rows *rows = calloc(1, sizeof(*rows));
@@ -162,6 +209,7 @@ static int flush(void **state)
 static int set_up(void **state)
 {
 	(void)state;
+	host_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	has_netns = kernel_netns_enter();
 	return has_netns && (audit_open(&audit) || commit_open(&commit)) ? -1 : 0;
 }
@@ -179,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(a_dump_is_what_was_created, flush),
 	    cmocka_unit_test_setup(a_cancelled_dump_does_not_meet_the_next, flush),
+	    cmocka_unit_test_setup(a_dump_while_the_table_is_resized_is_interrupted, flush),
 	    cmocka_unit_test_setup(an_empty_table_is_a_dump_without_rows, flush),
 	    cmocka_unit_test_setup(a_get_finds_the_flow_by_its_key_alone, flush),
 	};
