@@ -34,21 +34,23 @@ static void print_node(const struct page *page, const json_t *status)
 		      : "; the first dump is not complete yet");
 }
 
-/* "its flows here: in sync, proven 20 ms ago (version 7)" or "its flows here: NOT in sync: why". */
+/* "its flows here: in sync, proven 20.0 ms ago (version 7)" or "its flows here: NOT in sync: why". */
 static void print_proof(const struct page *page, const char *what, const json_t *proof)
 {
 	json_int_t age_ms = json_number(proof, "age_ms", -1);
 	const char *reason = json_words(proof, "reason");
+	char when[64] = "never proven", age[PAGE_NUMBER_SIZE];
 
+	if (age_ms == 0)
+		snprintf(when, sizeof(when), "proven just now");
+	else if (age_ms > 0)
+		snprintf(when, sizeof(when), "proven %s ago", page_duration(age, age_ms * 1000));
 	if (json_flag(proof, "in_sync", false))
-		page_line(page, PAGE_GOOD, INDENT, "",
-			  "%s: in sync, proven %s ago (version %" JSON_INTEGER_FORMAT ")", what,
-			  DURATION(age_ms * 1000), json_number(proof, "version", 0));
+		page_line(page, PAGE_GOOD, INDENT, "", "%s: in sync, %s (version %" JSON_INTEGER_FORMAT ")",
+			  what, when, json_number(proof, "version", 0));
 	else
-		page_line(page, PAGE_BAD, INDENT, "", "%s: NOT in sync: %s (%s%s%s)", what,
-			  *reason ? reason : "the daemon gives no reason",
-			  age_ms < 0 ? "never proven" : "last proven ",
-			  age_ms < 0 ? "" : DURATION(age_ms * 1000), age_ms < 0 ? "" : " ago");
+		page_line(page, PAGE_BAD, INDENT, "", "%s: NOT in sync: %s (%s%s)", what,
+			  *reason ? reason : "the daemon gives no reason", age_ms < 0 ? "" : "last ", when);
 }
 
 static void print_peer_counters(const struct page *page, const json_t *peer)
@@ -58,10 +60,11 @@ static void print_peer_counters(const struct page *page, const json_t *peer)
 		   rtt_us = json_number(peer, "rtt_us", -1);
 
 	page_line(page, divergences ? PAGE_DOUBTFUL : PAGE_PLAIN, INDENT, "",
-		  "lag %s%s%s; resyncs: %s partial, %s full; %s divergence%s",
+		  "lag %s%s%s; resyncs %s partial, %s full%s; divergences %s",
 		  DURATION(json_number(peer, "lag_us", -1)), rtt_us < 0 ? "" : ", round trip ",
 		  rtt_us < 0 ? "" : DURATION(rtt_us), NUMBER(json_number(resyncs, "partial", 0)),
-		  NUMBER(json_number(resyncs, "full", 0)), NUMBER(divergences), divergences == 1 ? "" : "s");
+		  NUMBER(json_number(resyncs, "full", 0)),
+		  json_flag(resyncs, "full_running", false) ? " (one is running)" : "", NUMBER(divergences));
 }
 
 /* Of what this peer sent us over each link; a link that has lost one in a hundred is doubtful. */

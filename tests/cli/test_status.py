@@ -49,10 +49,18 @@ node     1, backup, term 3
 peer 2   alive, primary, 5,000 flows held for it
          its flows here: in sync, proven 20.0 ms ago (version 7)
          our flows there: in sync, proven 20.0 ms ago (version 7)
-         lag 310 us; resyncs: 0 partial, 1 full; 0 divergences
+         lag 310 us; resyncs 0 partial, 1 full; divergences 0
 kernel   12,345 events, 0 overruns
 fence    armed: no packet gets in before its flow is known
 """
+
+
+def test_a_proof_tells_its_age(command, daemon):
+    for proof, words in ((dict(PROVEN, age_ms=0), "here: in sync, proven just now (version 7)"),
+                         (dict(UNPROVEN, age_ms=None), "here: NOT in sync: 12 versions behind (never proven)"),
+                         (UNPROVEN, "here: NOT in sync: 12 versions behind (last proven 90.0 s ago)")):
+        daemon(status(changed("peers.0.holds", proof)))
+        assert words in command("status").stdout
 
 
 PRIMARY = changed("peers.0.role", "backup", changed("role", "primary"))
@@ -103,7 +111,7 @@ RICH = dict(changed("peers.0", dict(
     "problem 2 flows refused: max-flows is 100",
     "problem node 9: its key is another one (1,234 datagrams refused, last 1.5 s ago)",
     "refused 1,234 not-authentic, 1 replayed", "1,234 events, 2 overruns; audits: 7, corrections: 3; SUSPECT",
-    "round trip 250 us", "1 divergence"])
+    "round trip 250 us", "divergences 1"])
 def test_what_is_wrong_is_said_in_words(command, daemon, words):
     daemon(status(RICH))
     page = " ".join(command("status").stdout.split())
