@@ -282,7 +282,7 @@ int status_run(const struct cli *cli, const struct cli_verb *verb, const struct 
 	int code;
 
 	(void)verb;
-	json_fetch_status(cli, &reply, &answer, &status);
+	json_fetch_status(cli, CLIENT_PATIENCE_S, &reply, &answer, &status);
 	code = client_exit(cli, &answer);
 	if (status && as_json)
 		json_print_raw(&reply.json);

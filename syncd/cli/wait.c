@@ -22,7 +22,8 @@ static int64_t now_ms(void)
  * proven. */
 static bool peer_is_synced(const json_t *peer)
 {
-	return json_flag(peer, "alive", false) && json_flag(peer, "in_sync", false) &&
+	return json_flag(peer, "alive", false) && json_flag(peer, "complete", true) &&
+	       json_flag(peer, "in_sync", false) &&
 	       json_flag(json_object_get(peer, "holds"), "in_sync", true) &&
 	       json_flag(json_object_get(peer, "held"), "in_sync", true);
 }
@@ -68,14 +69,18 @@ static void show_progress(const char *text)
 		fprintf(stderr, "\r\033[K%s%.70s", *text ? "waiting: " : "", text);
 }
 
-/* One question: true when enough peers are in sync.  *why tells else why not. */
-static bool look(const struct cli *cli, uint32_t wanted, struct client_answer *answer, char *why, size_t size)
+/* One question, answered within about left_ms: true when enough peers are in sync.  *why tells else why not.
+ */
+static bool look(const struct cli *cli, uint32_t wanted, int64_t left_ms, struct client_answer *answer,
+		 char *why, size_t size)
 {
+	unsigned patience_s =
+	    left_ms / 1000 < CLIENT_PATIENCE_S ? (unsigned)(left_ms / 1000) + 1 : CLIENT_PATIENCE_S;
 	struct client_reply reply = {0};
 	bool enough = false;
 	json_t *status;
 
-	json_fetch_status(cli, &reply, answer, &status);
+	json_fetch_status(cli, patience_s, &reply, answer, &status);
 	if (status) {
 		unsigned count = synced_peers(status);
 
@@ -101,7 +106,7 @@ int wait_run(const struct cli *cli, const struct cli_verb *verb, const struct cl
 	uint32_t timeout_ms = TIMEOUT_DEFAULT_MS, peers = 1;
 	struct client_answer answer;
 	char why[CLIENT_MESSAGE_MAX];
-	int64_t end_ms;
+	int64_t left_ms, end_ms;
 
 	if (arguments->option[0] &&
 	    !cli_read_duration(cli, verb, "--timeout", arguments->option[0], &timeout_ms))
@@ -109,11 +114,10 @@ int wait_run(const struct cli *cli, const struct cli_verb *verb, const struct cl
 	if (arguments->option[1] &&
 	    !cli_read_number(cli, verb, "--peers", arguments->option[1], 1, PEERS_MAX, &peers))
 		return CLI_USAGE;
-	end_ms = now_ms() + timeout_ms;
+	left_ms = timeout_ms;
+	end_ms = now_ms() + left_ms;
 	for (bool first = true;; first = false) {
-		int64_t left_ms;
-
-		if (look(cli, peers, &answer, why, sizeof(why))) {
+		if (look(cli, peers, left_ms, &answer, why, sizeof(why))) {
 			show_progress("");
 			return CLI_DONE;
 		}
@@ -124,6 +128,7 @@ int wait_run(const struct cli *cli, const struct cli_verb *verb, const struct cl
 			break;
 		show_progress(why);
 		poll(NULL, 0, left_ms < POLL_MS ? (int)left_ms : POLL_MS);
+		left_ms = left_ms < POLL_MS ? 0 : left_ms - POLL_MS;
 	}
 	show_progress("");
 	cli_say(cli, "not in sync with %u peer%s after %u.%03u s: %s", peers, peers == 1 ? "" : "s",

@@ -193,6 +193,7 @@ def test_it_waits_until_the_peers_are_in_sync(command, daemon):
 @pytest.mark.parametrize("state, words", [
     (changed("peers", []), "no peer has been heard"),
     (changed("peers.0.alive", False), "node 2 is not in sync: it is not alive"),
+    (changed("peers.0.complete", False), "node 2 is not in sync"),
     (changed("peers.0.in_sync", False, changed("peers.0.holds", UNPROVEN)), "node 2 is not in sync: 12 versions behind"),
     (changed("peers.0.in_sync", False, changed("peers.0.held", UNPROVEN)), "node 2 is not in sync: 12 versions behind"),
     ({}, "no peer has been heard"),
@@ -218,3 +219,11 @@ def test_a_daemon_that_restarts_meanwhile_is_waited_for(command, daemon):
     time.sleep(0.3)
     fake = daemon(status(LEAST))  # the socket is gone, then there again
     assert process.wait(60) == 0 and fake.requests
+
+
+def test_a_daemon_that_hangs_does_not_stretch_the_timeout(command, daemon):
+    answers = [status(changed("peers.0.in_sync", False))]
+    daemon(lambda request, connection: answers.pop() if answers else time.sleep(4))
+    start = time.monotonic()
+    done = command("wait-synced", "--timeout", "500ms")
+    assert done.returncode == 1 and "silent for 1 s" in done.stderr and time.monotonic() - start < 10

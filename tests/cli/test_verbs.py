@@ -2,10 +2,13 @@
 """Verbs, their exit codes, and what they say when something is wrong."""
 import json
 import os
+import pathlib
+import shutil
 import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -148,6 +151,22 @@ def test_a_role_that_cannot_be_kept_is_said(command):
 REPORT = {"verb": "primary", "was": "backup", "role": "primary", "changed": True, "term": 4, "fence": "open",
           "commit": {"flows": 5009, "created": 5000, "kept": 7, "clash": 2, "refused": 0, "duration_us": 12340,
                      "failures": {"clash": ["tcp 192.0.2.1:1 -> 192.0.2.2:2", "tcp 192.0.2.1:3 -> 192.0.2.2:2"]}}}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_who_may_not_write_the_state_file_relies_on_the_daemon(command, daemon):
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        program = shutil.copy(PROGRAM, directory)
+        command.socket = pathlib.Path(directory) / "control.sock"
+        daemon(result(0, "done"))
+        os.chmod(command.socket, 0o777)
+        done = command("--reuid=65534", "--clear-groups", program, "primary", program="setpriv")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+        os.chmod(command.socket, 0o700)
+        done = command("--reuid=65534", "--clear-groups", program, "primary", program="setpriv")
+        assert done.returncode == 3 and "may not be opened by this user" in done.stderr
+        assert "could not be kept" in done.stderr
 
 
 @pytest.mark.parametrize("verb", [*ROLES, "commit"])
