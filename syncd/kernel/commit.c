@@ -284,7 +284,7 @@ static struct slot *queue(struct commit *commit, enum step step)
 
 	slot->step = (uint8_t)step;
 	slot->rounds = slot->transients = 0;
-	slot->replaced = slot->without_helper = slot->sent = false;
+	slot->replaced = slot->without_helper = slot->checked = slot->sent = false;
 	slot->error = 0;
 	return slot;
 }
@@ -322,7 +322,7 @@ void commit_flush(struct commit *commit, const struct commit_options *options, c
 
 void commit_delete(struct commit *commit, const struct flow *key, commit_done *done, void *context)
 {
-	queue(commit, STEP_CHECK)->flow = *key;
+	queue(commit, key->present & FLOW_HAS_ID ? STEP_DELETE : STEP_CHECK)->flow = *key;
 	if (commit->count == BATCH)
 		run_batch(commit, done, context);
 }

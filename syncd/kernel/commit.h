@@ -68,8 +68,11 @@ void commit_flow(struct commit *commit, const struct flow *flow, uint32_t timeou
 void commit_flush(struct commit *commit, const struct commit_options *options, commit_done *done,
 		  void *context);
 
-/* Deletes flows by key, batched the same way: `done` is told COMMIT_CREATED for deleted, COMMIT_KEPT when
- * there was none. */
+/*
+ * Deletes flows by key, batched the same way: `done` is told COMMIT_CREATED for deleted, COMMIT_KEPT when
+ * there was none. With the kernel's id (FLOW_HAS_ID) it takes one message, not two; the id is a hint: another
+ * one doesn't save the flow.
+ */
 void commit_delete(struct commit *commit, const struct flow *key, commit_done *done, void *context);
 
 /* Deletes all flows of this network namespace (all zones) in one request.  0 or a negative errno. */

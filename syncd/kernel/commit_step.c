@@ -291,14 +291,20 @@ static void advance_check(struct slot *slot, const struct flow *found)
 		step_settle(slot, COMMIT_KEPT, 0);
 	else if (slot->error)
 		step_settle(slot, COMMIT_REFUSED, slot->error);
-	else
+	else {
+		slot->flow.id = found->id;
+		slot->flow.present |= found->present & FLOW_HAS_ID;
+		slot->checked = true;
 		slot->step = STEP_DELETE;
+	}
 }
 
 static void advance_delete(struct slot *slot)
 {
 	if (!slot->error)
 		step_settle(slot, COMMIT_CREATED, 0);
+	else if (slot->error == -ENOENT && !slot->checked)
+		slot->step = STEP_CHECK; /* none, or with another id: the caller's was a hint */
 	else if (slot->error == -ENOENT)
 		step_settle(slot, COMMIT_KEPT, 0);
 	else

@@ -11,7 +11,7 @@
  *              | none                          +--may go---> REMOVE --ok--> CREATE
  *              +----> FIND_REPLY --found------/----not---------------------------> clash
  *
- *   CHECK --found, its key is ours--> DELETE --ok--> "created" (deleted)
+ *   CHECK --found, its key is ours--> DELETE --ok--> "created" (deleted); with an id it starts at DELETE
  *     +-----none, or another's reply---------------> "kept"
  */
 #ifndef KERNEL_COMMIT_STEP_H
@@ -34,6 +34,7 @@ struct slot {
 	uint8_t step, rounds, transients;
 	bool replaced;       /* what was in the way has been removed */
 	bool without_helper; /* the kernel doesn't have it */
+	bool checked;        /* a deletion: that the flow is the one that is meant */
 	bool sent;           /* in this round */
 	uint8_t result;
 	int error;          /* the answer of this round; then the end's */

@@ -1,119 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Reading: from ctnetlink messages.  Writing is in convert_write.c. */
 #include "syncd/kernel/convert.h"
+#include "syncd/kernel/attribute.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdbool.h>
 #include <string.h>
-
-/*
- * A message is nlmsghdr, nfgenmsg, and attributes, some of which hold attributes themselves.  Each is checked
- * against the end of what holds it before a byte of it is read; a scalar of another size than the kernel's is
- * malformed.
- */
-
-enum { ATTRIBUTE_TYPE = 0x3fff }; /* NLA_TYPE_MASK, without its sign */
-
-struct attribute {
-	uint16_t type;
-	uint16_t length;
-	const uint8_t *bytes;
-};
-
-typedef int attribute_reader(void *context, const struct attribute *attribute);
-
-/* Calls `read` for each attribute in the run of bytes; stops at the first error. */
-static inline int walk(const uint8_t *bytes, size_t length, attribute_reader *read, void *context)
-{
-	while (length >= sizeof(struct nlattr)) {
-		struct nlattr header;
-		struct attribute attribute;
-		size_t step;
-		int error;
-
-		memcpy(&header, bytes, sizeof(header));
-		if (header.nla_len < sizeof(header) || header.nla_len > length)
-			return -EINVAL;
-		attribute.type = header.nla_type & ATTRIBUTE_TYPE;
-		attribute.length = (uint16_t)(header.nla_len - sizeof(header));
-		attribute.bytes = bytes + sizeof(header);
-		error = read(context, &attribute);
-		if (error)
-			return error;
-		step = (header.nla_len + 3u) & ~(size_t)3;
-		if (step >= length)
-			break;
-		bytes += step;
-		length -= step;
-	}
-	return 0;
-}
-
-static inline int walk_nested(const struct attribute *nest, attribute_reader *read, void *context)
-{
-	return walk(nest->bytes, nest->length, read, context);
-}
-
-static inline int get_u8(const struct attribute *attribute, uint8_t *value)
-{
-	if (attribute->length != sizeof(*value))
-		return -EINVAL;
-	*value = *attribute->bytes;
-	return 0;
-}
-
-static inline int get_u16(const struct attribute *attribute, uint16_t *value)
-{
-	if (attribute->length != sizeof(*value))
-		return -EINVAL;
-	memcpy(value, attribute->bytes, sizeof(*value));
-	*value = be16toh(*value);
-	return 0;
-}
-
-static inline int get_u32(const struct attribute *attribute, uint32_t *value)
-{
-	if (attribute->length != sizeof(*value))
-		return -EINVAL;
-	memcpy(value, attribute->bytes, sizeof(*value));
-	*value = be32toh(*value);
-	return 0;
-}
-
-static inline int get_u64(const struct attribute *attribute, uint64_t *value)
-{
-	if (attribute->length != sizeof(*value))
-		return -EINVAL;
-	memcpy(value, attribute->bytes, sizeof(*value));
-	*value = be64toh(*value);
-	return 0;
-}
-
-static inline int get_bytes(const struct attribute *attribute, void *to, size_t size)
-{
-	if (attribute->length != size)
-		return -EINVAL;
-	memcpy(to, attribute->bytes, size);
-	return 0;
-}
-
-/* A string that may or may not bring its terminator; what is too long is cut if `cut`, else malformed. */
-static int get_string(const struct attribute *attribute, char *to, size_t size, bool cut)
-{
-	size_t length = strnlen((const char *)attribute->bytes, attribute->length);
-
-	if (length >= size) {
-		if (!cut)
-			return -EINVAL;
-		length = size - 1;
-	}
-	memcpy(to, attribute->bytes, length);
-	memset(to + length, 0, size - length);
-	return 0;
-}
 
 /* A tuple being read; `seen` has a bit for each part. */
 struct tuple_reading {
@@ -141,16 +35,16 @@ static int read_tuple_ip(void *context, const struct attribute *attribute)
 	switch (attribute->type) {
 	case CTA_IP_V4_SRC:
 		reading->seen |= SEEN_V4_SRC;
-		return get_bytes(attribute, reading->tuple->src, 4);
+		return attribute_get_bytes(attribute, reading->tuple->src, 4);
 	case CTA_IP_V4_DST:
 		reading->seen |= SEEN_V4_DST;
-		return get_bytes(attribute, reading->tuple->dst, 4);
+		return attribute_get_bytes(attribute, reading->tuple->dst, 4);
 	case CTA_IP_V6_SRC:
 		reading->seen |= SEEN_V6_SRC;
-		return get_bytes(attribute, reading->tuple->src, 16);
+		return attribute_get_bytes(attribute, reading->tuple->src, 16);
 	case CTA_IP_V6_DST:
 		reading->seen |= SEEN_V6_DST;
-		return get_bytes(attribute, reading->tuple->dst, 16);
+		return attribute_get_bytes(attribute, reading->tuple->dst, 16);
 	}
 	return 0;
 }
@@ -162,20 +56,20 @@ static int read_tuple_proto(void *context, const struct attribute *attribute)
 	switch (attribute->type) {
 	case CTA_PROTO_NUM:
 		reading->seen |= SEEN_PROTOCOL;
-		return get_u8(attribute, &reading->protocol);
+		return attribute_get_u8(attribute, &reading->protocol);
 	case CTA_PROTO_SRC_PORT:
-		return get_u16(attribute, &reading->tuple->sport);
+		return attribute_get_u16(attribute, &reading->tuple->sport);
 	case CTA_PROTO_DST_PORT:
-		return get_u16(attribute, &reading->tuple->dport);
+		return attribute_get_u16(attribute, &reading->tuple->dport);
 	case CTA_PROTO_ICMP_ID:
 	case CTA_PROTO_ICMPV6_ID:
-		return get_u16(attribute, &reading->tuple->icmp_id);
+		return attribute_get_u16(attribute, &reading->tuple->icmp_id);
 	case CTA_PROTO_ICMP_TYPE:
 	case CTA_PROTO_ICMPV6_TYPE:
-		return get_u8(attribute, &reading->tuple->icmp_type);
+		return attribute_get_u8(attribute, &reading->tuple->icmp_type);
 	case CTA_PROTO_ICMP_CODE:
 	case CTA_PROTO_ICMPV6_CODE:
-		return get_u8(attribute, &reading->tuple->icmp_code);
+		return attribute_get_u8(attribute, &reading->tuple->icmp_code);
 	}
 	return 0;
 }
@@ -186,12 +80,12 @@ static int read_tuple_part(void *context, const struct attribute *attribute)
 
 	switch (attribute->type) {
 	case CTA_TUPLE_IP:
-		return walk_nested(attribute, read_tuple_ip, reading);
+		return attribute_walk_nested(attribute, read_tuple_ip, reading);
 	case CTA_TUPLE_PROTO:
-		return walk_nested(attribute, read_tuple_proto, reading);
+		return attribute_walk_nested(attribute, read_tuple_proto, reading);
 	case CTA_TUPLE_ZONE:
 		reading->seen |= SEEN_ZONE;
-		return get_u16(attribute, &reading->zone);
+		return attribute_get_u16(attribute, &reading->zone);
 	}
 	return 0;
 }
@@ -206,7 +100,7 @@ static int read_tuple(const struct attribute *nest, uint8_t family, struct flow_
 
 	memset(tuple, 0, sizeof(*tuple));
 	*reading = (struct tuple_reading){.tuple = tuple};
-	error = walk_nested(nest, read_tuple_part, reading);
+	error = attribute_walk_nested(nest, read_tuple_part, reading);
 	if (error)
 		return error;
 	if ((reading->seen & (SEEN_V4 | SEEN_V6)) != addresses || !(reading->seen & SEEN_PROTOCOL))
@@ -224,13 +118,13 @@ static int read_tcp(void *context, const struct attribute *attribute)
 	switch (attribute->type) {
 	case CTA_PROTOINFO_TCP_STATE:
 		flow->present |= FLOW_HAS_TCP;
-		if (get_u8(attribute, &flow->tcp.state) || flow->tcp.state >= FLOW_TCP_STATES)
+		if (attribute_get_u8(attribute, &flow->tcp.state) || flow->tcp.state >= FLOW_TCP_STATES)
 			return -EINVAL;
 		return 0;
 	case CTA_PROTOINFO_TCP_WSCALE_ORIGINAL:
-		return get_u8(attribute, &flow->tcp.wscale[0]);
+		return attribute_get_u8(attribute, &flow->tcp.wscale[0]);
 	case CTA_PROTOINFO_TCP_WSCALE_REPLY:
-		return get_u8(attribute, &flow->tcp.wscale[1]);
+		return attribute_get_u8(attribute, &flow->tcp.wscale[1]);
 	case CTA_PROTOINFO_TCP_FLAGS_ORIGINAL: /* struct nf_ct_tcp_flags: flags, mask */
 	case CTA_PROTOINFO_TCP_FLAGS_REPLY:
 		if (attribute->length != 2)
@@ -248,11 +142,11 @@ static int read_sctp(void *context, const struct attribute *attribute)
 	switch (attribute->type) {
 	case CTA_PROTOINFO_SCTP_STATE:
 		flow->present |= FLOW_HAS_SCTP;
-		return get_u8(attribute, &flow->sctp.state);
+		return attribute_get_u8(attribute, &flow->sctp.state);
 	case CTA_PROTOINFO_SCTP_VTAG_ORIGINAL:
-		return get_u32(attribute, &flow->sctp.vtag[0]);
+		return attribute_get_u32(attribute, &flow->sctp.vtag[0]);
 	case CTA_PROTOINFO_SCTP_VTAG_REPLY:
-		return get_u32(attribute, &flow->sctp.vtag[1]);
+		return attribute_get_u32(attribute, &flow->sctp.vtag[1]);
 	}
 	return 0;
 }
@@ -264,11 +158,11 @@ static int read_dccp(void *context, const struct attribute *attribute)
 	switch (attribute->type) {
 	case CTA_PROTOINFO_DCCP_STATE:
 		flow->present |= FLOW_HAS_DCCP;
-		return get_u8(attribute, &flow->dccp.state);
+		return attribute_get_u8(attribute, &flow->dccp.state);
 	case CTA_PROTOINFO_DCCP_ROLE:
-		return get_u8(attribute, &flow->dccp.role);
+		return attribute_get_u8(attribute, &flow->dccp.role);
 	case CTA_PROTOINFO_DCCP_HANDSHAKE_SEQ:
-		return get_u64(attribute, &flow->dccp.handshake_seq);
+		return attribute_get_u64(attribute, &flow->dccp.handshake_seq);
 	}
 	return 0;
 }
@@ -277,11 +171,11 @@ static int read_protoinfo(void *context, const struct attribute *attribute)
 {
 	switch (attribute->type) {
 	case CTA_PROTOINFO_TCP:
-		return walk_nested(attribute, read_tcp, context);
+		return attribute_walk_nested(attribute, read_tcp, context);
 	case CTA_PROTOINFO_SCTP:
-		return walk_nested(attribute, read_sctp, context);
+		return attribute_walk_nested(attribute, read_sctp, context);
 	case CTA_PROTOINFO_DCCP:
-		return walk_nested(attribute, read_dccp, context);
+		return attribute_walk_nested(attribute, read_dccp, context);
 	}
 	return 0;
 }
@@ -292,9 +186,9 @@ static int read_counters(void *context, const struct attribute *attribute)
 
 	switch (attribute->type) {
 	case CTA_COUNTERS_PACKETS:
-		return get_u64(attribute, &packets_bytes[0]);
+		return attribute_get_u64(attribute, &packets_bytes[0]);
 	case CTA_COUNTERS_BYTES:
-		return get_u64(attribute, &packets_bytes[1]);
+		return attribute_get_u64(attribute, &packets_bytes[1]);
 	}
 	return 0;
 }
@@ -302,7 +196,7 @@ static int read_counters(void *context, const struct attribute *attribute)
 static int read_direction(struct flow *flow, unsigned direction, const struct attribute *attribute)
 {
 	uint64_t packets_bytes[2] = {0, 0};
-	int error = walk_nested(attribute, read_counters, packets_bytes);
+	int error = attribute_walk_nested(attribute, read_counters, packets_bytes);
 
 	flow->present |= FLOW_HAS_COUNTERS;
 	flow->counters[direction].packets = packets_bytes[0];
@@ -316,9 +210,9 @@ static int read_timestamp(void *context, const struct attribute *attribute)
 
 	switch (attribute->type) {
 	case CTA_TIMESTAMP_START:
-		return get_u64(attribute, &flow->timestamp_start_ns);
+		return attribute_get_u64(attribute, &flow->timestamp_start_ns);
 	case CTA_TIMESTAMP_STOP:
-		return get_u64(attribute, &flow->timestamp_stop_ns);
+		return attribute_get_u64(attribute, &flow->timestamp_stop_ns);
 	}
 	return 0;
 }
@@ -331,14 +225,14 @@ static int read_seqadj(void *context, const struct attribute *attribute)
 
 	switch (attribute->type) {
 	case CTA_SEQADJ_CORRECTION_POS:
-		return get_u32(attribute, &seqadj->correction_pos);
+		return attribute_get_u32(attribute, &seqadj->correction_pos);
 	case CTA_SEQADJ_OFFSET_BEFORE:
-		error = get_u32(attribute, &offset);
+		error = attribute_get_u32(attribute, &offset);
 		if (!error)
 			seqadj->offset_before = (int32_t)offset;
 		return error;
 	case CTA_SEQADJ_OFFSET_AFTER:
-		error = get_u32(attribute, &offset);
+		error = attribute_get_u32(attribute, &offset);
 		if (!error)
 			seqadj->offset_after = (int32_t)offset;
 		return error;
@@ -366,7 +260,7 @@ static int read_synproxy(void *context, const struct attribute *attribute)
 	default:
 		return 0;
 	}
-	error = get_u32(attribute, to);
+	error = attribute_get_u32(attribute, to);
 	if (!error && *to)
 		flow->present |= FLOW_HAS_SYNPROXY;
 	return error;
@@ -379,7 +273,7 @@ static int read_help(void *context, const struct attribute *attribute)
 	if (attribute->type != CTA_HELP_NAME)
 		return 0;
 	flow->present |= FLOW_HAS_HELPER;
-	return get_string(attribute, flow->helper, sizeof(flow->helper), false);
+	return attribute_get_string(attribute, flow->helper, sizeof(flow->helper), false);
 }
 
 static int read_secctx(void *context, const struct attribute *attribute)
@@ -389,7 +283,7 @@ static int read_secctx(void *context, const struct attribute *attribute)
 	if (attribute->type != CTA_SECCTX_NAME)
 		return 0;
 	flow->present |= FLOW_HAS_SECCTX;
-	return get_string(attribute, flow->secctx, sizeof(flow->secctx), true);
+	return attribute_get_string(attribute, flow->secctx, sizeof(flow->secctx), true);
 }
 
 static int read_labels(struct flow *flow, const struct attribute *attribute)
@@ -470,42 +364,42 @@ static int read_attribute(void *context, const struct attribute *attribute)
 		return read_master(flow, attribute);
 	case CTA_STATUS:
 		flow->present |= FLOW_HAS_STATUS;
-		return get_u32(attribute, &flow->status);
+		return attribute_get_u32(attribute, &flow->status);
 	case CTA_TIMEOUT:
 		flow->present |= FLOW_HAS_TIMEOUT;
-		return get_u32(attribute, &flow->timeout_s);
+		return attribute_get_u32(attribute, &flow->timeout_s);
 	case CTA_MARK:
 		flow->present |= FLOW_HAS_MARK;
-		return get_u32(attribute, &flow->mark);
+		return attribute_get_u32(attribute, &flow->mark);
 	case CTA_ID:
 		flow->present |= FLOW_HAS_ID;
-		return get_u32(attribute, &flow->id);
+		return attribute_get_u32(attribute, &flow->id);
 	case CTA_USE:
 		flow->present |= FLOW_HAS_USE;
-		return get_u32(attribute, &flow->use);
+		return attribute_get_u32(attribute, &flow->use);
 	case CTA_ZONE:
-		return get_u16(attribute, &flow->zone);
+		return attribute_get_u16(attribute, &flow->zone);
 	case CTA_PROTOINFO:
-		return walk_nested(attribute, read_protoinfo, flow);
+		return attribute_walk_nested(attribute, read_protoinfo, flow);
 	case CTA_COUNTERS_ORIG:
 		return read_direction(flow, 0, attribute);
 	case CTA_COUNTERS_REPLY:
 		return read_direction(flow, 1, attribute);
 	case CTA_TIMESTAMP:
 		flow->present |= FLOW_HAS_TIMESTAMP;
-		return walk_nested(attribute, read_timestamp, flow);
+		return attribute_walk_nested(attribute, read_timestamp, flow);
 	case CTA_SEQ_ADJ_ORIG:
 		flow->present |= FLOW_HAS_SEQADJ;
-		return walk_nested(attribute, read_seqadj, &flow->seqadj[0]);
+		return attribute_walk_nested(attribute, read_seqadj, &flow->seqadj[0]);
 	case CTA_SEQ_ADJ_REPLY:
 		flow->present |= FLOW_HAS_SEQADJ;
-		return walk_nested(attribute, read_seqadj, &flow->seqadj[1]);
+		return attribute_walk_nested(attribute, read_seqadj, &flow->seqadj[1]);
 	case CTA_SYNPROXY:
-		return walk_nested(attribute, read_synproxy, flow);
+		return attribute_walk_nested(attribute, read_synproxy, flow);
 	case CTA_HELP:
-		return walk_nested(attribute, read_help, flow);
+		return attribute_walk_nested(attribute, read_help, flow);
 	case CTA_SECCTX:
-		return walk_nested(attribute, read_secctx, flow);
+		return attribute_walk_nested(attribute, read_secctx, flow);
 	case CTA_LABELS:
 		return read_labels(flow, attribute);
 	}
@@ -543,7 +437,7 @@ int convert_from_message(const struct nlmsghdr *message, struct flow *flow, enum
 	flow->family = bytes[NLMSG_HDRLEN + offsetof(struct nfgenmsg, nfgen_family)];
 	if (flow->family != FLOW_IPV4 && flow->family != FLOW_IPV6)
 		return -EPROTONOSUPPORT;
-	error = walk(bytes + headers, message->nlmsg_len - headers, read_attribute, &reading);
+	error = attribute_walk(bytes + headers, message->nlmsg_len - headers, read_attribute, &reading);
 	if (error)
 		return error;
 	if (!reading.has_orig)

@@ -29,7 +29,8 @@ enum convert_purpose {
 	CONVERT_FOR_CREATE, /* all that can be set at creation, NAT included */
 	CONVERT_FOR_UPDATE, /* all that can be changed: no NAT, master, helper; status only the bits that may
 			       be set */
-	CONVERT_FOR_KEY,    /* original tuple and zone alone: delete, get */
+	CONVERT_FOR_KEY,    /* original tuple and zone alone: get, delete (this with the id, too, if present:
+			       else ENOENT) */
 };
 
 struct convert_options {

@@ -357,6 +357,8 @@ int convert_to_message(const struct flow *flow, enum convert_purpose purpose,
 	case CONVERT_FOR_KEY: /* found by CTA_ZONE too if it has the zone in the original direction alone */
 		if (flow->zone)
 			put_u16(&message, CTA_ZONE, flow->zone);
+		if (type == IPCTNL_MSG_CT_DELETE && flow->present & FLOW_HAS_ID)
+			put_u32(&message, CTA_ID, flow->id);
 		break;
 	}
 	if (message.full)

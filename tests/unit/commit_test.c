@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <arpa/inet.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static bool has_netns;
@@ -462,6 +464,28 @@ static void deletions_are_told_apart(void **state)
 	assert_absent(&flow);
 }
 
+static void a_deletion_takes_the_id_as_a_hint(void **state)
+{
+	struct flow flow = kernel_netns_flow(1), shown;
+	struct ends ends = {0};
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	assert_ends(&flow, &fence_open, COMMIT_CREATED);
+	shown = read_one(&flow);
+	commit_delete(commit, &shown, note_many, &ends);
+	commit_flush(commit, NULL, note_many, &ends);
+	assert_int_equal(ends.results[0], COMMIT_CREATED);
+	assert_absent(&flow);
+	assert_ends(&flow, &fence_open, COMMIT_CREATED);
+	shown.id++;
+	commit_delete(commit, &shown, note_many, &ends);
+	commit_flush(commit, NULL, note_many, &ends);
+	assert_int_equal(ends.results[1], COMMIT_CREATED);
+	assert_absent(&flow);
+}
+
 static void a_deletion_takes_no_flow_whose_reply_the_key_is(void **state)
 {
 	struct flow flow = kernel_netns_flow(1), reversed = kernel_netns_flow(1);
@@ -513,6 +537,97 @@ static void a_flush_empties_all_zones(void **state)
 	assert_absent(&flow);
 	assert_absent(&zoned);
 	assert_ends(&flow, &fence_open, COMMIT_CREATED);
+}
+
+/* A connection over lo; what is sent at one end must arrive at the other. */
+static int pass_byte(int from, int to, unsigned patience_ms)
+{
+	const struct timeval patience = {.tv_sec = patience_ms / 1000, .tv_usec = patience_ms % 1000 * 1000};
+	char byte = 'x';
+
+	setsockopt(to, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (send(from, &byte, 1, 0) != 1)
+		return -errno;
+	return recv(to, &byte, 1, 0) == 1 ? 0 : -EIO;
+}
+
+static struct flow key_of(int client, struct sockaddr_in server)
+{
+	struct flow key = {.family = FLOW_IPV4, .protocol = PROTOCOL_TCP};
+	struct sockaddr_in own;
+	socklen_t length = sizeof(own);
+
+	assert_int_equal(getsockname(client, (struct sockaddr *)&own, &length), 0);
+	memcpy(key.orig.src, &own.sin_addr, 4);
+	memcpy(key.orig.dst, &server.sin_addr, 4);
+	key.orig.sport = ntohs(own.sin_port);
+	key.orig.dport = ntohs(server.sin_port);
+	return key;
+}
+
+/* The flow of a live connection is taken out of the kernel and committed again: both ends go on, the server
+ * first. */
+static void check_connection_lives(const char *address, bool liberal)
+{
+	const struct commit_options options = {.fence_closed = true, .tcp_liberal = liberal};
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(5555)}, to = any;
+	int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0), server;
+	struct end end = {0};
+	struct flow flow;
+
+	inet_pton(AF_INET, address, &to.sin_addr);
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	assert_int_equal(bind(listener, (struct sockaddr *)&any, sizeof(any)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&to, sizeof(to)), 0);
+	server = accept(listener, NULL, NULL);
+	assert_int_equal(pass_byte(client, server, 3000), 0);
+	flow = key_of(client, to);
+	flow = read_one(&flow);
+	commit_delete(commit, &flow, note_end, &end);
+	commit_flush(commit, NULL, note_end, &end);
+	assert_int_not_equal(pass_byte(server, client, 50), 0); /* it will be sent again */
+	assert_absent(&flow);
+	end = write_one(&flow, 600, &options);
+	/* the kernel may have picked up the server's packet as a flow of its own, the wrong way round */
+	assert_true(end.result == COMMIT_CREATED || end.result == COMMIT_REPLACED);
+	assert_told_the_truth(&end);
+	assert_int_equal(pass_byte(server, client, 3000), 0);
+	assert_int_equal(pass_byte(client, server, 3000), 0);
+	assert_int_equal(read_one(&flow).tcp.state, FLOW_TCP_ESTABLISHED);
+	close(client);
+	close(server);
+	close(listener);
+	kernel_netns_flush();
+}
+
+static void a_live_connection_goes_on_after_it_was_committed(void **state)
+{
+	(void)state;
+	if (!has_netns)
+		skip();
+	/* nothing passes without its flow: no picking up from the middle */
+	kernel_netns_run("nft -f - <<'END'\n"
+			 "table inet strict {\n"
+			 "	chain in { type filter hook input priority 10;\n"
+			 "		tcp dport 5555 tcp flags != syn ct state new drop\n"
+			 "		tcp sport 5555 ct state new drop\n"
+			 "		ct state invalid drop\n"
+			 "	}\n"
+			 "	chain nat { type nat hook output priority -100;\n"
+			 "		ip daddr 127.0.0.2 tcp dport 5555 dnat ip to 127.0.0.1\n"
+			 "	}\n"
+			 "	chain snat_out { type nat hook postrouting priority 90;\n"
+			 "		ip daddr 127.0.0.3 tcp dport 5555 snat ip to 127.0.0.9:20000-20100\n"
+			 "	}\n"
+			 "}\n"
+			 "END");
+	check_connection_lives("127.0.0.1", true);
+	check_connection_lives("127.0.0.1", false);
+	check_connection_lives("127.0.0.2", true);
+	check_connection_lives("127.0.0.2", false);
+	check_connection_lives("127.0.0.3", true);
+	kernel_netns_run("nft delete table inet strict");
 }
 
 static void labels_without_a_rule_that_uses_them_do_not_hinder(void **state)
@@ -604,10 +719,12 @@ int main(void)
 	    cmocka_unit_test_setup(what_the_kernel_cannot_have_is_refused, flush),
 	    cmocka_unit_test_setup(each_flow_of_a_mixed_batch_ends_as_it_must, flush),
 	    cmocka_unit_test_setup(deletions_are_told_apart, flush),
+	    cmocka_unit_test_setup(a_deletion_takes_the_id_as_a_hint, flush),
 	    cmocka_unit_test_setup(a_deletion_takes_no_flow_whose_reply_the_key_is, flush),
 	    cmocka_unit_test_setup(without_the_capability_all_is_refused, flush),
 	    cmocka_unit_test_setup(a_flush_empties_all_zones, flush),
 	    cmocka_unit_test_setup(a_full_table_is_told, flush),
+	    cmocka_unit_test_setup(a_live_connection_goes_on_after_it_was_committed, flush),
 	    cmocka_unit_test_setup(labels_without_a_rule_that_uses_them_do_not_hinder, flush),
 	    cmocka_unit_test(results_have_names),
 	};
