@@ -20,6 +20,7 @@ struct limit {
 	struct monotime next; /* when the next line may be written */
 	uint64_t held;        /* lines held back since the last one that was written */
 	int held_level;
+	struct monotime held_at;
 	char held_text[LOG_TEXT_SIZE]; /* the newest of them */
 };
 
@@ -152,15 +153,17 @@ static struct limit *find_limit(struct log *log, const char *id)
 	return oldest;
 }
 
-/* Writes the newest line that was held back. */
+/* Writes the newest line that was held back, with how long it was if that may mislead, and how many it stands
+ * for. */
 static void release(struct log *log, struct limit *limit, struct monotime now)
 {
-	char text[LOG_TEXT_SIZE + 64];
+	char text[LOG_TEXT_SIZE + 112], age[32] = "", more[64] = "";
+	int64_t age_ms = monotime_sub(now, limit->held_at).us / 1000;
+	if (age_ms >= 10)
+		snprintf(age, sizeof(age), " (%" PRId64 " ms ago)", age_ms);
 	if (limit->held > 1)
-		snprintf(text, sizeof(text), "%s (and %" PRIu64 " more like this before it)",
-			 limit->held_text, limit->held - 1);
-	else
-		snprintf(text, sizeof(text), "%s", limit->held_text);
+		snprintf(more, sizeof(more), " (and %" PRIu64 " more like this before it)", limit->held - 1);
+	snprintf(text, sizeof(text), "%s%s%s", limit->held_text, age, more);
 	log->suppressed += limit->held - 1;
 	limit->held = 0;
 	limit->next = monotime_add(now, monotime_from_s(1));
@@ -190,6 +193,7 @@ void log_write(struct log *log, int level, const char *id, const char *format, .
 	}
 	limit->held++;
 	limit->held_level = level;
+	limit->held_at = now;
 	memcpy(limit->held_text, text, sizeof(text));
 	if (!monotime_is_before(now, limit->next))
 		release(log, limit, now);

@@ -88,9 +88,6 @@ static void log_report(const struct report *report, int error)
 	if (error < 0)
 		log_write(report->daemon->log, LOG_ERR, "reload-failed",
 			  "the configuration is not reloaded, the running one stays: %s", first);
-	else if (report->length == 0)
-		log_write(report->daemon->log, LOG_NOTICE, "reload-done",
-			  "reloaded: nothing has changed but perhaps the keys");
 	else
 		log_write(report->daemon->log, LOG_NOTICE, "reload-done", "reloaded: %s%s", first,
 			  strchr(report->text, '\n')[1] != '\0' ? " ..." : "");
@@ -124,6 +121,8 @@ int reload_run(struct daemon *daemon, char *text, size_t size)
 		seal_ring_wipe(&ring);
 		apply(daemon, before);
 	}
+	if (error == 0 && report.length == 0)
+		add(&report, "nothing has changed");
 	log_report(&report, error);
 	supervise_ready("reloaded");
 	free(fresh);
