@@ -26,8 +26,10 @@ struct attribute {
 /* 0 to go on, or a negative errno. */
 typedef int attribute_reader(void *context, const struct attribute *attribute);
 
-/* Calls `read` for each attribute in the run of bytes; stops at the first error. */
-static inline int attribute_walk(const uint8_t *bytes, size_t length, attribute_reader *read, void *context)
+/* Calls `read` for each attribute in the run of bytes; stops at the first error.  Always inline, so that
+ * `read` is too. */
+__attribute__((always_inline)) static inline int attribute_walk(const uint8_t *bytes, size_t length,
+								attribute_reader *read, void *context)
 {
 	while (length >= sizeof(struct nlattr)) {
 		struct nlattr header;
@@ -53,7 +55,8 @@ static inline int attribute_walk(const uint8_t *bytes, size_t length, attribute_
 	return 0;
 }
 
-static inline int attribute_walk_nested(const struct attribute *nest, attribute_reader *read, void *context)
+__attribute__((always_inline)) static inline int attribute_walk_nested(const struct attribute *nest,
+								       attribute_reader *read, void *context)
 {
 	return attribute_walk(nest->bytes, nest->length, read, context);
 }

@@ -289,19 +289,33 @@ enum {
 	    FLOW_STATUS_SEEN_REPLY | FLOW_STATUS_ASSURED | FLOW_STATUS_FIXED_TIMEOUT | FLOW_STATUS_HELPER,
 };
 
+/* What a TCP flow has without state, as an offloaded one is shown (ctnetlink_fill_info()): it is established,
+ * and the kernel that had it offloaded saw no windows either. */
+static void assume_established(struct flow *flow)
+{
+	memset(&flow->tcp, 0, sizeof(flow->tcp));
+	flow->present |= FLOW_HAS_TCP;
+	flow->tcp.state = FLOW_TCP_ESTABLISHED;
+	flow->tcp.flags[0] = flow->tcp.flags[1] = FLOW_TCP_FLAG_BE_LIBERAL;
+}
+
 static void put_create(struct message *message, const struct flow *flow,
 		       const struct convert_options *options)
 {
-	struct flow as_created = *flow;
-
-	convert_as_created(&as_created, options);
 	put_reply_and_nat(message, flow);
 	if (flow->zone && flow->zone_scope == FLOW_ZONE_BOTH)
 		put_u16(message, CTA_ZONE, flow->zone);
 	/* EXPECTED is set by the kernel, from the master, only after it looked at the status */
-	put_u32(message, CTA_STATUS, (as_created.status & STATUS_SETTABLE) | FLOW_STATUS_CONFIRMED);
+	put_u32(message, CTA_STATUS, (flow->status & STATUS_SETTABLE) | FLOW_STATUS_CONFIRMED);
 	put_u32(message, CTA_TIMEOUT, options->timeout_s);
-	put_changeable(message, &as_created, options->tcp_liberal);
+	if (flow->protocol == PROTOCOL_TCP && !(flow->present & FLOW_HAS_TCP)) {
+		struct flow established = *flow;
+
+		assume_established(&established);
+		put_changeable(message, &established, options->tcp_liberal);
+	} else {
+		put_changeable(message, flow, options->tcp_liberal);
+	}
 	if (flow->present & FLOW_HAS_HELPER && flow->helper[0])
 		put_helper(message, flow);
 	if (flow->present & FLOW_HAS_MASTER)
@@ -384,16 +398,6 @@ static uint32_t nat_status(const struct flow *flow)
 	if (memcmp(reply->src, mirror.src, sizeof(mirror.src)) || (ports && reply->sport != mirror.sport))
 		status |= FLOW_STATUS_DST_NAT;
 	return status;
-}
-
-/* What a TCP flow has without state, as an offloaded one is shown (ctnetlink_fill_info()): it is established,
- * and the kernel that had it offloaded saw no windows either. */
-static void assume_established(struct flow *flow)
-{
-	memset(&flow->tcp, 0, sizeof(flow->tcp));
-	flow->present |= FLOW_HAS_TCP;
-	flow->tcp.state = FLOW_TCP_ESTABLISHED;
-	flow->tcp.flags[0] = flow->tcp.flags[1] = FLOW_TCP_FLAG_BE_LIBERAL;
 }
 
 void convert_as_created(struct flow *flow, const struct convert_options *options)
