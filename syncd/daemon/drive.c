@@ -11,8 +11,9 @@
 #include <sys/random.h>
 
 enum {
-	EVENT_BUDGET = 1024, /* datagrams of the kernel a turn: 1 to 2 ms */
-	LINK_BATCHES = 4,    /* batches of datagrams a link and turn */
+	EVENT_BUDGET = 1024, /* datagrams of the kernel a turn, read in pieces */
+	EVENT_PIECE = 128,
+	TURN_US = 2000, /* what one descriptor may take of a turn, but for the piece that it began */
 };
 
 struct drive {
@@ -165,9 +166,14 @@ bool drive_drain(struct drive *drive, unsigned budget)
 static void watch_is_readable(void *context, uint32_t events)
 {
 	struct drive *drive = context;
+	struct monotime until = monotime_add(clock_now(), monotime_from_us(TURN_US));
+	int count, total = 0;
 	(void)events;
-	drive->batch_runs = false;
-	read_kernel_events(drive, EVENT_BUDGET);
+	do {
+		drive->batch_runs = false;
+		count = read_kernel_events(drive, EVENT_PIECE);
+		total += count > 0 ? count : EVENT_PIECE;
+	} while (count == EVENT_PIECE && total < EVENT_BUDGET && monotime_is_before(clock_now(), until));
 	drive_finish(drive);
 }
 
@@ -183,15 +189,15 @@ static void take_datagram(void *context, unsigned link, const struct node_endpoi
 
 static void receive_link(struct drive *drive, unsigned link)
 {
-	for (unsigned i = 0; i < LINK_BATCHES; i++) {
+	struct monotime until = monotime_add(clock_now(), monotime_from_us(TURN_US));
+	int count;
+	do {
 		drive->batch_runs = false;
-		int count = link_receive(drive->parts.links, link, take_datagram, drive);
+		count = link_receive(drive->parts.links, link, take_datagram, drive);
 		if (count < 0)
 			log_write(drive->parts.log, LOG_WARNING, "link-receive",
 				  "receiving on link %u failed: %s", link, strerror(-count));
-		if (count <= 0)
-			break;
-	}
+	} while (count > 0 && monotime_is_before(clock_now(), until));
 	drive_finish(drive);
 }
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 enum {
-	BATCH = 64,
+	BATCH = 32,
 	/* room for the largest that a peer may send; a longer datagram is cut, and then fails authentication
 	 */
 	DATAGRAM_SIZE = FRAME_PAYLOAD_MAX + 8,

@@ -32,6 +32,7 @@ struct loop {
 	struct monotime armed;    /* what timer_fd is set to */
 	void (*caught)(void *context, int signal);
 	void *caught_context;
+	struct monotime longest;
 	bool stopping;
 };
 
@@ -206,14 +207,17 @@ static void set_timer(struct loop *loop, struct monotime deadline)
 	loop->armed = deadline;
 }
 
-/* Waits for events, at most until `next`, and not at all when there is other work. */
-static int wait_for_events(struct loop *loop, struct monotime next)
+/* Waits for events, at most until `next`, and not at all when there is other work; returns when they came in
+ * *since. */
+static int wait_for_events(struct loop *loop, struct monotime next, struct monotime *since)
 {
 	struct epoll_event events[EVENTS_MAX];
 	bool busy = has_active_slice(loop) || !monotime_is_before(clock_now(), next);
 	if (!busy)
 		set_timer(loop, next);
 	int count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, busy ? 0 : -1);
+	if (!busy)
+		*since = clock_now();
 	if (count < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (int i = 0; i < count; i++) {
@@ -225,17 +229,26 @@ static int wait_for_events(struct loop *loop, struct monotime next)
 	return 0;
 }
 
+static void note_turn(struct loop *loop, struct monotime *since)
+{
+	struct monotime now = clock_now();
+	loop->longest = monotime_max(loop->longest, monotime_sub(now, *since));
+	*since = now;
+}
+
 int loop_run(struct loop *loop)
 {
+	struct monotime since = clock_now();
 	while (!loop->stopping) {
 		struct monotime next = run_timers(loop);
 		if (loop->stopping)
 			break;
-		int error = wait_for_events(loop, next);
+		int error = wait_for_events(loop, next, &since);
 		if (error < 0)
 			return error;
 		if (!loop->stopping)
 			run_slices(loop);
+		note_turn(loop, &since);
 	}
 	return 0;
 }
@@ -243,4 +256,9 @@ int loop_run(struct loop *loop)
 void loop_stop(struct loop *loop)
 {
 	loop->stopping = true;
+}
+
+struct monotime loop_longest_turn(const struct loop *loop)
+{
+	return loop->longest;
 }

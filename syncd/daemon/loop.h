@@ -56,4 +56,7 @@ int loop_add_signals(struct loop *loop, const int *signals, void (*caught)(void 
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
+/* How long one turn took at most, waiting apart: no heartbeat was later than that because of us. */
+struct monotime loop_longest_turn(const struct loop *loop);
+
 #endif

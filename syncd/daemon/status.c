@@ -190,6 +190,7 @@ static json_t *describe(const struct daemon *daemon)
 	json_object_set_new(status, "fence", status_fence(daemon));
 	json_object_set_new(status, "log",
 			    json_pack("{s:I}", "suppressed", (json_int_t)log_suppressed(daemon->log)));
+	json_object_set_new(status, "longest_turn_us", json_integer(loop_longest_turn(daemon->loop).us));
 	json_object_set_new(status, "clients", json_integer(control_clients(daemon->control)));
 	return status;
 }
