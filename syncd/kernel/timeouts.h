@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * This kernel's default timeouts by protocol and state (net.netfilter.nf_conntrack_*_timeout*), and what a committed
- * flow gets.  Also the table's limits (nf_conntrack_max, nf_conntrack_buckets) and nf_conntrack_events.
+ * This kernel's default timeouts by protocol and state (net.netfilter.nf_conntrack_*_timeout*), and what a
+ * committed flow gets.  Also the table's limits (nf_conntrack_max, nf_conntrack_buckets) and
+ * nf_conntrack_events.
  */
 #ifndef KERNEL_TIMEOUTS_H
 #define KERNEL_TIMEOUTS_H
@@ -18,8 +19,8 @@ void timeouts_free(struct timeouts *timeouts);
 uint32_t timeouts_default_s(const struct timeouts *timeouts, const struct flow *flow);
 
 /*
- * The timeout to commit a flow with, when its owner was last proven `elapsed_s` ago: the larger of the recorded one and the
- * default, less what has elapsed; 0: it has run out.
+ * The timeout to commit a flow with, when its owner was last proven `elapsed_s` ago: the larger of the
+ * recorded one and the default, less what has elapsed; 0: it has run out.
  */
 uint32_t timeouts_commit_s(const struct timeouts *timeouts, const struct flow *flow, uint32_t elapsed_s);
 
