@@ -17,7 +17,7 @@ import weakref
 
 import announce
 from programs import Daemon, Traffic, tool
-from space import LabError, Namespace, at_exit, cancel_at_exit, kill_all, sweep, wait_for
+from space import DIRECTORY, RUN_DIRECTORY, LabError, Namespace, at_exit, cancel_at_exit, kill_all, sweep, wait_for
 import tables
 
 __all__ = ["Lab", "LabError", "Traffic", "tool", "wait_for"]
@@ -68,7 +68,7 @@ class Lab:
         self.nodes = range(1, nodes + 1)
         self.sync_links = range(sync_links)
         self.ruleset = ruleset
-        self.directory = tempfile.mkdtemp(prefix="twintrack-lab-", dir="/run")
+        self.directory = tempfile.mkdtemp(prefix=f"{DIRECTORY}-{os.getpid()}-", dir=RUN_DIRECTORY)
         self.key = os.path.join(self.directory, "key")
         self.fw, self.daemon, self._traffics, self._spaces = {}, {}, [], []
         self._ports = itertools.count(1)
@@ -231,6 +231,15 @@ class Lab:
             script += (f"table bridge loss{link} {{\n\tchain cable {{\n\t\ttype filter hook forward priority 0\n"
                        f"\t\toifname {{ {ports} }} {share} counter drop\n\t}}\n}}\n")
         self.switch.nft(script)
+
+    def slow(self, mbit_s, link=0):
+        """A sync link carries only so much each way (None: as much as it can), with a queue that loses nothing."""
+        shaping = f"tbf rate {mbit_s}mbit burst 20k limit 64m" if mbit_s else ""
+        for node in self.nodes:
+            port = self._port_of[self.fw[node].name, f"sync{link}"]
+            self.switch.run("tc", "qdisc", "del", "dev", port, "root", check=False)
+            if shaping:
+                self.switch.run("tc", "qdisc", "add", "dev", port, "root", *shaping.split())
 
     def dark(self, link=0):
         """The sync link goes dark without anyone seeing a carrier go."""

@@ -9,6 +9,7 @@ import atexit
 import ctypes
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from contextlib import contextmanager
 PREFIX = "tt-"
 CLONE_NEWNET = 0x40000000
 RUN = "/run/netns"
+RUN_DIRECTORY = "/run"
+DIRECTORY = "twintrack-lab"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _cleanups = []
@@ -98,14 +101,20 @@ def destroy(name):
     run(["ip", "netns", "del", name], check=False)
 
 
+def _is_orphan(name, prefix):
+    """A name PREFIX-PID-... whose process no longer exists."""
+    pid = name[len(prefix):].split("-")[0] if name.startswith(prefix) else ""
+    return pid.isdigit() and not os.path.exists(f"/proc/{pid}")
+
+
 def sweep():
-    """Remove the namespaces of processes that no longer exist."""
-    if not os.path.isdir(RUN):
-        return
-    for name in os.listdir(RUN):
-        parts = name.split("-")
-        if name.startswith(PREFIX) and len(parts) > 2 and parts[1].isdigit() and not os.path.exists(f"/proc/{parts[1]}"):
+    """Remove the namespaces and directories of processes that no longer exist."""
+    for name in os.listdir(RUN) if os.path.isdir(RUN) else []:
+        if _is_orphan(name, PREFIX):
             destroy(name)
+    for name in os.listdir(RUN_DIRECTORY):
+        if _is_orphan(name, f"{DIRECTORY}-"):
+            shutil.rmtree(os.path.join(RUN_DIRECTORY, name), ignore_errors=True)
 
 
 class Namespace:
