@@ -5,6 +5,7 @@ Only the paths of the two programs that it calls are changed: the lab has the sa
 """
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -53,8 +54,9 @@ class Keepalived:
     def _write_config(self, node):
         with open(os.path.join(ROOT, "conf", "keepalived", f"fw{node}.conf"), encoding="utf-8") as sample:
             text = sample.read()
-        text = text.replace("/usr/local/lib/twintrack/twintrack-notify", self.notify)
-        text = text.replace("/usr/local/bin/twintrack", self.command)
+        text, notifies = re.subn(r"/\S+/twintrack-notify", self.notify, text)
+        text, commands = re.subn(r"/\S+/bin/twintrack\b", self.command, text)
+        assert (notifies, commands) == (1, 1), "the sample calls each of the two programs once"
         self.config = os.path.join(self.directory, "keepalived.conf")
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(text)
