@@ -17,6 +17,7 @@ struct table {
 	uint64_t digest;
 	uint64_t newest;
 	uint64_t horizon;
+	uint64_t announced; /* its digest was told */
 	uint32_t flows_max, tombstones_max;
 };
 
@@ -319,11 +320,12 @@ static bool bury(struct table *table, uint32_t *link, uint64_t version)
 bool table_remove(struct table *table, struct table_entry *entry)
 {
 	bool is_exposed = entry->flags & TABLE_ENTRY_EXPOSED;
+	bool takes_version = is_exposed || table_version(table, entry) <= table->announced;
 	uint32_t *link = link_to(table, entry);
 
 	table->digest -= record_hash(entry->bytes);
 	vlog_remove(table->live, entry->position);
-	if (is_exposed)
+	if (takes_version)
 		table->newest++;
 	if (is_exposed && table->tombstones_max && bury(table, link, table->newest)) {
 		discard_tombstones(table);
@@ -332,7 +334,12 @@ bool table_remove(struct table *table, struct table_entry *entry)
 	if (is_exposed)
 		table->horizon = table->newest; /* as if its tombstone had been discarded at once */
 	forget(table, link);
-	return is_exposed;
+	return takes_version;
+}
+
+void table_announce(struct table *table)
+{
+	table->announced = table->newest;
 }
 
 void table_set_limits(struct table *table, uint32_t flows, uint32_t tombstones)
@@ -344,6 +351,8 @@ void table_set_limits(struct table *table, uint32_t flows, uint32_t tombstones)
 
 void table_clear(struct table *table)
 {
+	if (entries(table)) /* another state than the newest version's, which may have been told */
+		table->newest++;
 	slab_clear(table->slab);
 	buckets_clear(table->buckets);
 	vlog_clear(table->live);

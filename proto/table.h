@@ -72,6 +72,12 @@ enum table_change table_put(struct table *table, const uint8_t *record, struct t
  */
 bool table_remove(struct table *table, struct table_entry *entry);
 
+/*
+ * Others are told the digest as of the newest version: from now on what that version holds changes only with
+ * another version, also when what is removed was never exposed (then without a tombstone).
+ */
+void table_announce(struct table *table);
+
 /* Removes everything, tombstones too; versions go on counting, and the horizon is raised to the newest. */
 void table_clear(struct table *table);
 
