@@ -60,23 +60,44 @@ static uint32_t update_timeout_s(const struct slot *slot, const struct flow *fou
 
 	if (found->status & FLOW_STATUS_FIXED_TIMEOUT)
 		return 0; /* __nf_ct_change_timeout(): EPERM */
+	if (flow_progress_compare(&slot->flow, found) < 0)
+		return 0; /* the kernel's is farther on: its timeout is that of a later state */
 	if (other_state && flow_progress_compare(&slot->flow, found) > 0)
 		return slot->timeout_s;
 	return slot->timeout_s > found->timeout_s ? slot->timeout_s : 0;
 }
 
+/*
+ * The windows of a TCP flow that was here before are those of its last packet here: after a time at another
+ * firewall every packet is out of window, and so invalid, unless the flow is liberal in both directions
+ * (tcp_in_window()).
+ */
+static bool windows_are_stale(const struct flow *found, const struct commit_options *options)
+{
+	return options->tcp_liberal && found->present & FLOW_HAS_TCP &&
+	       !(found->tcp.flags[0] & found->tcp.flags[1] & FLOW_TCP_FLAG_BE_LIBERAL);
+}
+
 /* What of the wanted flow the found one is to be given: parts, and the status with the bits that it has
  * already. */
-static struct flow update_of(const struct slot *slot, const struct flow *found)
+static struct flow update_of(const struct slot *slot, const struct flow *found,
+			     const struct commit_options *options)
 {
 	const uint32_t keep = FLOW_STATUS_EXPECTED | FLOW_STATUS_SEEN_REPLY | FLOW_STATUS_ASSURED |
 			      FLOW_STATUS_FIXED_TIMEOUT | FLOW_STATUS_HELPER | FLOW_STATUS_CONFIRMED;
 	struct flow update = slot->flow;
+	int ahead = flow_progress_compare(&slot->flow, found);
 
 	update.present = FLOW_HAS_STATUS;
 	update.status = (found->status & keep) | (slot->flow.status & keep & ~(uint32_t)FLOW_STATUS_EXPECTED);
-	if (flow_progress_compare(&slot->flow, found) > 0)
+	if (ahead > 0)
 		update.present |= slot->flow.present & (FLOW_HAS_TCP | FLOW_HAS_SCTP | FLOW_HAS_DCCP);
+	else if (windows_are_stale(found, options)) {
+		update.tcp = found->tcp;
+		update.present |= FLOW_HAS_TCP;
+	}
+	if (ahead < 0)
+		return update;
 	if (mark_differs(&slot->flow, found))
 		update.present |= FLOW_HAS_MARK;
 	if (labels_differ(&slot->flow, found))
@@ -104,7 +125,7 @@ int step_write(const struct slot *slot, const struct flow *found, const struct c
 		return convert_to_message(&slot->flow, CONVERT_FOR_CREATE, &how, IPCTNL_MSG_CT_NEW,
 					  NLM_F_CREATE | NLM_F_EXCL, sequence, room, size);
 	case STEP_UPDATE:
-		other = update_of(slot, found);
+		other = update_of(slot, found, options);
 		how.timeout_s = update_timeout_s(slot, found);
 		return convert_to_message(&other, CONVERT_FOR_UPDATE, &how, IPCTNL_MSG_CT_NEW, 0, sequence,
 					  room, size);
@@ -202,15 +223,16 @@ static void keep(struct slot *slot, const struct flow *found)
 	step_settle(slot, COMMIT_KEPT, 0);
 }
 
-static void bring_forward(struct slot *slot, const struct flow *found)
+static void bring_forward(struct slot *slot, const struct flow *found, const struct commit_options *options)
 {
 	int ahead = flow_progress_compare(&slot->flow, found);
+	bool stale = windows_are_stale(found, options);
 
-	if (found->status & (FLOW_STATUS_OFFLOAD | FLOW_STATUS_HW_OFFLOAD) || ahead < 0) {
+	if (found->status & (FLOW_STATUS_OFFLOAD | FLOW_STATUS_HW_OFFLOAD) || (ahead < 0 && !stale)) {
 		keep(slot, found); /* offloaded: it shows neither state nor timeout, and passes packets */
 		return;
 	}
-	if (ahead > 0 || update_timeout_s(slot, found) || mark_differs(&slot->flow, found) ||
+	if (ahead > 0 || stale || update_timeout_s(slot, found) || mark_differs(&slot->flow, found) ||
 	    labels_differ(&slot->flow, found) || lacks(found, &slot->flow, FLOW_HAS_SEQADJ) ||
 	    lacks(found, &slot->flow, FLOW_HAS_SYNPROXY))
 		slot->step = STEP_UPDATE;
@@ -225,7 +247,7 @@ static void advance_find(struct slot *slot, const struct flow *found, const stru
 	else if (slot->error)
 		step_settle(slot, COMMIT_REFUSED, slot->error);
 	else if (flow_key_equals(&slot->flow, found) && flow_nat_equals(&slot->flow, found))
-		bring_forward(slot, found);
+		bring_forward(slot, found, options);
 	else
 		give_way_or_replace(slot, found, options);
 }
@@ -242,15 +264,15 @@ static void advance_find_reply(struct slot *slot, const struct flow *found,
 }
 
 /* The found flow with what the update changed in it. */
-static void finish_update(struct slot *slot, const struct flow *found, bool tcp_liberal)
+static void finish_update(struct slot *slot, const struct flow *found, const struct commit_options *options)
 {
-	struct flow update = update_of(slot, found), merged = *found;
+	struct flow update = update_of(slot, found, options), merged = *found;
 	uint32_t timeout_s = update_timeout_s(slot, found);
 
 	flow_merge(&merged, &update);
 	for (unsigned i = 0; update.present & FLOW_HAS_TCP && i < 2; i++) { /* an update only sets flags */
 		merged.tcp.flags[i] |= found->tcp.flags[i];
-		if (tcp_liberal)
+		if (options->tcp_liberal)
 			merged.tcp.flags[i] |= FLOW_TCP_FLAG_BE_LIBERAL;
 	}
 	if (timeout_s)
@@ -260,11 +282,11 @@ static void finish_update(struct slot *slot, const struct flow *found, bool tcp_
 	step_settle(slot, COMMIT_UPDATED, 0);
 }
 
-static void advance_update(struct slot *slot, const struct flow *found, bool tcp_liberal)
+static void advance_update(struct slot *slot, const struct flow *found, const struct commit_options *options)
 {
 	switch (-slot->error) {
 	case 0:
-		finish_update(slot, found, tcp_liberal);
+		finish_update(slot, found, options);
 		break;
 	case ENOENT: /* gone meanwhile */
 	case ETIME:  /* going */
@@ -338,7 +360,7 @@ void step_advance(struct slot *slots, unsigned index, const struct flow *found,
 		advance_find_reply(slot, found, options);
 		break;
 	case STEP_UPDATE:
-		advance_update(slot, found, options->tcp_liberal);
+		advance_update(slot, found, options);
 		break;
 	case STEP_REMOVE:
 		advance_remove(slot);

@@ -146,6 +146,33 @@ static void a_flow_behind_is_brought_forward(void **state)
 	assert_told_the_truth(&end);
 }
 
+/* It came back to a firewall that had it before: the windows are those of its last packet there. */
+static void a_known_flow_has_its_stale_windows_forgiven(void **state)
+{
+	static const enum flow_tcp_state states[] = {FLOW_TCP_ESTABLISHED, FLOW_TCP_FIN_WAIT};
+	struct flow flow = kernel_netns_flow(1), shown;
+	struct end end;
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	for (unsigned i = 0; i < 2; i++) { /* as far on as the record, and farther */
+		flow.tcp.state = (uint8_t)states[i];
+		assert_int_equal(write_one(&flow, 600, &fence_closed).result, COMMIT_CREATED);
+		flow.tcp.state = FLOW_TCP_ESTABLISHED;
+		end = write_one(&flow, 600, &(struct commit_options){.tcp_liberal = true});
+		assert_int_equal(end.result, COMMIT_UPDATED);
+		assert_told_the_truth(&end);
+		shown = read_one(&flow);
+		assert_int_equal(shown.tcp.state, states[i]);
+		assert_true(shown.tcp.flags[0] & shown.tcp.flags[1] & FLOW_TCP_FLAG_BE_LIBERAL);
+		assert_int_equal(write_one(&flow, 600, &(struct commit_options){.tcp_liberal = true}).result,
+				 COMMIT_KEPT);
+		commit_delete(commit, &flow, note_end, &end);
+		commit_flush(commit, &fence_open, note_end, &end);
+	}
+}
+
 static void a_flow_ahead_is_never_taken_back(void **state)
 {
 	struct flow flow = kernel_netns_flow(1), before;
@@ -707,6 +734,7 @@ int main(void)
 	    cmocka_unit_test_setup(a_new_flow_is_created_and_a_known_one_kept, flush),
 	    cmocka_unit_test_setup(a_flow_without_time_left_is_not_sent, flush),
 	    cmocka_unit_test_setup(a_flow_behind_is_brought_forward, flush),
+	    cmocka_unit_test_setup(a_known_flow_has_its_stale_windows_forgiven, flush),
 	    cmocka_unit_test_setup(a_flow_ahead_is_never_taken_back, flush),
 	    cmocka_unit_test_setup(an_equal_flow_takes_timeout_mark_and_labels, flush),
 	    cmocka_unit_test_setup(a_fixed_timeout_and_an_expected_flow_can_be_updated, flush),
