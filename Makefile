@@ -39,13 +39,13 @@ LIB_LIBS   := $(shell $(PKG_CONFIG) --libs $(LIBS_ALL) 2>/dev/null)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PROTO   := $(wildcard proto/*.c)
 KERNEL  := $(wildcard syncd/kernel/*.c)
-CONTROL := $(wildcard syncd/control/*.c)
+MESSAGES := $(wildcard syncd/control/*.c)
 DAEMON  := $(wildcard syncd/daemon/*.c)
 CLI     := $(wildcard syncd/cli/*.c)
 CONF    := $(wildcard conf/*.c)
 UNIT    := $(wildcard tests/unit/*_test.c)
 TOOLS   := $(wildcard tests/tools/*.c)
-LIBRARY := $(PROTO) $(KERNEL) $(CONTROL) $(CONF)
+LIBRARY := $(PROTO) $(KERNEL) $(MESSAGES) $(CONF)
 
 .PHONY: all
 all: $(BUILD)/twintrackd $(BUILD)/twintrack
