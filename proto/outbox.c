@@ -14,18 +14,25 @@ int outbox_rekey(struct outbox *outbox, const struct node_config *config)
 	seal_destroy(outbox->seal);
 	outbox->seal = seal;
 	outbox->key_id = config->ring.keys[0].id;
+	outbox->cipher = config->cipher;
 	return 0;
 }
 
 int outbox_start_session(struct outbox *outbox, const struct node_config *config,
 			 const struct node_sink *sink)
 {
+	struct seal_session_id before = outbox->session;
+
 	sink->random(sink->context, outbox->session.bytes, sizeof(outbox->session.bytes));
+	if (outbox_rekey(outbox, config)) {
+		outbox->session = before;
+		return -ENOMEM;
+	}
 	outbox->packet_number = 0;
 	outbox->group_counter = 0;
 	outbox->salt_is_fresh = false;
 	outbox->batches_count = 0;
-	return outbox_rekey(outbox, config);
+	return 0;
 }
 
 void outbox_finish(struct outbox *outbox)
@@ -78,7 +85,7 @@ size_t outbox_send(struct outbox *outbox, const struct node_config *config, cons
 
 	if (!outbox->salt_is_fresh)
 		outbox_draw_salt(outbox, sink);
-	header = (struct frame_header){FRAME_VERSION,          (uint8_t)config->cipher, config->id,
+	header = (struct frame_header){FRAME_VERSION,          (uint8_t)outbox->cipher, config->id,
 				       outbox->key_id,         outbox->session,         outbox->salt,
 				       ++outbox->packet_number};
 	frame_header_write(&w, &header);

@@ -14,8 +14,9 @@ struct outbox {
 	struct seal_session_id session;
 	struct seal *seal;
 	uint32_t key_id;
-	uint64_t packet_number; /* last used */
-	uint32_t group_counter; /* datagrams to the group */
+	enum seal_cipher cipher; /* of `seal`: what was asked for last may have failed */
+	uint64_t packet_number;  /* last used */
+	uint32_t group_counter;  /* datagrams to the group */
 	uint32_t salt;
 	bool salt_is_fresh; /* drawn for the batch under way */
 	/* salts of the last batches, to know our own datagrams from those that a copy of this machine sent */
@@ -38,7 +39,7 @@ void outbox_finish(struct outbox *outbox);
 /* Derives the sending key anew (key roll-over); the session and its numbers go on.  0 or -ENOMEM. */
 int outbox_rekey(struct outbox *outbox, const struct node_config *config);
 
-/* The next datagram begins a new batch: its salt will be drawn anew. */
+/* The next datagram begins a new batch: its salt will be drawn anew.  Once for each step of the node. */
 void outbox_new_batch(struct outbox *outbox);
 
 /* Starts a datagram; the writer takes messages, up to the links' payload. */
