@@ -335,9 +335,14 @@ static void take_current_status(struct node *node, struct peer *peer, const stru
 		peer->leaving = true;
 	else
 		peer->proven_at = node->now;
-	note_outcome(node, peer, receive_status(&peer->receive, status, node->now));
+	note_outcome(node, peer,
+		     receive_status(&peer->receive, status, session_sent_after(&peer->current), node->now));
 	if (!us || !echoed)
 		return;
+	if (!(us->flags & FRAME_PEER_CURRENT)) { /* it hears us, and does not follow us yet */
+		peer->has_about_us = false;
+		return;
+	}
 	if (us->applied > table_newest(node->local.table) ||
 	    us->proven > table_newest(node->local.table) + 1) {
 		node_restart_session(
@@ -359,6 +364,9 @@ static void take_status(struct node *node, struct peer *peer, struct session *se
 		drop(node, NODE_DROP_MALFORMED, peer->id);
 		return;
 	}
+	if (session->packet_number < session->status_number)
+		return; /* overtaken on the way by a later one */
+	session->status_number = session->packet_number;
 	session->stamp = status.stamp;
 	session->stamp_at = node->now;
 	us = about_us(node, &status);
@@ -387,7 +395,7 @@ static void take_data(struct node *node, struct peer *peer, const struct session
 		     peer->id ? peer->id : node->config.id);
 		return;
 	}
-	outcome = receive_data(&peer->receive, body, node->now);
+	outcome = receive_data(&peer->receive, body, session_sent_after(session));
 	peer->flows_refused += peer->receive.refused - refused;
 	note_outcome(node, peer, outcome);
 }
@@ -444,6 +452,7 @@ static void take_plain(struct node *node, struct peer *peer, struct session *ses
 	struct peer_link *link = &peer->links[event->datagram.link];
 
 	replay_note(&session->replay, header->packet_number);
+	session->packet_number = header->packet_number;
 	session->last_heard = node->now;
 	if (destination && destination != node->config.id) {
 		drop(node, NODE_DROP_MISDIRECTED, 0);

@@ -58,10 +58,14 @@ static bool store(struct local *local, const struct flow *flow)
 	return change != TABLE_SAME;
 }
 
+/* What there is no room to ask about is found by the next pass; which comes at once if this one was to prove
+ * that nothing is missing. */
 static void ask(struct local *local, const struct flow *flow)
 {
-	if (local->asked >= LOCAL_ASKED_MAX)
-		return; /* the next pass finds it again */
+	if (local->asked >= LOCAL_ASKED_MAX) {
+		local->pass_is_tainted |= !local->complete || local->suspect;
+		return;
+	}
 	local->asked++;
 	local->get(local->context, flow);
 }
@@ -199,6 +203,7 @@ void local_audit_end(struct local *local, bool clean)
 	if (!clean || local->pass_is_tainted)
 		return;
 	local->sweeps = true;
+	local->sweep_walked = false;
 	local->sweep_after = 0;
 }
 
@@ -225,9 +230,9 @@ bool local_sweep(struct local *local)
 			return false;
 		entry = table_walk_next(&walk);
 		if (!entry) {
-			if (local->asked)
-				return false;
-			sweep_is_done(local);
+			local->sweep_walked = true;
+			if (!local->asked)
+				sweep_is_done(local);
 			return false;
 		}
 		local->sweep_after = walk.version;
@@ -237,6 +242,11 @@ bool local_sweep(struct local *local)
 		ask(local, &key);
 	}
 	return true;
+}
+
+bool local_sweep_is_due(const struct local *local)
+{
+	return local->sweeps && (local->sweep_walked ? !local->asked : local->asked < LOCAL_ASKED_MAX);
 }
 
 void local_get_reply(struct local *local, const struct flow *flow, bool found)

@@ -31,6 +31,7 @@ struct local {
 	bool pass_refused;    /* it met flows that the table had no room for */
 	bool sweeps;          /* the pass ended clean: what it did not see is being confirmed gone */
 	uint64_t sweep_after; /* version up to which that is done */
+	bool sweep_walked;    /* all of it was asked about: the last answers are due */
 	unsigned asked;       /* GETs without an answer yet */
 	struct keyset noted;  /* keys that a DESTROY named during the pass */
 	bool complete;        /* a first pass is merged whole */
@@ -60,6 +61,9 @@ void local_audit_end(struct local *local, bool clean);
 /* Does the next slice of confirming what a pass did not see.  True while there is more to do and room to ask.
  */
 bool local_sweep(struct local *local);
+
+/* Whether local_sweep() has something to do now. */
+bool local_sweep_is_due(const struct local *local);
 
 /* The kernel's answer: it has the flow (`found`), or it has none of that key. */
 void local_get_reply(struct local *local, const struct flow *flow, bool found);

@@ -105,7 +105,7 @@ void node_restart_session(struct node *node, const char *why)
 	node_log(node, NODE_LOG_WARNING, "session-restart", "starting a new session: %s", why);
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
 		node->peers[i].has_about_us = false;
-		catchup_stop(&node->peers[i].catchup);
+		catchup_forget(&node->peers[i].catchup);
 		flight_reset(&node->peers[i].live);
 	}
 	node_want_status(node);
@@ -126,8 +126,8 @@ static void resync(struct node *node, uint16_t id, bool flush)
 		if (!is_meant(peer, id))
 			continue;
 		if (flush)
-			table_clear(peer->receive.table);
-		if (flush || peer_is_alive(peer, &node->config, node->now))
+			receive_flush(&peer->receive, node->now);
+		else if (peer_is_alive(peer, &node->config, node->now))
 			receive_want_full(&peer->receive, true, node->now);
 	}
 }
@@ -158,7 +158,9 @@ static void configure(struct node *node, const struct node_config *config)
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
 		if (node->peers[i].id)
 			table_set_limits(node->peers[i].receive.table, config->max_flows, 0);
-	if (old.keys[0].id != config->ring.keys[0].id && outbox_rekey(&node->outbox, config))
+	node->heartbeat_at = monotime_min(node->heartbeat_at, monotime_add(node->now, config->heartbeat));
+	if ((node->outbox.key_id != config->ring.keys[0].id || node->outbox.cipher != config->cipher) &&
+	    outbox_rekey(&node->outbox, config))
 		node_log(node, NODE_LOG_ERROR, "rekey",
 			 "no memory for the new key: still sending with the old one");
 	seal_ring_wipe(&old);
@@ -231,6 +233,7 @@ void node_step(struct node *node, const struct node_event *event)
 	struct local *local = &node->local;
 
 	node->now = monotime_max(node->now, event->now);
+	outbox_new_batch(&node->outbox);
 	switch (event->type) {
 	case NODE_TIME:
 		run(node);
@@ -306,7 +309,7 @@ struct monotime node_deadline(const struct node *node)
 {
 	struct monotime at = node_send_deadline(node);
 
-	if (node->local.sweeps && node->local.asked < LOCAL_ASKED_MAX)
+	if (local_sweep_is_due(&node->local))
 		at = node->now;
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
 		if (node->peers[i].id)

@@ -57,7 +57,7 @@ static void describe_peer(const struct node *node, const struct peer *peer, unsi
 	if (receive->incompatible)
 		p->flags |= FRAME_PEER_INCOMPATIBLE;
 	p->applied = receive_position(receive);
-	p->proven = receive->has_proof ? receive->proven_version + 1 : 0;
+	p->proven = receive->has_proof && !receive_obstacle(receive) ? receive->proven_version + 1 : 0;
 	p->window = window_for_each(node);
 	p->full_id = receive->full.running ? receive->full.id : 0;
 	p->holes_count = (uint8_t)receive_holes(receive, p->holes, holes);
@@ -109,6 +109,7 @@ static void sample_newest(struct node *node)
 static void send_status(struct node *node, const struct outbox_destination *to,
 			const struct frame_status *status)
 {
+	table_announce(node->local.table);
 	frame_status_write(outbox_open(&node->outbox, &node->config), status);
 	outbox_send(&node->outbox, &node->config, &node->sink, to);
 	sample_newest(node);
@@ -157,7 +158,7 @@ static void send_ack(struct node *node, struct peer *peer)
 	struct frame_status s;
 
 	peer->ack_at = MONOTIME_NEVER;
-	if (!session_exists(&peer->current))
+	if (!session_exists(&peer->current) || !peer_has_address(peer))
 		return;
 	describe_ourselves(node, &s);
 	describe_peer(node, peer, FRAME_HOLES_MAX, &s.peers[0]);
@@ -205,7 +206,7 @@ static void serve_full(struct node *node, struct peer *peer, const struct frame_
 	struct outbox_destination to = destination_of(peer, endpoints);
 
 	if (!peer->catchup.active || peer->catchup.full_id != us->full_id) {
-		catchup_start_full(&peer->catchup, us->full_id, &out);
+		catchup_start_full(&peer->catchup, us->full_id, us->applied, &out);
 		return;
 	}
 	catchup_acknowledge(&peer->catchup, us->applied, node->now);
@@ -362,7 +363,6 @@ bool node_send(struct node *node)
 {
 	bool more = false;
 
-	outbox_new_batch(&node->outbox);
 	more |= send_live(node);
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
 		struct peer *peer = &node->peers[i];
@@ -373,8 +373,10 @@ bool node_send(struct node *node)
 		if (!monotime_is_before(node->now, peer->ack_at))
 			send_ack(node, peer);
 	}
-	if (node->stream.tail_is_fresh && node->now.us - node->stream.sent_at.us >= tail_probe_us)
+	if (node->stream.tail_is_fresh && node->now.us - node->stream.sent_at.us >= tail_probe_us) {
+		node->stream.tail_is_fresh = false;
 		node_want_status(node);
+	}
 	if (!monotime_is_before(node->now, node->heartbeat_at)) {
 		send_group_status(node);
 		node->heartbeat_at = monotime_add(node->now, node->config.heartbeat);

@@ -49,6 +49,14 @@ bool peer_follows(const struct peer *peer, const struct node_config *config, str
 	       peer_is_alive(peer, config, now);
 }
 
+bool peer_has_address(const struct peer *peer)
+{
+	for (unsigned i = 0; i < NODE_LINKS_MAX; i++)
+		if (peer->links[i].endpoint.length)
+			return true;
+	return false;
+}
+
 void peer_count_datagram(struct peer *peer, bool to_us, uint32_t counter)
 {
 	if (to_us ? peer->sent_us.known : peer->sent_group.known) {
@@ -89,7 +97,7 @@ void peer_promote(struct peer *peer, struct session *candidate, struct monotime 
 	peer->leaving = false;
 	peer->is_behind = false;
 	peer->diverged_before = peer->overflow_told = peer->incompatible_told = false;
-	catchup_stop(&peer->catchup);
+	catchup_forget(&peer->catchup);
 	flight_reset(&peer->live);
 	peer->live_acked = 0;
 	peer->live_progress_at = now;

@@ -66,6 +66,9 @@ bool peer_is_alive(const struct peer *peer, const struct node_config *config, st
 /* Follows the live stream: alive, knows our session, and is in no full catch-up. */
 bool peer_follows(const struct peer *peer, const struct node_config *config, struct monotime now);
 
+/* An address of its is known, on one link at least. */
+bool peer_has_address(const struct peer *peer);
+
 /* Notes the datagram counter of a datagram of the current session. */
 void peer_count_datagram(struct peer *peer, bool to_us, uint32_t counter);
 /* Datagrams that it sent and that could have come over any link. */

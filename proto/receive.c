@@ -5,6 +5,7 @@
 #include <string.h>
 
 static const int64_t backoff_first_us = 1000000, backoff_last_us = 300 * INT64_C(1000000);
+static const int64_t restart_wait_us = 2000000; /* of a peer whose session is new, at most */
 /* a full catch-up that follows the last after that long starts the back-off anew */
 static const int64_t backoff_forgotten_us = 60 * INT64_C(1000000);
 
@@ -26,7 +27,7 @@ static void stash_clear(struct receive *receive)
 }
 
 /* Keeps what comes first: when there is no room, the frame farthest ahead goes. */
-static void stash_add(struct receive *receive, const struct frame_data *data)
+static void stash_add(struct receive *receive, const struct frame_data *data, struct monotime sent_after)
 {
 	size_t length = reader_left(&data->entries), i = receive->stash_count;
 	struct receive_stashed frame = {.from = data->from,
@@ -35,7 +36,8 @@ static void stash_add(struct receive *receive, const struct frame_data *data)
 					.length = length,
 					.tail = data->flags & FRAME_DATA_TAIL,
 					.count = data->count,
-					.digest = data->digest};
+					.digest = data->digest,
+					.sent_after = sent_after};
 
 	while (i && receive->stash[i - 1].from > data->from)
 		i--;
@@ -87,8 +89,12 @@ void receive_new_session(struct receive *receive, struct monotime now)
 	receive->incompatible = false;
 	receive->overflowed = false;
 	receive->frames_unacked = 0;
-	receive->full.running = receive->full.started = false;
+	receive->full.running = receive->full.started = receive->full.complete_known = false;
 	receive->full.sweep_waits = receive->full.sweeping = false;
+	/* a restart is not its own fault: it waits for the last full catch-up's back-off, but not for long */
+	receive->full.not_before =
+	    monotime_min(receive->full.not_before, monotime_add(now, monotime_from_us(restart_wait_us)));
+	receive->full.ended_id = 0;
 	receive_want_full(receive, false, now);
 }
 
@@ -115,10 +121,20 @@ static void full_start(struct receive *receive, uint32_t random, struct monotime
 	receive->full.sweeping = receive->full.sweep_waits = false;
 	receive->full.id = random ? random : 1;
 	receive->full.position = 0;
+	receive->full.asked_at = receive->newest;
+	receive->full.complete_known = false;
+	receive->has_proof = false;
 	receive->overflowed = false;
 	receive->incompatible = false;
 	receive->resyncs_full++;
 	stash_clear(receive);
+}
+
+void receive_flush(struct receive *receive, struct monotime now)
+{
+	table_clear(receive->table);
+	receive->has_proof = false;
+	receive_want_full(receive, true, now);
 }
 
 /* What the catch-up did not name is unknown to its owner: but only a complete owner knows all of its flows.
@@ -129,6 +145,7 @@ static unsigned full_end(struct receive *receive)
 	if (receive->full.position > receive->applied)
 		receive->applied = receive->full.position;
 	receive->full.sweep_waits = true;
+	receive->full.ended_id = receive->full.id;
 	return RECEIVE_FULL_ENDED;
 }
 
@@ -194,13 +211,13 @@ static unsigned digest_compare(struct receive *receive, const struct receive_dig
 		return 0;
 	if (digest->count == table_count(receive->table) && digest->digest == table_digest(receive->table)) {
 		receive->proven_version = digest->version;
-		receive->proven_at = monotime_max(receive->proven_at, digest->received_at);
+		receive->proven_at = monotime_max(receive->proven_at, digest->sent_after);
 		receive->has_proof = true;
 		return RECEIVE_PROVEN;
 	}
 	receive->divergences++;
 	receive->has_proof = false;
-	receive_want_full(receive, false, digest->received_at);
+	receive_want_full(receive, false, digest->sent_after);
 	return RECEIVE_DIVERGED;
 }
 
@@ -209,20 +226,20 @@ static unsigned digests_compare(struct receive *receive)
 	unsigned outcome = 0;
 
 	for (unsigned i = 0; i < RECEIVE_DIGESTS; i++)
-		if (receive->digests[i].received_at.us)
+		if (receive->digests[i].sent_after.us)
 			outcome |= digest_compare(receive, &receive->digests[i]);
 	return outcome;
 }
 
 /* Kept until its version is reached (a STATUS may overtake the data), or seven others have come. */
 static unsigned digest_note(struct receive *receive, uint64_t version, uint32_t count, uint64_t digest,
-			    struct monotime now)
+			    struct monotime sent_after)
 {
 	struct receive_digest *slot = &receive->digests[receive->digest_next++ % RECEIVE_DIGESTS];
 
 	if (version < receive->applied)
 		return 0;
-	*slot = (struct receive_digest){version, count, digest, now};
+	*slot = (struct receive_digest){version, count, digest, sent_after};
 	return digest_compare(receive, slot);
 }
 
@@ -265,10 +282,33 @@ static unsigned entries_apply(struct receive *receive, struct reader entries)
 	return more < 0 ? RECEIVE_MALFORMED : outcome | RECEIVE_PROGRESSED;
 }
 
+/* The sweep may start once all that the sender had when it was complete is here. */
+static void sweep_start(struct receive *receive)
+{
+	if (!receive->full.sweep_waits || !receive->full.complete_known || receive->full.running)
+		return;
+	if (receive->applied < receive->full.complete_at || receive->applied < receive->exact_at)
+		return;
+	receive->full.sweep_waits = false;
+	receive->full.sweeping = true;
+	receive->full.sweep_after = 0;
+}
+
+/* Under steady change the newest is never reached: what counts is the first version that was complete. */
+static void note_complete(struct receive *receive, const struct frame_status *status)
+{
+	if (!(status->flags & FRAME_STATUS_COMPLETE)) {
+		receive->full.complete_known = false;
+	} else if (!receive->full.complete_known) {
+		receive->full.complete_known = true;
+		receive->full.complete_at = status->newest;
+	}
+}
+
 /* The range's first part may be known already: it is a true state of asof all the same, and brings the rest.
  */
 static unsigned data_apply(struct receive *receive, const struct frame_data *data, struct reader entries,
-			   struct monotime now)
+			   struct monotime sent_after)
 {
 	unsigned outcome = entries_apply(receive, entries);
 
@@ -284,11 +324,12 @@ static unsigned data_apply(struct receive *receive, const struct frame_data *dat
 	if (receive->full.running && receive->full.position >= receive->exact_at)
 		outcome |= full_end(receive);
 	if (data->flags & FRAME_DATA_TAIL)
-		outcome |= digest_note(receive, data->to, data->count, data->digest, now);
+		outcome |= digest_note(receive, data->to, data->count, data->digest, sent_after);
+	sweep_start(receive);
 	return outcome;
 }
 
-static unsigned stash_apply(struct receive *receive, struct monotime now)
+static unsigned stash_apply(struct receive *receive)
 {
 	unsigned outcome = 0;
 
@@ -302,7 +343,8 @@ static unsigned stash_apply(struct receive *receive, struct monotime now)
 					  .flags = frame->tail ? FRAME_DATA_TAIL : 0};
 
 		if (frame->to > receive_position(receive))
-			outcome |= data_apply(receive, &data, reader_over(frame->bytes, frame->length), now);
+			outcome |= data_apply(receive, &data, reader_over(frame->bytes, frame->length),
+					      frame->sent_after);
 		stash_remove(receive, 0);
 	}
 	return outcome;
@@ -331,7 +373,18 @@ static bool full_takes(struct receive *receive, const struct frame_data *data)
 	return data->asof >= receive->full.first_asof;
 }
 
-unsigned receive_data(struct receive *receive, struct reader body, struct monotime now)
+/*
+ * Without a full catch-up of our own, only frames of the last that ended count: one that was given up leaves
+ * removals out that we may not have heard of.
+ */
+static bool frame_counts(struct receive *receive, const struct frame_data *data)
+{
+	if (receive->full.running)
+		return full_takes(receive, data);
+	return !(data->flags & FRAME_DATA_FULL) || (data->to && data->full_id == receive->full.ended_id);
+}
+
+unsigned receive_data(struct receive *receive, struct reader body, struct monotime sent_after)
 {
 	struct frame_data data;
 	uint64_t position;
@@ -341,7 +394,7 @@ unsigned receive_data(struct receive *receive, struct reader body, struct monoti
 		return RECEIVE_MALFORMED;
 	if (data.asof > receive->newest)
 		receive->newest = data.asof;
-	if (receive->full.running ? !full_takes(receive, &data) : (data.flags & FRAME_DATA_FULL && !data.to))
+	if (!frame_counts(receive, &data))
 		return 0;
 	position = receive_position(receive);
 	if (data.from > position) {
@@ -349,34 +402,22 @@ unsigned receive_data(struct receive *receive, struct reader body, struct monoti
 		 * again */
 		if (receive->full.running && !(data.flags & FRAME_DATA_FULL))
 			return 0;
-		stash_add(receive, &data);
+		stash_add(receive, &data, sent_after);
 		return RECEIVE_GAP;
 	}
 	/* an empty table's catch-up is one empty frame, (0, 0] */
 	if (data.to <= position && !(receive->full.running && data.to == 0))
 		return data.flags & FRAME_DATA_TAIL && data.to == position
-			   ? digest_note(receive, data.to, data.count, data.digest, now)
+			   ? digest_note(receive, data.to, data.count, data.digest, sent_after)
 			   : 0;
-	outcome = data_apply(receive, &data, data.entries, now);
+	outcome = data_apply(receive, &data, data.entries, sent_after);
 	if (receive->stash_count && !(outcome & RECEIVE_MALFORMED))
-		outcome |= stash_apply(receive, now);
+		outcome |= stash_apply(receive);
 	if (outcome & RECEIVE_PROGRESSED)
 		outcome |= digests_compare(receive);
 	if (receive->stash_count)
 		outcome |= RECEIVE_GAP;
 	return outcome;
-}
-
-/* The sweep may start once all that the sender had when it was complete is here. */
-static void sweep_start(struct receive *receive, const struct frame_status *status)
-{
-	if (!receive->full.sweep_waits || !(status->flags & FRAME_STATUS_COMPLETE) || receive->full.running)
-		return;
-	if (receive->applied < status->newest || receive->applied < receive->exact_at)
-		return;
-	receive->full.sweep_waits = false;
-	receive->full.sweeping = true;
-	receive->full.sweep_after = 0;
 }
 
 /* The sender has forgotten removals that we have not heard of: only a full catch-up can tell them. */
@@ -387,8 +428,9 @@ static void horizon_check(struct receive *receive, struct monotime now)
 			receive_want_full(receive, false, now);
 		return;
 	}
-	if (receive->full.started && receive->horizon > receive->full.first_asof &&
-	    receive->horizon > receive->full.position) {
+	/* first_asof may lie beyond where its sender began, whose tombstones it counts on; asked_at does not
+	 */
+	if (receive->horizon > receive->full.asked_at && receive->horizon > receive->full.position) {
 		receive->full.running = false;
 		receive_want_full(receive, false, now);
 	}
@@ -401,7 +443,8 @@ static void overflow_check(struct receive *receive, const struct frame_status *s
 		receive_want_full(receive, false, now);
 }
 
-unsigned receive_status(struct receive *receive, const struct frame_status *status, struct monotime now)
+unsigned receive_status(struct receive *receive, const struct frame_status *status,
+			struct monotime sent_after, struct monotime now)
 {
 	unsigned outcome;
 
@@ -410,8 +453,9 @@ unsigned receive_status(struct receive *receive, const struct frame_status *stat
 		receive->newest = status->newest;
 	horizon_check(receive, now);
 	overflow_check(receive, status, now);
-	sweep_start(receive, status);
-	outcome = digest_note(receive, status->newest, status->count, status->digest, now);
+	note_complete(receive, status);
+	sweep_start(receive);
+	outcome = digest_note(receive, status->newest, status->count, status->digest, sent_after);
 	if (status->newest > receive_position(receive))
 		outcome |= RECEIVE_GAP;
 	return outcome;

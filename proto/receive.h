@@ -36,7 +36,7 @@ struct receive_digest {
 	uint64_t version; /* 0: slot unused */
 	uint32_t count;
 	uint64_t digest;
-	struct monotime received_at;
+	struct monotime sent_after; /* by our clock, no later than when its version was the newest */
 };
 
 struct receive_stashed {
@@ -46,6 +46,7 @@ struct receive_stashed {
 	bool tail;
 	uint32_t count;
 	uint64_t digest;
+	struct monotime sent_after;
 };
 
 struct receive {
@@ -62,10 +63,14 @@ struct receive {
 		uint32_t id;
 		uint64_t position;
 		uint64_t first_asof;
+		uint64_t asked_at; /* newest when it was asked for: its sender began no earlier */
+		uint32_t ended_id; /* the last that ended */
 		struct monotime not_before, backoff; /* backoff: to the one after the next */
 		struct monotime ended_at;
 		bool
 		    sweep_waits; /* it is over, but what it did not name stays until the sender is complete */
+		bool complete_known;
+		uint64_t complete_at; /* at that version the sender was complete */
 		bool sweeping;
 		uint64_t sweep_after;
 	} full;
@@ -74,7 +79,7 @@ struct receive {
 	struct receive_digest digests[RECEIVE_DIGESTS];
 	unsigned digest_next;
 	uint64_t proven_version;   /* 0 with proven_at 0: never in this session */
-	struct monotime proven_at; /* when the digest that proved it was received */
+	struct monotime proven_at; /* no later than when that version was the newest */
 	bool has_proof;
 	bool overflowed; /* flows were refused: the copy is not whole until a full catch-up fits */
 	bool incompatible;
@@ -90,12 +95,17 @@ void receive_destroy(struct receive *receive);
  * sweeps it. */
 void receive_new_session(struct receive *receive, struct monotime now);
 
-/* A DATA message of the current session.  Returns a set of receive_outcome. */
-unsigned receive_data(struct receive *receive, struct reader body, struct monotime now);
+/* A DATA message of the current session, sent after that time by our clock (not 0).  Returns a set of
+ * receive_outcome. */
+unsigned receive_data(struct receive *receive, struct reader body, struct monotime sent_after);
 
 /* A STATUS of the current session: its newest version, horizon and digest, and whether its table may be
  * trusted. */
-unsigned receive_status(struct receive *receive, const struct frame_status *status, struct monotime now);
+unsigned receive_status(struct receive *receive, const struct frame_status *status,
+			struct monotime sent_after, struct monotime now);
+
+/* Forgets what it holds: all of it is to come again, at once. */
+void receive_flush(struct receive *receive, struct monotime now);
 
 /* Wants a full catch-up, now or when its back-off is over. */
 void receive_want_full(struct receive *receive, bool at_once, struct monotime now);

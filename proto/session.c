@@ -32,6 +32,7 @@ static void session_measure(struct session *session, const struct frame_peer *ab
 		session->alive_at.us = stamp;
 	if (rtt < 0)
 		return;
+	session->sent_after = monotime_max(session->sent_after, monotime_from_us(now.us - rtt));
 	session->rtt_us = session->rtt_us < 0 ? rtt : (session->rtt_us * 7 + rtt) / 8;
 }
 
@@ -47,6 +48,13 @@ bool session_hear(struct session *session, const struct frame_peer *about_us, st
 	}
 	session_measure(session, about_us, now);
 	return true;
+}
+
+struct monotime session_sent_after(const struct session *session)
+{
+	if (session->packet_number < session->status_number || !session->sent_after.us)
+		return monotime_from_us(1);
+	return session->sent_after;
 }
 
 struct monotime session_dies_at(const struct session *session, struct monotime timeout)

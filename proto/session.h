@@ -28,6 +28,10 @@ struct session {
 	struct monotime first_heard, last_heard;
 	uint64_t stamp;           /* its latest, to be echoed */
 	struct monotime stamp_at; /* when that came */
+	uint64_t packet_number;   /* of the datagram being taken */
+	uint64_t status_number;   /* of the latest STATUS: one that was overtaken says nothing any more */
+	struct monotime
+	    sent_after;           /* that STATUS was sent after this, by our clock: delayed, it is no news */
 	struct monotime alive_at; /* our own latest stamp that it echoed: it certainly lived then */
 	int64_t rtt_us;           /* smoothed; -1: not measured */
 };
@@ -45,6 +49,10 @@ bool session_hear(struct session *session, const struct frame_peer *about_us, st
 
 /* Heard within `timeout`, and not just recordings: it has echoed a stamp of ours within three times that. */
 bool session_is_alive(const struct session *session, struct monotime now, struct monotime timeout);
+
+/* The latest time by our clock after which the datagram being taken was certainly sent; long ago if unknown.
+ */
+struct monotime session_sent_after(const struct session *session);
 
 /* When session_is_alive() turns false by the clock. */
 struct monotime session_dies_at(const struct session *session, struct monotime timeout);

@@ -51,6 +51,7 @@ static size_t range_send(const struct stream_out *out, const struct outbox_desti
 		data.full_id = range->full_id;
 	}
 	if (data.to == newest) {
+		table_announce(out->table);
 		data.flags |= FRAME_DATA_TAIL;
 		data.count = (uint32_t)table_count(out->table);
 		data.digest = table_digest(out->table);
@@ -84,6 +85,10 @@ size_t stream_send_live(struct stream *stream, const struct stream_out *out)
 	struct range range = {.from = stream->sent, .limit = UINT64_MAX};
 	size_t bytes;
 
+	/* removals up to the horizon can't be told any more: no frame may claim to cover them */
+	if (table_horizon(out->table) > range.from)
+		range.from = stream->sent = table_horizon(out->table);
+
 	if (table_newest(out->table) == stream->sent) {
 		stream->is_dirty = false;
 		return 0;
@@ -114,12 +119,20 @@ static void catchup_start(struct catchup *catchup, uint64_t from, struct monotim
 	flight_reset(&catchup->flight);
 }
 
-void catchup_start_full(struct catchup *catchup, uint32_t full_id, const struct stream_out *out)
+/*
+ * What it has named before, and was removed since, is known by the tombstones after start_asof: that stays
+ * when it is taken up again.  A position in one that we know nothing of is served with all tombstones.
+ */
+void catchup_start_full(struct catchup *catchup, uint32_t full_id, uint64_t position,
+			const struct stream_out *out)
 {
-	catchup_start(catchup, 0, out->now);
+	catchup_start(catchup, position, out->now);
 	catchup->full_id = full_id;
 	catchup->limit = UINT64_MAX;
-	catchup->start_asof = table_newest(out->table);
+	if (catchup->last_full_id == full_id)
+		return;
+	catchup->last_full_id = full_id;
+	catchup->start_asof = position ? 0 : table_newest(out->table);
 	catchup->started_full++;
 }
 
@@ -129,7 +142,6 @@ void catchup_start_partial(struct catchup *catchup, uint64_t from, uint64_t limi
 	catchup_start(catchup, from, out->now);
 	catchup->full_id = 0;
 	catchup->limit = limit;
-	catchup->start_asof = 0;
 	catchup->started_partial++;
 }
 
@@ -137,6 +149,12 @@ void catchup_stop(struct catchup *catchup)
 {
 	catchup->active = false;
 	catchup->full_id = 0;
+}
+
+void catchup_forget(struct catchup *catchup)
+{
+	catchup_stop(catchup);
+	catchup->last_full_id = 0;
 }
 
 void catchup_acknowledge(struct catchup *catchup, uint64_t position, struct monotime now)
@@ -165,7 +183,7 @@ static bool catchup_is_broken(const struct catchup *catchup, const struct table 
 {
 	uint64_t horizon = table_horizon(table);
 
-	return horizon > catchup->cursor && horizon > catchup->start_asof;
+	return horizon > catchup->cursor && !(catchup->full_id && horizon <= catchup->start_asof);
 }
 
 bool catchup_can_send(const struct catchup *catchup, const struct table *table, uint64_t window)
@@ -182,7 +200,8 @@ bool catchup_can_send(const struct catchup *catchup, const struct table *table, 
 size_t catchup_send(struct catchup *catchup, const struct stream_out *out,
 		    const struct outbox_destination *to)
 {
-	struct range range = {catchup->cursor, catchup->limit, catchup->full_id, catchup->start_asof};
+	struct range range = {catchup->cursor, catchup->limit, catchup->full_id,
+			      catchup->full_id ? catchup->start_asof : 0};
 	size_t bytes = range_send(out, to, &range, &catchup->cursor);
 
 	flight_note(&catchup->flight, catchup->cursor, bytes);

@@ -48,10 +48,11 @@ void stream_skip(struct stream *stream, const struct table *table);
 /* One peer's catch-up: partial (a gap, an outage) up to `limit`, or full up to the tail. */
 struct catchup {
 	bool active;
-	uint32_t full_id;    /* 0: partial */
-	uint64_t cursor;     /* sent up to here */
-	uint64_t limit;      /* partial: where it joins what the peer has already */
-	uint64_t start_asof; /* full: newest at its start: older tombstones are not needed */
+	uint32_t full_id;      /* 0: partial */
+	uint64_t cursor;       /* sent up to here */
+	uint64_t limit;        /* partial: where it joins what the peer has already */
+	uint64_t start_asof;   /* full: newest at its start: older tombstones are not needed */
+	uint32_t last_full_id; /* whose start_asof that is: it may be taken up again */
 	uint64_t acked;
 	struct monotime progress_at;
 	struct flight flight;
@@ -61,10 +62,14 @@ struct catchup {
 	uint64_t started_full, started_partial;
 };
 
-void catchup_start_full(struct catchup *catchup, uint32_t full_id, const struct stream_out *out);
+/* A full one; one that was begun before, and stopped, is taken up at `position`. */
+void catchup_start_full(struct catchup *catchup, uint32_t full_id, uint64_t position,
+			const struct stream_out *out);
 void catchup_start_partial(struct catchup *catchup, uint64_t from, uint64_t limit,
 			   const struct stream_out *out);
 void catchup_stop(struct catchup *catchup);
+/* Stops, and no full one is taken up again: the peer's session or ours is another. */
+void catchup_forget(struct catchup *catchup);
 
 /* The peer has all up to `position`. */
 void catchup_acknowledge(struct catchup *catchup, uint64_t position, struct monotime now);

@@ -84,12 +84,10 @@ static const char *why_not_trusted(uint8_t status_flags)
 	return NULL;
 }
 
-/* A digest counts for two of its sender's heartbeats, less the way that it took. */
-static int64_t proof_life_us(const struct peer *peer, int64_t heartbeat_us)
+/* A digest counts for two of its sender's heartbeats, from when it was sent. */
+static int64_t proof_life_us(int64_t heartbeat_us)
 {
-	int64_t rtt = peer->current.rtt_us > 0 ? peer->current.rtt_us : 0;
-
-	return 2 * heartbeat_us - rtt;
+	return 2 * heartbeat_us;
 }
 
 static void reason_set(struct node_proof *proof, const char *who, uint16_t id, const char *what)
@@ -118,7 +116,7 @@ static void prove_holds(const struct node *node, const struct peer *peer, struct
 		reason_set(proof, "", 0, reason);
 	else if (!receive->has_proof)
 		reason_set(proof, "", 0, "no digest was compared yet");
-	else if (proof->age_us > proof_life_us(peer, peer->status.heartbeat_us))
+	else if (proof->age_us > proof_life_us(peer->status.heartbeat_us))
 		snprintf(proof->reason, sizeof(proof->reason),
 			 "the last equal digest is %lld ms old; %llu of its versions are not applied yet",
 			 (long long)(proof->age_us / 1000),
@@ -171,7 +169,7 @@ static void prove_held(const struct node *node, const struct peer *peer, struct 
 		reason_set(proof, "node", peer->id, "is in a full catch-up");
 	else if (!us->proven)
 		reason_set(proof, "node", peer->id, "has not proven its copy equal yet");
-	else if (proof->age_us < 0 || proof->age_us > proof_life_us(peer, node->config.heartbeat.us))
+	else if (proof->age_us < 0 || proof->age_us > proof_life_us(node->config.heartbeat.us))
 		snprintf(proof->reason, sizeof(proof->reason),
 			 "node %u last proved version %llu, ours is %llu", peer->id,
 			 (unsigned long long)proof->version,
