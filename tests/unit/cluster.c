@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { IDLE_STEPS_MAX = 1000 };
+
 uint64_t cluster_random(struct cluster *c)
 {
 	uint64_t z = (c->random += 0x9e3779b97f4a7c15u); /* splitmix64 */
@@ -83,6 +85,16 @@ void cluster_inject(struct cluster *c, unsigned from, unsigned to, const uint8_t
 	packet_push(c, packet);
 }
 
+static void duplicate(struct cluster *c, struct cluster_packet packet)
+{
+	packet.bytes = copy_of(packet.bytes, packet.length);
+	packet.at.us += c->jitter_us;
+	if (c->dark || c->nodes[packet.from].muted)
+		free(packet.bytes);
+	else
+		packet_push(c, packet);
+}
+
 static void transmit(struct cluster_node *sender, unsigned to, unsigned link, const uint8_t *bytes,
 		     size_t length)
 {
@@ -95,7 +107,10 @@ static void transmit(struct cluster_node *sender, unsigned to, unsigned link, co
 	packet.at = monotime_from_us(c->now.us + c->delay_us + jitter);
 	if (c->record)
 		record(c, &packet);
-	if (c->dark || c->nodes[to].down || cluster_random(c) % 100 < c->loss_percent ||
+	if (c->duplicate_percent && cluster_random(c) % 100 < c->duplicate_percent)
+		duplicate(c, packet);
+	if (c->dark || sender->muted || c->links_dark & 1u << link || c->nodes[to].down ||
+	    cluster_random(c) % 100 < c->loss_percent ||
 	    (c->tamper && !c->tamper(c->tamper_context, &packet))) {
 		free(packet.bytes);
 		return;
@@ -126,6 +141,8 @@ static void effect_get(void *context, const struct flow *key)
 	struct cluster_node *n = context;
 
 	assert(n->gets_count < sizeof(n->gets) / sizeof(n->gets[0]));
+	if (!n->gets_count)
+		n->gets_at = monotime_from_us(n->cluster->now.us + n->cluster->get_delay_us);
 	n->gets[n->gets_count++] = *key;
 }
 
@@ -160,10 +177,30 @@ static void effect_random(void *context, void *bytes, size_t size)
 
 /* ---- steps ---- */
 
+struct monotime cluster_clock(const struct cluster *c, unsigned index)
+{
+	return monotime_from_us(c->now.us + c->now.us * c->nodes[index].clock_ppm / 1000000);
+}
+
 static void step(struct cluster_node *n, struct node_event *event)
 {
-	event->now = n->cluster->now;
+	event->now = cluster_clock(n->cluster, n->index);
 	node_step(n->node, event);
+}
+
+void cluster_step(struct cluster *c, unsigned index, struct node_event *event)
+{
+	step(&c->nodes[index], event);
+}
+
+static bool is_paused(const struct cluster_node *n)
+{
+	return monotime_is_before(n->cluster->now, n->paused_until);
+}
+
+void cluster_pause(struct cluster *c, unsigned index, int64_t us)
+{
+	c->nodes[index].paused_until = monotime_from_us(c->now.us + us);
 }
 
 static struct table_entry *kernel_find(struct cluster_node *n, const struct flow *flow)
@@ -176,9 +213,16 @@ static struct table_entry *kernel_find(struct cluster_node *n, const struct flow
 
 static void answer_gets(struct cluster_node *n)
 {
-	for (size_t i = 0; i < n->gets_count; i++) {
-		struct table_entry *entry = kernel_find(n, &n->gets[i]);
-		struct flow flow = n->gets[i];
+	struct flow gets[sizeof(n->gets) / sizeof(n->gets[0])];
+	size_t count = n->gets_count;
+
+	if (!count || monotime_is_before(n->cluster->now, n->gets_at))
+		return;
+	memcpy(gets, n->gets, count * sizeof(gets[0]));
+	n->gets_count = 0; /* an answer may lead to the next question */
+	for (size_t i = 0; i < count; i++) {
+		struct table_entry *entry = kernel_find(n, &gets[i]);
+		struct flow flow = gets[i];
 		struct node_event event = {.type = NODE_GET_REPLY, .flow = &flow, .found = entry != NULL};
 
 		if (entry) {
@@ -187,7 +231,6 @@ static void answer_gets(struct cluster_node *n)
 		}
 		step(n, &event);
 	}
-	n->gets_count = 0;
 }
 
 void cluster_audit(struct cluster *c, unsigned index)
@@ -211,13 +254,36 @@ void cluster_audit(struct cluster *c, unsigned index)
 	step(n, &end);
 }
 
+static void deliver_kernel_events(struct cluster_node *n)
+{
+	for (size_t i = 0; i < n->queue_count; i++) {
+		struct node_event event = {.type = n->queue[i].type, .flow = &n->queue[i].flow};
+
+		step(n, &event);
+	}
+	n->queue_count = 0;
+}
+
 static void run_node(struct cluster_node *n)
 {
 	struct node_event time = {.type = NODE_TIME};
 
-	for (unsigned i = 0; i < 10000 && !monotime_is_before(n->cluster->now, node_deadline(n->node)); i++) {
+	if (is_paused(n))
+		return;
+	answer_gets(n);
+	deliver_kernel_events(n);
+	for (unsigned idle = 0;
+	     !monotime_is_before(cluster_clock(n->cluster, n->index), node_deadline(n->node)); idle++) {
+		uint64_t done = n->sent + n->gets_count;
+
 		step(n, &time);
+		if (n->sent + n->gets_count != done)
+			idle = 0;
 		answer_gets(n);
+		if (idle > IDLE_STEPS_MAX) {
+			fprintf(stderr, "node %u spins: it is due, and does nothing\n", n->config.id);
+			abort();
+		}
 	}
 	if (n->audit_wanted)
 		cluster_audit(n->cluster, n->index);
@@ -228,6 +294,11 @@ static void deliver(struct cluster *c, struct cluster_packet packet)
 	struct cluster_node *n = &c->nodes[packet.to];
 	struct node_event event = {.type = NODE_DATAGRAM};
 
+	if (!n->down && is_paused(n)) {
+		packet.at = n->paused_until;
+		packet_push(c, packet);
+		return;
+	}
 	if (!n->down) {
 		event.datagram.link = packet.link;
 		event.datagram.from.length = 1;
@@ -240,6 +311,18 @@ static void deliver(struct cluster *c, struct cluster_packet packet)
 	free(packet.bytes);
 }
 
+/* In the cluster's time; of a node whose clock runs fast or slow, a little early. */
+static struct monotime next_time_of(const struct cluster_node *n)
+{
+	struct monotime at = node_deadline(n->node), clock = cluster_clock(n->cluster, n->index);
+
+	if (is_paused(n))
+		return n->paused_until;
+	if (at.us != INT64_MAX)
+		at.us = n->cluster->now.us + (at.us - clock.us) * 99 / 100;
+	return n->gets_count ? monotime_min(at, n->gets_at) : at;
+}
+
 static struct monotime next_time(const struct cluster *c, struct monotime limit)
 {
 	struct monotime at = limit;
@@ -248,7 +331,7 @@ static struct monotime next_time(const struct cluster *c, struct monotime limit)
 		at = monotime_min(at, c->packets[0].at);
 	for (unsigned i = 0; i < c->count; i++)
 		if (!c->nodes[i].down)
-			at = monotime_min(at, node_deadline(c->nodes[i].node));
+			at = monotime_min(at, next_time_of(&c->nodes[i]));
 	return monotime_max(at, c->now);
 }
 
@@ -302,6 +385,17 @@ void cluster_kernel_remove(struct cluster *c, unsigned index, const struct flow 
 		table_remove(c->nodes[index].kernel, entry);
 }
 
+static void queue_event(struct cluster_node *n, enum node_event_type type, const struct flow *flow)
+{
+	if (n->queue_count == n->queue_size) {
+		n->queue_size = n->queue_size ? n->queue_size * 2 : 64;
+		n->queue = realloc(n->queue, n->queue_size * sizeof(*n->queue));
+		assert(n->queue);
+	}
+	n->queue[n->queue_count].type = type;
+	n->queue[n->queue_count++].flow = *flow;
+}
+
 static void flow_event(struct cluster *c, unsigned index, enum node_event_type type, const struct flow *flow)
 {
 	struct cluster_node *n = &c->nodes[index];
@@ -309,6 +403,10 @@ static void flow_event(struct cluster *c, unsigned index, enum node_event_type t
 
 	if (n->down)
 		return;
+	if (is_paused(n)) {
+		queue_event(n, type, flow);
+		return;
+	}
 	step(n, &event);
 	answer_gets(n);
 }
@@ -344,11 +442,13 @@ static void start_node(struct cluster *c, unsigned index)
 {
 	struct cluster_node *n = &c->nodes[index];
 	struct node_sink sink = {n, effect_send, effect_get, effect_audit, effect_log, effect_random};
-	int error = node_create(&n->node, &n->config, &sink, c->now);
+	int error = node_create(&n->node, &n->config, &sink, cluster_clock(c, index));
 
 	assert(!error);
 	(void)error;
 	n->gets_count = 0;
+	n->queue_count = 0;
+	n->paused_until = monotime_from_us(0);
 	n->down = false;
 	cluster_audit(c, index);
 }
@@ -403,6 +503,7 @@ void cluster_finish(struct cluster *c)
 	for (unsigned i = 0; i < c->count; i++) {
 		node_destroy(c->nodes[i].node);
 		table_destroy(c->nodes[i].kernel);
+		free(c->nodes[i].queue);
 	}
 	while (c->packets_count)
 		free(packet_pop(c).bytes);
@@ -451,7 +552,7 @@ struct node_peer_view cluster_peer_view(struct cluster *c, unsigned index, unsig
 
 	node_view(c->nodes[index].node, c->now, &whole);
 	for (unsigned i = 0; i < whole.peers; i++) {
-		node_peer_view(c->nodes[index].node, c->now, i, &view);
+		node_peer_view(c->nodes[index].node, cluster_clock(c, index), i, &view);
 		if (view.id == c->nodes[of].config.id)
 			return view;
 	}

@@ -18,6 +18,11 @@ struct cluster_packet {
 	size_t length;
 };
 
+struct cluster_kernel_event {
+	enum node_event_type type;
+	struct flow flow;
+};
+
 struct cluster_node {
 	struct cluster *cluster;
 	unsigned index;
@@ -26,8 +31,14 @@ struct cluster_node {
 	struct table *kernel; /* what the model kernel holds */
 	struct flow gets[1024];
 	size_t gets_count;
+	struct monotime gets_at; /* when the kernel answers them */
 	bool audit_wanted;
 	bool down;
+	bool muted;                   /* nothing that it sends arrives */
+	struct monotime paused_until; /* it takes no step; what comes waits in its sockets */
+	int64_t clock_ppm;            /* how much faster its clock runs */
+	struct cluster_kernel_event *queue;
+	size_t queue_count, queue_size;
 	char last_log[512];
 	unsigned errors_logged;
 	uint64_t sent, sent_bytes;
@@ -41,9 +52,11 @@ struct cluster {
 	struct cluster_packet *packets; /* heap by (at, order) */
 	size_t packets_count;
 	uint64_t order;
-	unsigned loss_percent;
+	unsigned loss_percent, duplicate_percent;
 	int64_t delay_us, jitter_us;
-	bool dark;                                                    /* the link between all of them */
+	int64_t get_delay_us; /* how long the kernel takes to answer a GET */
+	bool dark;            /* the link between all of them */
+	unsigned links_dark;  /* a bit for each of several links */
 	bool (*tamper)(void *context, struct cluster_packet *packet); /* false: drop it */
 	void *tamper_context;
 	/* every datagram that was ever sent, if recording */
@@ -54,6 +67,12 @@ struct cluster {
 
 void cluster_init(struct cluster *c, unsigned nodes, uint64_t seed);
 void cluster_finish(struct cluster *c);
+/* What that node's clock shows. */
+struct monotime cluster_clock(const struct cluster *c, unsigned index);
+/* Takes an event as it is (its time is set); not while the node is down. */
+void cluster_step(struct cluster *c, unsigned index, struct node_event *event);
+/* The node stops for that long: what comes waits. */
+void cluster_pause(struct cluster *c, unsigned index, int64_t us);
 /* Restarts a node's daemon (new session), its kernel as it is; config may have been changed before. */
 void cluster_restart(struct cluster *c, unsigned index);
 void cluster_stop(struct cluster *c, unsigned index);
@@ -72,7 +91,8 @@ void cluster_audit(struct cluster *c, unsigned index);
 
 void cluster_inject(struct cluster *c, unsigned from, unsigned to, const uint8_t *bytes, size_t length);
 
-/* Runs simulated time on. */
+/* Runs simulated time on.  A node that asks for time again and again and does nothing with it aborts the
+ * test. */
 void cluster_run_us(struct cluster *c, int64_t us);
 /* Runs until `done` says so or the time is up; whether it did. */
 bool cluster_run_until(struct cluster *c, bool (*done)(struct cluster *), int64_t limit_us);
