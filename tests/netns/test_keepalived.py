@@ -38,6 +38,14 @@ class Pair:
     def wait_primary(self, node):
         wait_for(lambda: is_primary(self.lab, node), 120, f"firewall {node} is primary and holds the addresses")
 
+    def wait_settled(self, node):
+        """Both may be masters for a moment when both start at once: wait until the other has given way."""
+        def settled():
+            return is_primary(self.lab, node) and all(
+                self.lab.daemon[other].status()["role"] == "backup" and not holds_address(self.lab, other)
+                for other in self.lab.nodes if other != node)
+        wait_for(settled, 120, f"firewall {node}, and it alone, is primary and holds the addresses")
+
     def wait_synced(self, node):
         self.lab.daemon[node].wait_synced(timeout=120)
 
@@ -56,7 +64,7 @@ def pair():
     with Lab() as lab:
         built = Pair(lab)
         try:
-            built.wait_primary(1)
+            built.wait_settled(1)
             yield built
         finally:
             print(built.logs() + lab.logs())  # pytest shows it when the test failed
