@@ -83,6 +83,8 @@ static void message_end(struct writer *w, uint8_t *start, enum frame_type type)
 
 /* Versions are written as varints, the later ones as distances: sixteen nodes' blocks must fit one datagram.
  */
+enum { PEER_SIZE = 56, HOLE_SIZE_MAX = 20 }; /* without the varints; of one */
+
 static void peer_write(struct writer *w, const struct frame_peer *peer)
 {
 	uint64_t at = peer->applied;
@@ -104,6 +106,37 @@ static void peer_write(struct writer *w, const struct frame_peer *peer)
 		writer_varint(w, peer->holes[i].to - peer->holes[i].from);
 		at = peer->holes[i].to;
 	}
+}
+
+static size_t varint_size(uint64_t value)
+{
+	size_t size = 1;
+
+	while (value >>= 7)
+		size++;
+	return size;
+}
+
+/* Writes as many as fit, and leaves a byte for the number of claims; the holes are what can be told later. */
+static unsigned peers_write(struct writer *w, const struct frame_status *s)
+{
+	uint8_t *count = writer_reserve(w, 1);
+	unsigned written = 0;
+
+	for (unsigned i = 0; i < s->peers_count && !w->failed; i++) {
+		struct frame_peer peer = s->peers[i];
+		size_t size = PEER_SIZE + varint_size(peer.applied) + varint_size(peer.proven);
+
+		if (writer_room(w) < size + 1)
+			break;
+		if (writer_room(w) < size + 1 + peer.holes_count * HOLE_SIZE_MAX)
+			peer.holes_count = 0;
+		peer_write(w, &peer);
+		written++;
+	}
+	if (count)
+		*count = (uint8_t)written;
+	return written;
 }
 
 static int holes_read(struct reader *r, struct frame_peer *peer)
@@ -155,8 +188,10 @@ static void claims_write(struct writer *w, const struct frame_status *status)
 	}
 }
 
-void frame_status_write(struct writer *w, const struct frame_status *s)
+unsigned frame_status_write(struct writer *w, const struct frame_status *s)
 {
+	unsigned peers;
+
 	uint8_t *start = message_begin(w);
 	uint8_t software = (uint8_t)strnlen(s->software, FRAME_SOFTWARE_SIZE - 1);
 
@@ -177,11 +212,10 @@ void frame_status_write(struct writer *w, const struct frame_status *s)
 	writer_u32(w, s->filters);
 	writer_u8(w, software);
 	writer_bytes(w, s->software, software);
-	writer_u8(w, s->peers_count);
-	for (unsigned i = 0; i < s->peers_count; i++)
-		peer_write(w, &s->peers[i]);
+	peers = peers_write(w, s);
 	claims_write(w, s);
 	message_end(w, start, FRAME_STATUS);
+	return peers;
 }
 
 static int claims_read(struct reader *r, struct frame_status *s)

@@ -150,8 +150,12 @@ struct frame_status {
 	struct frame_claim claims[FRAME_PEERS_MAX];
 };
 
-/* Writes a whole message (type and length included).  Claims that do not fit are left out; peers must fit. */
-void frame_status_write(struct writer *w, const struct frame_status *status);
+/*
+ * Writes a whole message (type and length included).  What does not fit is left out: first holes, then peers
+ * from the end, claims before either.  Returns how many peers it names: all 16 fit the payload of an MTU of
+ * 1500; FRAME_PAYLOAD_MIN takes 15 while versions are below 2^35, and 13 whatever they are.
+ */
+unsigned frame_status_write(struct writer *w, const struct frame_status *status);
 
 /* Reads a body.  0, or -EINVAL: malformed, or beyond a bound.  Bytes behind what this version knows are
  * skipped. */

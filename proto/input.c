@@ -37,7 +37,7 @@ static void note_stranger(struct node *node, uint16_t id, enum node_drop drop)
 static void drop(struct node *node, enum node_drop why, uint16_t id)
 {
 	node->drops[why]++;
-	if (why != NODE_DROP_OWN && why != NODE_DROP_REPLAYED && id)
+	if (id)
 		note_stranger(node, id, why);
 }
 
@@ -271,6 +271,8 @@ void node_review_sessions(struct node *node)
 			if (session_exists(&peer->candidates[c]))
 				review_candidate(node, peer, &peer->candidates[c]);
 		review_liveness(node, peer);
+		if (peer_is_nobody(peer))
+			peer_destroy(peer);
 	}
 	review_twin(node);
 	review_split_brain(node);
@@ -353,6 +355,20 @@ static void take_current_status(struct node *node, struct peer *peer, const stru
 	node_serve_peer(node, peer, us);
 }
 
+/*
+ * What comes from a session that is not current is not applied.  A candidate's STATUS counts as refused only
+ * when it had the time to answer our challenge: every new session begins as a candidate.
+ */
+static void refuse_status(struct node *node, const struct peer *peer, const struct session *session)
+{
+	bool is_twin = peer == &node->twin;
+
+	if (is_twin ? node->duplicate_id : peer->duplicate_at.us != 0)
+		drop(node, NODE_DROP_DUPLICATE_ID, is_twin ? node->config.id : peer->id);
+	else if (node->now.us - session->first_heard.us > node->config.peer_timeout.us)
+		drop(node, NODE_DROP_NOT_FRESH, is_twin ? node->config.id : peer->id);
+}
+
 static void take_status(struct node *node, struct peer *peer, struct session *session, struct reader body,
 			const struct node_event *event)
 {
@@ -371,14 +387,18 @@ static void take_status(struct node *node, struct peer *peer, struct session *se
 	session->stamp_at = node->now;
 	us = about_us(node, &status);
 	echoed = us && session_hear(session, us, node->now);
-	if (peer == &node->twin)
+	if (peer == &node->twin) {
+		refuse_status(node, peer, session);
 		return;
+	}
 	if (session != &peer->current) {
 		struct seal_session_id id = session->id;
 
 		review_candidate(node, peer, session);
-		if (!session_exists(&peer->current) || !session_id_equals(&peer->current.id, &id))
+		if (!session_exists(&peer->current) || !session_id_equals(&peer->current.id, &id)) {
+			refuse_status(node, peer, session);
 			return;
+		}
 	}
 	take_current_status(node, peer, &status, us, echoed, event);
 }
@@ -390,8 +410,9 @@ static void take_data(struct node *node, struct peer *peer, const struct session
 
 	if (session != &peer->current) {
 		drop(node,
-		     peer->duplicate_at.us || peer == &node->twin ? NODE_DROP_DUPLICATE_ID
-								  : NODE_DROP_NOT_FRESH,
+		     peer->duplicate_at.us || (peer == &node->twin && node->duplicate_id)
+			 ? NODE_DROP_DUPLICATE_ID
+			 : NODE_DROP_NOT_FRESH,
 		     peer->id ? peer->id : node->config.id);
 		return;
 	}
@@ -433,7 +454,11 @@ static void take_copy(struct node *node, struct peer *peer, const struct session
 {
 	struct peer_link *l = &peer->links[link];
 
-	if (session != &peer->current || replay_check(&l->seen, packet_number) != REPLAY_NEW) {
+	if (session != &peer->current) { /* counts of its links begin when it is current: nobody is named */
+		drop(node, NODE_DROP_REPLAYED, 0);
+		return;
+	}
+	if (replay_check(&l->seen, packet_number) != REPLAY_NEW) {
 		drop(node, NODE_DROP_REPLAYED, peer->id);
 		return;
 	}

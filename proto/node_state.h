@@ -35,6 +35,7 @@ struct node {
 	struct monotime restarted_at; /* our session, last */
 	uint32_t conntrack_max, conntrack_buckets;
 	bool split_brain, duplicate_id, leaving;
+	unsigned status_turn; /* the peer that the next STATUS to the group names first, when not all fit */
 	/* when which version was the newest: to date what peers have proven */
 	struct {
 		uint64_t version;

@@ -106,13 +106,16 @@ static void sample_newest(struct node *node)
 	node->samples[last].at = node->now;
 }
 
-static void send_status(struct node *node, const struct outbox_destination *to,
-			const struct frame_status *status)
+static unsigned send_status(struct node *node, const struct outbox_destination *to,
+			    const struct frame_status *status)
 {
+	unsigned peers;
+
 	table_announce(node->local.table);
-	frame_status_write(outbox_open(&node->outbox, &node->config), status);
+	peers = frame_status_write(outbox_open(&node->outbox, &node->config), status);
 	outbox_send(&node->outbox, &node->config, &node->sink, to);
 	sample_newest(node);
+	return peers;
 }
 
 static void add_candidate(struct node *node, struct peer *peer, struct frame_status *s)
@@ -124,20 +127,28 @@ static void add_candidate(struct node *node, struct peer *peer, struct frame_sta
 				 &s->peers[s->peers_count++]);
 }
 
-/* Current sessions first: they must fit; candidates as there is room, in turn. */
+/* Current sessions first, those that do not fit have their turn next; candidates as there is room, in turn.
+ */
 static void send_group_status(struct node *node)
 {
 	struct frame_status s;
+	unsigned current, written;
 
 	describe_ourselves(node, &s);
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
-		if (node->peers[i].id && session_exists(&node->peers[i].current))
-			describe_peer(node, &node->peers[i], 1, &s.peers[s.peers_count++]);
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		const struct peer *peer = &node->peers[(node->status_turn + i) % FRAME_PEERS_MAX];
+
+		if (peer->id && session_exists(&peer->current))
+			describe_peer(node, peer, 1, &s.peers[s.peers_count++]);
+	}
+	current = s.peers_count;
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
 		if (node->peers[i].id)
 			add_candidate(node, &node->peers[i], &s);
 	add_candidate(node, &node->twin, &s);
-	send_status(node, NULL, &s);
+	written = send_status(node, NULL, &s);
+	if (written < current)
+		node->status_turn = (node->status_turn + written) % FRAME_PEERS_MAX;
 	node->status_at = MONOTIME_NEVER;
 	node->status_sent_at = node->now;
 	node->stream.tail_is_fresh = false;
@@ -249,6 +260,22 @@ static void serve_gaps(struct node *node, struct peer *peer, const struct frame_
 			       patience_of(peer));
 }
 
+/* A peer may say anything; less than the least that a node of ours says would hold the group up for nothing.
+ */
+static uint32_t window_of(const struct peer *peer)
+{
+	return peer->about_us.window > WINDOW_MIN ? peer->about_us.window : WINDOW_MIN;
+}
+
+/* It took another half window, or all. */
+static void note_pace(struct node *node, struct peer *peer)
+{
+	if (flight_bytes(&peer->live) && peer->live.acked - peer->pace_acked < window_of(peer) / 2)
+		return;
+	peer->pace_acked = peer->live.acked;
+	peer->pace_at = node->now;
+}
+
 void node_serve_peer(struct node *node, struct peer *peer, const struct frame_peer *us)
 {
 	bool followed = peer_follows(peer, &node->config, node->now);
@@ -267,6 +294,7 @@ void node_serve_peer(struct node *node, struct peer *peer, const struct frame_pe
 		peer->live_acked = us->applied;
 	}
 	flight_acknowledge(&peer->live, us->applied);
+	note_pace(node, peer);
 	if (us->applied > peer->live_acked) {
 		peer->live_acked = us->applied;
 		peer->live_progress_at = node->now;
@@ -276,12 +304,16 @@ void node_serve_peer(struct node *node, struct peer *peer, const struct frame_pe
 
 /* ---- sending ---- */
 
-/* A peer whose window is closed holds the live stream up, but not for longer than it takes to be called dead.
+/*
+ * A peer whose window is closed holds the live stream up, unless it takes less than half a window in a
+ * quarter of the time after which a peer is dead: then the others don't wait, and it will catch up.  While it
+ * does that, the group doesn't wait either.
  */
 static bool peer_blocks(const struct node *node, const struct peer *peer)
 {
-	return flight_bytes(&peer->live) >= peer->about_us.window &&
-	       monotime_is_before(node->now, monotime_add(peer->live_progress_at, node->config.peer_timeout));
+	return !peer->catchup.active && flight_bytes(&peer->live) >= window_of(peer) &&
+	       monotime_is_before(node->now,
+				  monotime_from_us(peer->pace_at.us + node->config.peer_timeout.us / 4));
 }
 
 enum live_state { LIVE_NOBODY, LIVE_OPEN, LIVE_BLOCKED };
@@ -309,8 +341,10 @@ static void note_live(struct node *node, size_t bytes)
 
 		if (!peer->id || !peer_follows(peer, &node->config, node->now))
 			continue;
-		if (!flight_bytes(&peer->live))
+		if (!flight_bytes(&peer->live)) {
 			peer->live_progress_at = node->now;
+			note_pace(node, peer);
+		}
 		flight_note(&peer->live, node->stream.sent, bytes);
 	}
 }

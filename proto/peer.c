@@ -49,6 +49,14 @@ bool peer_follows(const struct peer *peer, const struct node_config *config, str
 	       peer_is_alive(peer, config, now);
 }
 
+bool peer_is_nobody(const struct peer *peer)
+{
+	for (unsigned i = 0; i < PEER_CANDIDATES; i++)
+		if (session_exists(&peer->candidates[i]))
+			return false;
+	return !session_exists(&peer->current);
+}
+
 bool peer_has_address(const struct peer *peer)
 {
 	for (unsigned i = 0; i < NODE_LINKS_MAX; i++)

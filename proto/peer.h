@@ -41,8 +41,10 @@ struct peer {
 	struct catchup catchup;
 	struct monotime live_progress_at; /* when it last acknowledged something new of the live stream */
 	uint64_t live_acked;
-	struct flight live;     /* of the live stream, as this peer acknowledges it */
-	struct monotime ack_at; /* when the next STATUS to it alone is due; MONOTIME_NEVER: none */
+	struct monotime pace_at; /* when it had last taken half a window of the live stream ... */
+	uint64_t pace_acked;     /* ... and what of it, then */
+	struct flight live;      /* of the live stream, as this peer acknowledges it */
+	struct monotime ack_at;  /* when the next STATUS to it alone is due; MONOTIME_NEVER: none */
 	struct monotime ack_sent_at;
 	struct monotime behind_since; /* since when we have not applied all that it told of */
 	bool is_behind;
@@ -65,6 +67,9 @@ bool peer_is_alive(const struct peer *peer, const struct node_config *config, st
 
 /* Follows the live stream: alive, knows our session, and is in no full catch-up. */
 bool peer_follows(const struct peer *peer, const struct node_config *config, struct monotime now);
+
+/* No session was ever current, and none asks to be: its slot may serve another. */
+bool peer_is_nobody(const struct peer *peer);
 
 /* An address of its is known, on one link at least. */
 bool peer_has_address(const struct peer *peer);

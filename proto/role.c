@@ -11,7 +11,7 @@ bool role_set(struct role *role, enum frame_role wanted)
 	if (role->current == wanted)
 		return false;
 	if (wanted == FRAME_ROLE_PRIMARY) {
-		role->term = role->highest + 1;
+		role->term = role->highest < UINT32_MAX ? role->highest + 1 : UINT32_MAX;
 		role->highest = role->term;
 	}
 	role->current = wanted;

@@ -115,7 +115,7 @@ static void catchup_start(struct catchup *catchup, uint64_t from, struct monotim
 	catchup->active = true;
 	catchup->cursor = catchup->acked = from;
 	catchup->progress_at = now;
-	catchup->repaired_until = 0;
+	memset(catchup->repaired, 0, sizeof(catchup->repaired));
 	flight_reset(&catchup->flight);
 }
 
@@ -208,6 +208,29 @@ size_t catchup_send(struct catchup *catchup, const struct stream_out *out,
 	return bytes;
 }
 
+/* Where in a hole that begins goes on what was not sent again within `patience`. */
+static uint64_t repair_start(const struct catchup *catchup, uint64_t from, struct monotime patience,
+			     struct monotime now)
+{
+	for (unsigned i = 1; i <= STREAM_REPAIRS; i++) { /* as they were sent: ascending, mostly */
+		unsigned r = (catchup->repaired_next + i) % STREAM_REPAIRS;
+
+		if (catchup->repaired[r].from <= from && from < catchup->repaired[r].to &&
+		    monotime_is_before(now, monotime_add(catchup->repaired[r].at, patience)))
+			from = catchup->repaired[r].to;
+	}
+	return from;
+}
+
+static void repair_note(struct catchup *catchup, uint64_t from, uint64_t to, struct monotime now)
+{
+	unsigned r = ++catchup->repaired_next % STREAM_REPAIRS;
+
+	catchup->repaired[r].from = from;
+	catchup->repaired[r].to = to;
+	catchup->repaired[r].at = now;
+}
+
 static unsigned hole_repair(struct catchup *catchup, const struct stream_out *out,
 			    const struct outbox_destination *to, const struct frame_hole *hole,
 			    unsigned budget)
@@ -220,7 +243,8 @@ static unsigned hole_repair(struct catchup *catchup, const struct stream_out *ou
 			return 0;
 		budget--;
 	}
-	catchup->repaired_until = range.from;
+	repair_note(catchup, hole->from, range.from, out->now);
+	catchup->repairs++;
 	return budget;
 }
 
@@ -231,17 +255,14 @@ void catchup_repair(struct catchup *catchup, const struct stream_out *out,
 	unsigned budget = STREAM_REPAIR_DATAGRAMS;
 	uint64_t horizon = table_horizon(out->table);
 
-	if (!monotime_is_before(out->now, monotime_add(catchup->repaired_at, patience)))
-		catchup->repaired_until = 0;
 	for (unsigned i = 0; i < about_us->holes_count && budget; i++) {
-		const struct frame_hole *hole = &about_us->holes[i];
+		struct frame_hole hole = about_us->holes[i];
 
-		if (hole->to > sent || hole->to <= catchup->repaired_until)
+		hole.from = repair_start(catchup, hole.from, patience, out->now);
+		if (hole.to > sent || hole.from >= hole.to)
 			continue;
-		if (horizon > hole->from && !(catchup->full_id && horizon <= catchup->start_asof))
+		if (horizon > hole.from && !(catchup->full_id && horizon <= catchup->start_asof))
 			return;
-		catchup->repaired_at = out->now;
-		catchup->repairs++;
-		budget = hole_repair(catchup, out, to, hole, budget);
+		budget = hole_repair(catchup, out, to, &hole, budget);
 	}
 }

@@ -14,6 +14,7 @@ enum {
 	STREAM_COALESCE_US = 200,     /* how long a change waits for company */
 	STREAM_COALESCE_CHANGES = 40, /* ... unless there are about as many as fill a datagram */
 	STREAM_REPAIR_DATAGRAMS = 64,
+	STREAM_REPAIRS = 64, /* ranges sent again that are remembered */
 };
 
 /* What every function here needs; borrowed. */
@@ -56,8 +57,12 @@ struct catchup {
 	uint64_t acked;
 	struct monotime progress_at;
 	struct flight flight;
-	uint64_t repaired_until;     /* holes up to here were sent again ... */
-	struct monotime repaired_at; /* ... then: not once more before the answer can be here */
+	/* ranges sent again, and when: not once more before the answer can be here */
+	struct {
+		uint64_t from, to;
+		struct monotime at;
+	} repaired[STREAM_REPAIRS];
+	unsigned repaired_next;
 	uint64_t repairs;
 	uint64_t started_full, started_partial;
 };
