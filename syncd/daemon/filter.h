@@ -12,12 +12,18 @@
 
 struct filter {
 	bool ignore_local;
-	const struct address_set *own; /* borrowed; follows the host's addresses by itself */
+	size_t groups_count;
+	struct config_address groups[CONFIG_LINKS_MAX]; /* what our links are sent to */
+	const struct address_set *own;                  /* borrowed; follows the host's addresses by itself */
 };
 
 void filter_configure(struct filter *filter, const struct config *config, const struct address_set *own);
 
-/* True when the flow is to be replicated. */
+/*
+ * True when the flow is to be replicated.  ignore-local leaves out what comes from or ends at an address of
+ * this host, or at a group that only a host itself can listen to: a link's, and those that no router
+ * forwards.
+ */
 bool filter_accepts(const struct filter *filter, const struct flow *flow);
 
 /* The same number for the same filters on every node; 0 for the default ones. */
