@@ -72,7 +72,7 @@ static void more(void *context, struct control_client *client)
 	struct dump *dump = context;
 	uint8_t piece[PIECE];
 	struct writer w = writer_over(piece, sizeof(piece));
-	if (!fill(dump, &w))
+	if (!dump->done && !fill(dump, &w)) /* done at once: there is no peer */
 		step_to_next_table(dump);
 	if (writer_length(&w) > 0)
 		control_send(client, MESSAGE_RECORDS, piece, writer_length(&w));
