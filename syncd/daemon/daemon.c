@@ -73,7 +73,8 @@ static int read_instance(struct frame_kernel_instance *instance, char *why, size
 		if (*at == '-')
 			continue;
 		unsigned digit = (unsigned)(*at <= '9' ? *at - '0' : *at - 'a' + 10) & 15;
-		instance->boot_id[digits / 2] = (uint8_t)(instance->boot_id[digits / 2] << 4 | digit);
+		instance->boot_id[digits / 2] =
+		    (uint8_t)((unsigned)instance->boot_id[digits / 2] << 4 | digit);
 		digits++;
 	}
 	if (error == 0 && (fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) < 0)
