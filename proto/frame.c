@@ -117,20 +117,28 @@ static size_t varint_size(uint64_t value)
 	return size;
 }
 
-/* Writes as many as fit, and leaves a byte for the number of claims; the holes are what can be told later. */
+static size_t peer_size(const struct frame_peer *peer)
+{
+	return PEER_SIZE + varint_size(peer->applied) + varint_size(peer->proven);
+}
+
+/* Writes as many as fit, and leaves a byte for the number of claims; holes get what the peers leave over. */
 static unsigned peers_write(struct writer *w, const struct frame_status *s)
 {
 	uint8_t *count = writer_reserve(w, 1);
+	size_t needed = 1;
 	unsigned written = 0;
 
+	for (unsigned i = 0; i < s->peers_count; i++)
+		needed += peer_size(&s->peers[i]);
 	for (unsigned i = 0; i < s->peers_count && !w->failed; i++) {
 		struct frame_peer peer = s->peers[i];
-		size_t size = PEER_SIZE + varint_size(peer.applied) + varint_size(peer.proven);
 
-		if (writer_room(w) < size + 1)
+		if (writer_room(w) < peer_size(&peer) + 1)
 			break;
-		if (writer_room(w) < size + 1 + peer.holes_count * HOLE_SIZE_MAX)
+		if (writer_room(w) < needed + peer.holes_count * HOLE_SIZE_MAX)
 			peer.holes_count = 0;
+		needed -= peer_size(&peer);
 		peer_write(w, &peer);
 		written++;
 	}
