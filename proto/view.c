@@ -278,6 +278,8 @@ static const char *drop_advice(enum node_drop drop)
 		return "is an id that two nodes have: give each its own [node] id";
 	case NODE_DROP_TOO_MANY:
 		return "is one node too many: 16 at most";
+	case NODE_DROP_REPLAYED:
+		return "sends datagrams that were seen before: a recording, or doubled on the way";
 	case NODE_DROP_TOO_OLD:
 		return "sends datagrams that are too old: replayed, or long delayed";
 	case NODE_DROP_MALFORMED:
@@ -299,7 +301,7 @@ void node_stranger_view(const struct node *node, unsigned index, struct node_str
 		view->count = s->count;
 		view->last = s->last;
 		view->drop = s->drop;
-		snprintf(view->problem, sizeof(view->problem), "node %u %s", s->id, drop_advice(s->drop));
+		snprintf(view->problem, sizeof(view->problem), "%s", drop_advice(s->drop));
 		return;
 	}
 }
