@@ -334,14 +334,16 @@ static enum link_problem_kind judge(const struct interface_state *state)
 	return state->has_carrier ? LINK_GOOD : LINK_NO_CARRIER;
 }
 
+/* One id for good and bad news of a link: so the last line that the log shows is how it is. */
 static void tell(const struct link_set *set, const struct link *link)
 {
-	char text[160];
+	char text[160], id[8 + CONFIG_INTERFACE_SIZE];
 	link_problem_text(&link->statistics, text, sizeof(text));
+	snprintf(id, sizeof(id), "link-%s", link->config->interface);
 	if (link->statistics.problem == LINK_GOOD)
-		log_write(set->log, LOG_NOTICE, "link-up", "link %s works again", link->config->interface);
+		log_write(set->log, LOG_NOTICE, id, "link %s works again", link->config->interface);
 	else
-		log_write(set->log, LOG_WARNING, "link-down", "link %s: %s", link->config->interface, text);
+		log_write(set->log, LOG_WARNING, id, "link %s: %s", link->config->interface, text);
 }
 
 /* Follows one interface.  True when the descriptor changed. */

@@ -170,6 +170,14 @@ static void release(struct log *log, struct limit *limit, struct monotime now)
 	emit(log, limit->held_level, limit->id, text);
 }
 
+/* One message, one line, and nothing that a terminal obeys: parts of it may come from a client. */
+static void clean(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = ' ';
+}
+
 void log_write(struct log *log, int level, const char *id, const char *format, ...)
 {
 	if (level > log->level)
@@ -179,6 +187,7 @@ void log_write(struct log *log, int level, const char *id, const char *format, .
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	clean(text);
 
 	struct limit *limit = find_limit(log, id);
 	struct monotime now = log->clock();

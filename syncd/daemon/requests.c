@@ -237,9 +237,10 @@ static void log_change(struct daemon *daemon, const struct verb *verb, struct co
 	char id[32], arguments[128] = "";
 	size_t length = 0;
 	snprintf(id, sizeof(id), "asked-%s", verb->name);
+	/* a name runs on to the end of its value: "table=kernel" */
 	for (size_t i = 0; i < request->arguments && length < sizeof(arguments); i++)
-		length += (size_t)snprintf(arguments + length, sizeof(arguments) - length, " %.20s=%.20s",
-					   request->argument[i].name, request->argument[i].value);
+		length += (size_t)snprintf(arguments + length, sizeof(arguments) - length, " %.40s",
+					   request->argument[i].name);
 	log_write(daemon->log, LOG_NOTICE, id, "%s%s asked by uid %u, pid %d", verb->name, arguments,
 		  control_uid(client), control_pid(client));
 }
