@@ -60,12 +60,14 @@ def finish_flowgen(process, timeout=300):
 # -- comparing -------------------------------------------------------------------------------------------------------
 
 OWN_ADDRESS = re.compile(r"inet6? ([0-9a-fA-F.:]+)/")
+# what stays on its link, and the groups that the sync links of these tests use
+LOCAL_GROUPS = r"224\.0\.0\.\d+|255\.255\.255\.255|ff0[12]::[^ ]*|239\.192\.55\.\d+|ff12::5:\d+"
 
 
 def kernel_flows_to_replicate(lab, node):
     """The kernel's table as conntrack(8) shows it, without the firewall's own flows (ignore-local)."""
     own = OWN_ADDRESS.findall(lab.fw[node].run("ip", "-o", "addr", "show").stdout)
-    is_local = re.compile(f"src=(?:{'|'.join(map(re.escape, own))}) ").search
+    is_local = re.compile(f"src=(?:{'|'.join(map(re.escape, own))}|{LOCAL_GROUPS}) ").search
     text = lab.fw[node].run("conntrack", "-L", timeout=600).stdout
     return tables.normalised("\n".join(line for line in text.splitlines() if not is_local(line)))
 
