@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -59,7 +58,7 @@ static int read_key(const char *path, uint8_t key[SEAL_KEY_SIZE], char *why, siz
 	}
 	close(fd);
 	memcpy(key, bytes, SEAL_KEY_SIZE);
-	OPENSSL_cleanse(bytes, sizeof(bytes));
+	explicit_bzero(bytes, sizeof(bytes));
 	return error;
 }
 
@@ -75,7 +74,7 @@ static int add_key(const char *path, struct seal_ring *ring, char *why, size_t s
 		if (error < 0)
 			snprintf(why, size, "key file %s: there are too many keys", path);
 	}
-	OPENSSL_cleanse(key, sizeof(key));
+	explicit_bzero(key, sizeof(key));
 	return error;
 }
 
