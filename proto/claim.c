@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "proto/claim.h"
+
+#include <string.h>
+
+static bool session_equals(const struct seal_session_id *a, const struct seal_session_id *b)
+{
+	return !memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
+
+struct claim *claims_find(struct claims *claims, uint16_t node_id, const struct seal_session_id *session)
+{
+	for (unsigned i = 0; i < claims->count; i++)
+		if (claims->items[i].node_id == node_id && session_equals(&claims->items[i].session, session))
+			return &claims->items[i];
+	return NULL;
+}
+
+void claims_add(struct claims *claims, const struct claim *claim)
+{
+	struct claim *known = claims_find(claims, claim->node_id, &claim->session);
+
+	if (known) {
+		*known = *claim;
+		return;
+	}
+	if (claims->count == FRAME_PEERS_MAX) {
+		memmove(&claims->items[0], &claims->items[1], (FRAME_PEERS_MAX - 1) * sizeof(claims->items[0]));
+		claims->count--;
+	}
+	claims->items[claims->count++] = *claim;
+}
+
+void claims_announce(const struct claims *claims, struct frame_status *status)
+{
+	status->claims_count = (uint8_t)claims->count;
+	for (unsigned i = 0; i < claims->count; i++)
+		status->claims[i] = (struct frame_claim){claims->items[i].node_id, claims->items[i].session,
+							 claims->items[i].version};
+}
+
+bool claims_are_announced(const struct frame_status *status, uint16_t node_id, const struct seal_session_id *session,
+			  uint64_t *version)
+{
+	for (unsigned i = 0; i < status->claims_count; i++) {
+		if (status->claims[i].node_id != node_id || !session_equals(&status->claims[i].session, session))
+			continue;
+		*version = status->claims[i].version;
+		return true;
+	}
+	return false;
+}
