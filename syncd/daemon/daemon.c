@@ -103,7 +103,9 @@ void daemon_save_state(struct daemon *daemon)
 	node_view(drive_node(daemon->drive), clock_now(), &view);
 	memset(&state, 0, sizeof(state));
 	memcpy(state.boot_id, daemon->saved_state.boot_id, sizeof(state.boot_id));
-	state.role = view.role;
+	/* not the present one while another is on its way: the command has written that, and a crash must not
+	 * lose it */
+	state.role = transition_wanted_role(daemon->transition, view.role);
 	state.term = view.term > daemon->term_before ? view.term : daemon->term_before;
 	list_own_addresses(daemon, &state);
 	if (daemon->state_error == 0 && memcmp(&state, &daemon->saved_state, sizeof(state)) == 0)

@@ -83,14 +83,16 @@ static int load(struct daemon *daemon, struct config *fresh, struct seal_ring *r
 
 static void log_report(const struct report *report, int error)
 {
-	char first[LOG_TEXT_SIZE];
-	snprintf(first, sizeof(first), "%.*s", (int)strcspn(report->text, "\n"), report->text);
+	char line[LOG_TEXT_SIZE];
+	snprintf(line, sizeof(line), "%.*s", (int)(report->length > 0 ? report->length - 1 : 0),
+		 report->text); /* without the last newline */
+	for (char *at = line; (at = strchr(at, '\n')) != NULL;)
+		*at = ';';
 	if (error < 0)
 		log_write(report->daemon->log, LOG_ERR, "reload-failed",
-			  "the configuration is not reloaded, the running one stays: %s", first);
+			  "the configuration is not reloaded, the running one stays: %s", line);
 	else
-		log_write(report->daemon->log, LOG_NOTICE, "reload-done", "reloaded: %s%s", first,
-			  strchr(report->text, '\n')[1] != '\0' ? " ..." : "");
+		log_write(report->daemon->log, LOG_NOTICE, "reload-done", "reloaded: %s", line);
 }
 
 int reload_run(struct daemon *daemon, char *text, size_t size)

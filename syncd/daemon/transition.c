@@ -45,22 +45,43 @@ static void client_gone(void *context, struct control_client *client)
 	request->client = NULL;
 }
 
+static void refuse(struct control_client *client, const char *why)
+{
+	if (client != NULL)
+		control_finish(client, 1, "%s", why);
+}
+
 void transition_request(struct transition *transition, enum transition_kind kind,
 			struct control_client *client)
 {
-	struct request *request = calloc(1, sizeof(*request)), **at = &transition->first;
+	struct request **at = &transition->first;
+	unsigned waiting = 0;
+	for (; *at != NULL; at = &(*at)->next)
+		waiting++;
+	/* clients are bounded, but one that leaves leaves its request behind */
+	if (waiting >= TRANSITION_WAITING_MAX) {
+		refuse(client, "too many requests wait already");
+		return;
+	}
+	struct request *request = calloc(1, sizeof(*request));
 	if (request == NULL) {
-		if (client != NULL)
-			control_finish(client, 1, "out of memory");
+		refuse(client, "out of memory");
 		return;
 	}
 	*request = (struct request){.transition = transition, .kind = kind, .client = client};
-	while (*at != NULL)
-		at = &(*at)->next;
 	*at = request;
 	if (client != NULL)
 		control_set_stream(client, NULL, client_gone, request);
 	transition->slice.active = true;
+}
+
+enum frame_role transition_wanted_role(const struct transition *transition, enum frame_role current)
+{
+	static const enum frame_role roles[] = {FRAME_ROLE_PRIMARY, FRAME_ROLE_BACKUP, FRAME_ROLE_FAULT};
+	for (const struct request *request = transition->first; request != NULL; request = request->next)
+		if (request->kind != TRANSITION_COMMIT)
+			current = roles[request->kind];
+	return current;
 }
 
 static void set_role(struct transition *transition, enum frame_role role)

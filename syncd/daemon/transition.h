@@ -17,6 +17,8 @@
 
 struct transition;
 
+enum { TRANSITION_WAITING_MAX = 64 };
+
 /* All borrowed; they must outlive the transition. */
 struct transition_parts {
 	struct loop *loop;
@@ -44,5 +46,8 @@ void transition_request(struct transition *transition, enum transition_kind kind
 void transition_resume(struct transition *transition, enum frame_role role);
 
 bool transition_is_running(const struct transition *transition);
+
+/* The role that is asked for: of the newest request that waits or runs; `current` if there is none. */
+enum frame_role transition_wanted_role(const struct transition *transition, enum frame_role current);
 
 #endif
