@@ -24,10 +24,11 @@ bool session_id_equals(const struct seal_session_id *a, const struct seal_sessio
 static void session_measure(struct session *session, const struct frame_peer *about_us, struct monotime now)
 {
 	int64_t stamp = about_us->stamp <= INT64_MAX ? (int64_t)about_us->stamp : INT64_MAX;
-	int64_t rtt = now.us - stamp - (int64_t)about_us->held_us;
+	int64_t rtt;
 
 	if (!about_us->stamp || stamp > now.us)
 		return;
+	rtt = now.us - stamp - (int64_t)about_us->held_us;
 	if (stamp > session->alive_at.us)
 		session->alive_at.us = stamp;
 	if (rtt < 0)
