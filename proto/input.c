@@ -448,11 +448,40 @@ static void take_messages(struct node *node, struct peer *peer, struct session *
 
 /* ---- the way in ---- */
 
-/* Seen before: the copy that came over another link, or a replay. */
-static void take_copy(struct node *node, struct peer *peer, const struct session *session, unsigned link,
-		      uint64_t packet_number)
+/*
+ * Copies are dropped unopened, so a link that is always the slower one would never tell the peer's address on
+ * it.  While that is unknown, a copy is opened: a STATUS that echoes our challenge tells it, as elsewhere.
+ */
+static void learn_address(struct node *node, struct peer *peer, struct session *session,
+			  const struct frame_header *header, const struct node_event *event)
 {
-	struct peer_link *l = &peer->links[link];
+	uint8_t plain[FRAME_PAYLOAD_MAX];
+	struct frame_status status;
+	const struct frame_peer *us;
+	struct seal *opener;
+	struct reader r, body;
+
+	if (open_datagram(node, header, session, event, plain, &opener) != NODE_DROPS)
+		return;
+	seal_destroy(opener);
+	r = reader_over(plain, event->datagram.length - FRAME_HEADER_SIZE - SEAL_TAG_SIZE);
+	reader_skip(&r, FRAME_INNER_SIZE);
+	if (reader_u8(&r) != FRAME_STATUS)
+		return;
+	body = reader_sub(&r, reader_u16(&r));
+	if (r.failed || frame_status_read(body, &status))
+		return;
+	us = about_us(node, &status);
+	if (us && us->echo == session->challenge)
+		peer->links[event->datagram.link].endpoint = event->datagram.from;
+}
+
+/* Seen before: the copy that came over another link, or a replay. */
+static void take_copy(struct node *node, struct peer *peer, struct session *session,
+		      const struct frame_header *header, const struct node_event *event)
+{
+	uint64_t packet_number = header->packet_number;
+	struct peer_link *l = &peer->links[event->datagram.link];
 
 	if (session != &peer->current) { /* counts of its links begin when it is current: nobody is named */
 		drop(node, NODE_DROP_REPLAYED, 0);
@@ -464,6 +493,8 @@ static void take_copy(struct node *node, struct peer *peer, const struct session
 	}
 	replay_note(&l->seen, packet_number);
 	l->received++;
+	if (!l->endpoint.length)
+		learn_address(node, peer, session, header, event);
 }
 
 /* An authentic datagram of a session that we know: counts, addressing, messages. */
@@ -515,7 +546,7 @@ static void take_sealed(struct node *node, const struct frame_header *header, co
 	enum node_drop why;
 
 	if (seen == REPLAY_SEEN) {
-		take_copy(node, peer, session, event->datagram.link, header->packet_number);
+		take_copy(node, peer, session, header, event);
 		return;
 	}
 	if (seen == REPLAY_TOO_OLD) {

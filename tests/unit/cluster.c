@@ -104,7 +104,7 @@ static void transmit(struct cluster_node *sender, unsigned to, unsigned link, co
 	int64_t jitter = c->jitter_us ? (int64_t)(cluster_random(c) % (uint64_t)c->jitter_us) : 0;
 
 	packet.bytes = copy_of(bytes, length);
-	packet.at = monotime_from_us(c->now.us + c->delay_us + jitter);
+	packet.at = monotime_from_us(c->now.us + c->delay_us + c->link_delay_us[link] + jitter);
 	if (c->record)
 		record(c, &packet);
 	if (c->duplicate_percent && cluster_random(c) % 100 < c->duplicate_percent)
@@ -441,7 +441,12 @@ void cluster_overrun(struct cluster *c, unsigned index)
 static void start_node(struct cluster *c, unsigned index)
 {
 	struct cluster_node *n = &c->nodes[index];
-	struct node_sink sink = {n, effect_send, effect_get, effect_audit, effect_log, effect_random};
+	struct node_sink sink = {.context = n,
+				 .send = effect_send,
+				 .get_flow = effect_get,
+				 .audit_now = effect_audit,
+				 .log = effect_log,
+				 .random = effect_random};
 	int error = node_create(&n->node, &n->config, &sink, cluster_clock(c, index));
 
 	assert(!error);

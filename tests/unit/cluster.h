@@ -54,9 +54,10 @@ struct cluster {
 	uint64_t order;
 	unsigned loss_percent, duplicate_percent;
 	int64_t delay_us, jitter_us;
-	int64_t get_delay_us; /* how long the kernel takes to answer a GET */
-	bool dark;            /* the link between all of them */
-	unsigned links_dark;  /* a bit for each of several links */
+	int64_t link_delay_us[NODE_LINKS_MAX]; /* of that link, on top */
+	int64_t get_delay_us;                  /* how long the kernel takes to answer a GET */
+	bool dark;                             /* the link between all of them */
+	unsigned links_dark;                   /* a bit for each of several links */
 	bool (*tamper)(void *context, struct cluster_packet *packet); /* false: drop it */
 	void *tamper_context;
 	/* every datagram that was ever sent, if recording */

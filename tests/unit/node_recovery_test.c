@@ -236,6 +236,35 @@ static void another_cipher_is_taken_up_while_running(void **state)
 	cluster_free(c);
 }
 
+static void two_links_carry_all_and_either_may_fail(void **state)
+{
+	struct cluster *c = cluster_new(2);
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		c->nodes[i].config.links = 2;
+		cluster_restart(c, i);
+	}
+	c->link_delay_us[1] = 500; /* always second */
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
+	for (unsigned dark = 0; dark < 2; dark++) {
+		struct node_peer_view view = cluster_peer_view(c, 0, 1);
+
+		assert_int_equal(view.links[0].address.length, 1);
+		assert_int_equal(view.links[1].address.length, 1);
+		c->links_dark = 1u << dark;
+		c->loss_percent = 5;
+		create_flows(c, 0, dark * 5000, 5000);
+		c->loss_percent = 0;
+		assert_true(cluster_run_until(c, cluster_is_in_sync, 1000000));
+		view = cluster_peer_view(c, 1, 0);
+		assert_true(view.links[dark].lost > 50);
+		c->links_dark = 0;
+	}
+	assert_int_equal(cluster_peer_view(c, 1, 0).resyncs_full, 1);
+	cluster_free(c);
+}
+
 static void sixteen_nodes_prove_each_other_over_the_smallest_links(void **state)
 {
 	struct cluster *c = cluster_new(16);
@@ -312,6 +341,7 @@ int main(void)
 	    cmocka_unit_test(a_peer_that_closes_its_window_does_not_hold_the_others_up),
 	    cmocka_unit_test(a_peer_that_restarts_does_not_hold_the_others_up),
 	    cmocka_unit_test(another_cipher_is_taken_up_while_running),
+	    cmocka_unit_test(two_links_carry_all_and_either_may_fail),
 	    cmocka_unit_test(sixteen_nodes_prove_each_other_over_the_smallest_links),
 	    cmocka_unit_test(a_flush_of_the_internal_table_is_no_divergence),
 	    cmocka_unit_test(a_paused_node_claims_nothing_from_old_datagrams),
