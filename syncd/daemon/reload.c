@@ -50,7 +50,9 @@ static void apply(struct daemon *daemon, const struct config *before)
 	filter_configure(&daemon->filter, config, address_watch_set(daemon->addresses));
 	daemon_configure_node(daemon);
 	drive_set_audit_interval(daemon->drive, monotime_from_us(config->kernel.audit_interval_us));
-	if (before->filter.ignore_local != config->filter.ignore_local)
+	/* an audit brings in what was left out till now */
+	if (before->filter.ignore_local != config->filter.ignore_local ||
+	    before->table.max_flows != config->table.max_flows)
 		drive_audit_now(daemon->drive);
 	if (before->fence.timeout_us != config->fence.timeout_us && daemon->guard_fence.fence != NULL)
 		guard_fence_renew(&daemon->guard_fence);
