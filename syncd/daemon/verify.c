@@ -149,6 +149,24 @@ static bool find_unproven(const struct verify *verify, char *text, size_t size)
 	return false;
 }
 
+/* A peer that says nothing is no difference, and no equality either. */
+static void tell_silent_peers(const struct verify *verify, struct control_client *client)
+{
+	const struct node *node = drive_node(verify->daemon->drive);
+	struct monotime now = clock_now();
+	struct node_view view;
+	node_view(node, now, &view);
+	for (unsigned i = 0; i < view.peers; i++) {
+		struct node_peer_view peer;
+		node_peer_view(node, now, i, &peer);
+		if (!peer.alive)
+			control_print(client, MESSAGE_TEXT, "peer %u's copy was not compared: %s\n", peer.id,
+				      peer.held.reason);
+	}
+	if (view.peers == 0)
+		control_print(client, MESSAGE_TEXT, "no peer was ever heard: only the kernel was compared\n");
+}
+
 static void report(struct verify *verify, struct control_client *client)
 {
 	char unproven[256], text[FLOW_TEXT_SIZE];
@@ -170,6 +188,7 @@ static void report(struct verify *verify, struct control_client *client)
 	}
 	if (peers_differ)
 		control_print(client, MESSAGE_TEXT, "%s\n", unproven);
+	tell_silent_peers(verify, client);
 	if (differ == 0 && !peers_differ)
 		control_finish(client, 0, "equal");
 	else

@@ -80,6 +80,8 @@ def test_commands_tell_the_truth_while_a_backup_hears_nobody(lab):
         assert code == 1 and "silent" in words
         code, words = answer(lab, node, "wait-synced", "--timeout", "500ms")
         assert code == 1 and "not alive" in words
+        code, words = answer(lab, node, "verify")
+        assert code == 0 and f"peer {3 - node}'s copy was not compared: node {3 - node} is silent" in words
     assert peer_of(lab.daemon[2].status(), 1)["flows"] >= 2000
     light(lab).wait(lambda: all_proven(lab), "a thousand new flows proven")
     assert_tables_equal(lab)
