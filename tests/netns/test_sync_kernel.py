@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from flows import (Stopwatch, all_proven, answer, assert_tables_equal, internal_count, never, peer_of, start_pair)
+from flows import (Stopwatch, all_proven, answer, assert_tables_equal, background_flowgen,
+                   finish_flowgen, internal_count, never, peer_of, start_pair)
 from lab import wait_for
 from limits import HostLimits
 
@@ -35,21 +36,40 @@ def test_a_burst_that_overruns_the_event_buffer_is_counted_and_made_good(many, l
     assert peer_of(lab.daemon[2].status(), 1)["divergences"] == 0
 
 
-def test_while_events_were_lost_nobody_says_in_sync(many, lab):
-    """From the first overrun seen until a clean audit: suspect at the owner, and no proof at the peer."""
+def test_while_events_are_lost_nobody_says_in_sync(many, lab):
+    """Changes faster than so small a buffer can tell: suspect, and every command says so, until a clean audit."""
     start_pair(lab, {"kernel": {"event-buffer": "64K", "event-buffer-max": "64K"}})
-    wrong = []
+    lab.flowgen(1, "create", "--count", 20000)
+    wait_for(lambda: all_proven(lab), 30)
+    churn = background_flowgen(lab, 1, "churn", "--first", 100000, "--rate", 150000, "--seconds", 3, "--alive", 50000)
+    wait_for(lambda: lab.daemon[1].status()["kernel"]["suspect"], 30, "overruns", interval=0.005)
+    said = []
 
     def look():
         owner = lab.daemon[1].status()
-        if owner["kernel"]["suspect"] and peer_of(owner, 2)["in_sync"]:
-            wrong.append(owner)
-        return owner["kernel"]["overruns"] > 0 and not owner["kernel"]["suspect"] and all_proven(lab)
+        if owner["kernel"]["suspect"]:
+            said.append((peer_of(owner, 2)["in_sync"], answer(lab, 2, "health"), answer(lab, 1, "health"),
+                         answer(lab, 1, "health", "--strict"), answer(lab, 1, "wait-synced", "--timeout", "10ms"),
+                         lab.daemon[1].status()["kernel"]["suspect"], owner["problems"]))
+        return churn.poll() is not None and all_proven(lab)
 
-    lab.flowgen(1, "create", "--count", 100000)
-    wait_for(look, 50, "clean again", interval=0)
-    assert not wrong
+    wait_for(look, 60, "clean again", interval=0)
+    finish_flowgen(churn)
+    steady = [one for one in said if one[5]]  # suspect before and after, so all the while
+    assert steady
+    for in_sync, backup, primary, strict, waited, _, problems in steady:
+        assert not in_sync
+        assert any("events were lost" in problem for problem in problems)
+        assert primary[0] == 0  # with no better one to go to
+        assert strict[0] == 1
+        assert waited[0] == 1
+    assert any(backup[0] == 1 and "lost kernel events" in backup[1] for _, backup, *_ in steady)
+    kernel = lab.daemon[1].status()["kernel"]
+    print(kernel)
+    assert kernel["overruns"] > 0 and not kernel["suspect"]
+    assert kernel["audit"]["begun"] < 200, "audits are not to make it worse"
     assert_tables_equal(lab)
+    assert answer(lab, 2, "health")[0] == 0
 
 
 def audited(lab, node=1):
