@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Twintrack.  `make` builds, `make check` tests without root, `make test` tests all, `make demo` shows the main job.
 # Overridable: CC, CFLAGS, BUILD, PREFIX, DESTDIR, SYSCONFDIR; V=1 shows the commands, SAN=1 builds with ASan and UBSan.
+# FUZZ=1 CC=clang builds with what libFuzzer needs besides (see scripts/fuzz).
 
 CC         ?= cc
 PKG_CONFIG ?= pkg-config
 PREFIX     ?= /usr/local
 SYSCONFDIR ?= /etc
 RUNSTATEDIR ?= /run
-BUILD      ?= build$(if $(SAN),-san)
+BUILD      ?= build$(if $(FUZZ),-fuzz,$(if $(SAN),-san))
 VERSION    := 0.1.0
 , := ,
 
@@ -30,6 +31,7 @@ CFLAGS   ?= -O2 -g
 WARN     := -Wall -Wextra -Wshadow -Wconversion $(if $(WERROR),-Werror)
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. $(WARN) $(if $(SAN),-fsanitize=address$(,)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer) \
+	$(if $(FUZZ),-fsanitize=fuzzer-no-link) \
 	-DTWINTRACK_VERSION='"$(VERSION)"' -DTWINTRACK_SYSCONFDIR='"$(SYSCONFDIR)"' -DTWINTRACK_RUNSTATEDIR='"$(RUNSTATEDIR)"' \
 	$(if $(LIBS_OPT),-DHAVE_LIBSYSTEMD) $(LIB_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -Wl,--as-needed $(if $(SAN),-fsanitize=address$(,)undefined) $(LDFLAGS)
@@ -88,9 +90,28 @@ $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(BUILD)/libtwintrack.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
 
+# fuzzers: tests/fuzz/NAME_fuzz.c -> build/fuzz/NAME with libFuzzer (FUZZ=1), else with a main() that takes files
+FUZZERS     := $(wildcard tests/fuzz/*_fuzz.c)
+FUZZ_SHARED := tests/fuzz/fuzz.c tests/fuzz/world.c tests/fuzz/steps.c tests/fuzz/steps_mutate.c tests/unit/random_flow.c
+FUZZ_MAIN   := $(if $(FUZZ),,$(BUILD)/obj/tests/fuzz/main.o)
+.PHONY: fuzzers
+fuzzers: $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/fuzz/%,$(FUZZERS)) $(BUILD)/fuzz-corpus
+
+$(BUILD)/libfuzz.a: $(call objects,$(FUZZ_SHARED))
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(FUZZ_MAIN) $(BUILD)/libfuzz.a $(BUILD)/libdaemon.a $(BUILD)/libtwintrack.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $^ $(LIB_LIBS)
+
+$(BUILD)/fuzz-corpus: $(BUILD)/obj/tests/fuzz/corpus.o $(BUILD)/libfuzz.a $(BUILD)/libtwintrack.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
 # ---- tests and the demonstration ----
 
-.PHONY: check test demo
+.PHONY: check test demo fuzz
 # neither root nor a network
 check:
 	$(Q)scripts/run-tests check
@@ -99,6 +120,11 @@ check:
 test:
 	$(Q)scripts/install-deps --test
 	$(Q)scripts/run-tests test
+
+# every fuzzer for T seconds in all, shared out evenly, from the corpora in tests/fuzz/corpus
+T ?= 600
+fuzz:
+	$(Q)scripts/fuzz $(T)
 
 # the main job, shown; as root.  CONTROL=1: without the fence
 demo:
