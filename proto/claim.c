@@ -25,7 +25,8 @@ void claims_add(struct claims *claims, const struct claim *claim)
 		return;
 	}
 	if (claims->count == FRAME_PEERS_MAX) {
-		memmove(&claims->items[0], &claims->items[1], (FRAME_PEERS_MAX - 1) * sizeof(claims->items[0]));
+		memmove(&claims->items[0], &claims->items[1],
+			(FRAME_PEERS_MAX - 1) * sizeof(claims->items[0]));
 		claims->count--;
 	}
 	claims->items[claims->count++] = *claim;
@@ -39,11 +40,12 @@ void claims_announce(const struct claims *claims, struct frame_status *status)
 							 claims->items[i].version};
 }
 
-bool claims_are_announced(const struct frame_status *status, uint16_t node_id, const struct seal_session_id *session,
-			  uint64_t *version)
+bool claims_are_announced(const struct frame_status *status, uint16_t node_id,
+			  const struct seal_session_id *session, uint64_t *version)
 {
 	for (unsigned i = 0; i < status->claims_count; i++) {
-		if (status->claims[i].node_id != node_id || !session_equals(&status->claims[i].session, session))
+		if (status->claims[i].node_id != node_id ||
+		    !session_equals(&status->claims[i].session, session))
 			continue;
 		*version = status->claims[i].version;
 		return true;

@@ -17,7 +17,8 @@ static bool freeze(struct handover *handover, uint64_t newest)
 	return true;
 }
 
-bool handover_role(struct handover *handover, enum frame_role role, bool was_primary, bool complete, uint64_t newest)
+bool handover_role(struct handover *handover, enum frame_role role, bool was_primary, bool complete,
+		   uint64_t newest)
 {
 	if (role == FRAME_ROLE_PRIMARY) {
 		*handover = (struct handover){.state = HANDOVER_NONE};
@@ -35,10 +36,12 @@ bool handover_completed(struct handover *handover, enum frame_role role, uint64_
 	return gave && handover->leftovers && freeze(handover, newest);
 }
 
-bool handover_may_withdraw(const struct handover *handover, uint32_t our_term, const struct handover_heir *heir)
+bool handover_may_withdraw(const struct handover *handover, uint32_t our_term,
+			   const struct handover_heir *heir)
 {
-	return handover->state == HANDOVER_FROZEN && heir->alive && heir->primary && heir->complete && !heir->suspect &&
-	       heir->term > our_term && heir->holds_in_sync && heir->follows && heir->applied >= handover->v_end;
+	return handover->state == HANDOVER_FROZEN && heir->alive && heir->primary && heir->complete &&
+	       !heir->suspect && heir->term > our_term && heir->holds_in_sync && heir->follows &&
+	       heir->applied >= handover->v_end;
 }
 
 void handover_withdraw(struct handover *handover)

@@ -159,6 +159,7 @@ static void promote(struct node *node, struct peer *peer, struct session *candid
 {
 	bool restarted = session_exists(&peer->current);
 
+	node_succeed_session(node, peer, candidate);
 	peer_promote(peer, candidate, node->now);
 	node_log(node, NODE_LOG_NOTICE, "peer-session", "node %u: %s session is current", peer->id,
 		 restarted ? "a new" : "its first");
@@ -385,6 +386,7 @@ static void take_status(struct node *node, struct peer *peer, struct session *se
 	session->status_number = session->packet_number;
 	session->stamp = status.stamp;
 	session->stamp_at = node->now;
+	session->instance = status.instance;
 	us = about_us(node, &status);
 	echoed = us && session_hear(session, us, node->now);
 	if (peer == &node->twin) {

@@ -86,6 +86,8 @@ void local_flow_new(struct local *local, const struct flow *flow)
 	struct flow next = *flow;
 
 	local->events[0]++;
+	if (local->frozen)
+		return;
 	make_whole(&next);
 	/* a row or a GET may have brought the same flow already: then it is no other incarnation */
 	if (entry)
@@ -103,6 +105,8 @@ void local_flow_update(struct local *local, const struct flow *flow)
 	struct flow known;
 
 	local->events[1]++;
+	if (local->frozen)
+		return;
 	if (!entry_is_live(entry) || id_differs(entry, flow)) {
 		ask(local, flow); /* an update carries only what changed: that is no whole flow */
 		return;
@@ -119,6 +123,8 @@ void local_flow_destroyed(struct local *local, const struct flow *flow)
 	struct table_entry *entry = entry_find(local, flow, key, &key_length);
 
 	local->events[2]++;
+	if (local->frozen)
+		return;
 	if (local->pass_runs && key_length)
 		keyset_add(&local->noted, (struct record_key){key, key_length});
 	if (!entry_is_live(entry))
@@ -161,6 +167,8 @@ static bool accept_whole(struct local *local, const struct table_entry *entry, c
 
 void local_audit_begin(struct local *local)
 {
+	if (local->frozen)
+		return;
 	local->pass = local->pass == UINT8_MAX ? 1 : (uint8_t)(local->pass + 1);
 	local->pass_runs = true;
 	local->pass_is_tainted = false;
@@ -258,6 +266,8 @@ void local_get_reply(struct local *local, const struct flow *flow, bool found)
 
 	if (local->asked)
 		local->asked--;
+	if (local->frozen)
+		return;
 	if (found)
 		changed = accept_whole(local, entry, flow);
 	else if (entry_is_live(entry)) {
@@ -271,13 +281,44 @@ void local_get_reply(struct local *local, const struct flow *flow, bool found)
 void local_overrun(struct local *local)
 {
 	local->overruns++;
+	if (local->frozen)
+		return; /* what was lost would not have counted */
 	local->suspect = true;
 	local->pass_is_tainted = true;
 	local->sweeps = false;
 }
 
+void local_freeze(struct local *local)
+{
+	local->frozen = true;
+	local->pass_runs = false;
+	local->sweeps = false;
+	keyset_clear(&local->noted);
+}
+
+void local_thaw(struct local *local)
+{
+	if (!local->frozen)
+		return;
+	local->frozen = false;
+	local->suspect = true;
+	local->pass_is_tainted = true;
+}
+
+void local_flow_withdrawn(struct local *local, const struct flow *flow)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	size_t key_length;
+	struct table_entry *entry = entry_find(local, flow, key, &key_length);
+
+	if (entry_is_live(entry))
+		table_withdraw(local->table, entry);
+}
+
 void local_flush(struct local *local)
 {
+	if (local->frozen)
+		return;
 	table_clear(local->table);
 	local->complete = false;
 	local->pass_is_tainted = true;

@@ -36,6 +36,7 @@ struct local {
 	struct keyset noted;  /* keys that a DESTROY named during the pass */
 	bool complete;        /* a first pass is merged whole */
 	bool suspect;         /* events were lost, no clean pass since */
+	bool frozen;          /* the table stays as it is, whatever the kernel says (handover.h) */
 	bool refused;         /* the table is not all of the kernel's: its limit refused flows */
 	uint64_t flows_refused;
 	uint64_t events[3]; /* new, update, destroy */
@@ -70,6 +71,17 @@ void local_get_reply(struct local *local, const struct flow *flow, bool found);
 
 /* Events were lost.  The caller starts an audit at once. */
 void local_overrun(struct local *local);
+
+/*
+ * Frozen: events, rows and answers change nothing.  Thawed, the table is suspect until a pass has brought it
+ * back to the kernel's state, which the caller starts.  What we write into the kernel ourselves counts all
+ * the time.
+ */
+void local_freeze(struct local *local);
+void local_thaw(struct local *local);
+
+/* A leftover was deleted from the kernel by ourselves, on withdrawal. */
+void local_flow_withdrawn(struct local *local, const struct flow *flow);
 
 /* Forgets all; the next pass is a first one. */
 void local_flush(struct local *local);

@@ -71,7 +71,8 @@ int node_create(struct node **result, const struct node_config *config, const st
 		return -ENOMEM;
 	}
 	local_init(&node->local, table, node_random32(node), ask_kernel, node);
-	role_init(&node->role, config->first_term);
+	role_init(&node->role, config->own_term, config->first_term);
+	node->handover.leftovers = config->leftovers;
 	node->heartbeat_at = now;
 	node->status_at = MONOTIME_NEVER;
 	*result = node;
@@ -135,9 +136,12 @@ static void resync(struct node *node, uint16_t id, bool flush)
 static void change_role(struct node *node, enum frame_role wanted)
 {
 	enum frame_role before = node->role.current;
+	bool resumes =
+	    before == FRAME_ROLE_INIT && wanted == FRAME_ROLE_PRIMARY && node->role.term && !node->takes_over;
 
-	if ((unsigned)wanted >= FRAME_ROLES || !role_set(&node->role, wanted))
+	if ((unsigned)wanted >= FRAME_ROLES || !role_set(&node->role, wanted, resumes))
 		return;
+	node_role_changed(node, before == FRAME_ROLE_PRIMARY);
 	node_log(node, NODE_LOG_NOTICE, "role", "%s -> %s, term %u", frame_role_name(before),
 		 frame_role_name(wanted), node->role.term);
 	node_want_status(node);
@@ -193,6 +197,7 @@ static void run(struct node *node)
 	node_review_sessions(node);
 	run_receivers(node);
 	local_sweep(&node->local);
+	node_review_transfer(node);
 	stream_touch(&node->stream, node->local.table, node->now);
 	node_send(node);
 }
@@ -216,7 +221,7 @@ static void flush_internal(struct node *node)
 static void audit_end(struct node *node, bool clean)
 {
 	local_audit_end(&node->local, clean);
-	if (!node->local.sweeps)
+	if (!node->local.sweeps && !node->local.frozen)
 		node->sink.audit_now(node->sink.context);
 }
 
@@ -289,6 +294,18 @@ void node_step(struct node *node, const struct node_event *event)
 		break;
 	case NODE_LEAVE:
 		leave(node);
+		break;
+	case NODE_TAKEOVER:
+		node_takeover_begin(node);
+		break;
+	case NODE_TAKEOVER_FAILED:
+		node_takeover_failed(node);
+		break;
+	case NODE_FLOW_WITHDRAWN:
+		local_flow_withdrawn(local, event->flow);
+		break;
+	case NODE_WITHDRAW_END:
+		node_withdraw_end(node);
 		break;
 	}
 	stream_touch(&node->stream, local->table, node->now);

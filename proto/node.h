@@ -43,18 +43,20 @@ struct node_sink {
 	/* `size` random bytes that nobody can guess. */
 	void (*random)(void *context, void *bytes, size_t size);
 	/*
-	 * Takeover from a live peer: its stream goes on, and what changes in it is to reach this kernel, too.  The flow as it
-	 * is there now (`gone`: it ended there; the flow is then as it was last).  Only for flows that no packet here has
-	 * touched.  Answer what was created or changed with NODE_FLOW_COMMITTED, what was deleted with NODE_FLOW_DESTROY.
+	 * Takeover from a live peer: its stream goes on, and what changes in it is to reach this kernel, too.
+	 * The flow as it is there now (`gone`: it ended there; the flow is then as it was last).  Only for
+	 * flows that no packet here has touched.  Answer what was created or changed with
+	 * NODE_FLOW_COMMITTED, what was deleted with NODE_FLOW_DESTROY.
 	 */
 	void (*follow)(void *context, const struct flow *flow, bool gone);
 	/*
-	 * A new primary holds all that our kernel has left from our time as primary: delete the flows of the internal table from
-	 * the kernel, give NODE_FLOW_WITHDRAWN for each, and NODE_WITHDRAW_END when none is left.  Stop when handover
-	 * (struct node_view) is no longer `withdrawing`.
+	 * A new primary holds all that our kernel has left from our time as primary: delete the flows of the
+	 * internal table from the kernel, give NODE_FLOW_WITHDRAWN for each, and NODE_WITHDRAW_END when none
+	 * is left.  Stop when handover (struct node_view) is no longer `withdrawing`.
 	 */
 	void (*withdraw)(void *context);
-	/* Seconds that a flow has left when its owner was last known to live `elapsed_s` ago; 0: it has run out. */
+	/* Seconds that a flow has left when its owner was last known to live `elapsed_s` ago; 0: it has run
+	 * out. */
 	uint32_t (*remaining_s)(void *context, const struct flow *flow, uint32_t elapsed_s);
 };
 
@@ -73,7 +75,8 @@ struct node_config {
 	char software[FRAME_SOFTWARE_SIZE];
 	uint32_t first_term; /* highest term that is known from before (state file); 0: none */
 	uint32_t own_term;   /* term of our own last takeover in this boot (state file); 0: none */
-	bool leftovers;      /* we were primary in this boot, and our kernel's flows were not withdrawn since (state file) */
+	bool leftovers;      /* we were primary in this boot, and our kernel's flows were not withdrawn since
+				(state file) */
 };
 
 enum node_event_type {
@@ -99,10 +102,11 @@ enum node_event_type {
 	NODE_CONFIGURE,      /* .config: keys, intervals, limits; id, links and instance must be as before */
 	NODE_KERNEL_LIMITS,  /* .conntrack_max, .conntrack_buckets */
 	NODE_LEAVE,          /* we stop on purpose: tell the peers */
-	NODE_TAKEOVER,       /* the commit of the peers' tables begins: what they hold is claimed, live streams are followed */
+	NODE_TAKEOVER, /* the commit of the peers' tables begins: what they hold is claimed, live streams are
+			  followed */
 	NODE_TAKEOVER_FAILED, /* it did not end in NODE_ROLE primary: nothing is claimed */
-	NODE_FLOW_WITHDRAWN, /* .flow was deleted from the kernel, or was gone, on our withdrawal */
-	NODE_WITHDRAW_END,   /* no leftover is in the kernel any more */
+	NODE_FLOW_WITHDRAWN,  /* .flow was deleted from the kernel, or was gone, on our withdrawal */
+	NODE_WITHDRAW_END,    /* no leftover is in the kernel any more */
 };
 
 struct node_event {
@@ -175,9 +179,9 @@ struct node_view {
 	uint32_t term;
 	struct seal_session_id session;
 	bool complete, suspect, refused, split_brain, duplicate_id;
-	const char *handover; /* "none", "frozen", "withdrawing" */
-	uint64_t v_end;       /* while frozen: where our stream ends */
-	bool leftovers;       /* to be kept in the state file */
+	const char *handover;                                    /* "none", "frozen", "withdrawing" */
+	uint64_t v_end;                                          /* while frozen: where our stream ends */
+	bool leftovers;                                          /* to be kept in the state file */
 	uint64_t events[3], overruns, audits, audit_corrections; /* corrections: what events had missed */
 	uint64_t flows_refused;                                  /* beyond max_flows */
 	uint64_t sent_datagrams, sent_bytes, received_datagrams, received_bytes;
@@ -227,16 +231,17 @@ void node_peer_view(const struct node *node, struct monotime now, unsigned index
 		    struct node_peer_view *view);
 
 /*
- * The tables that a takeover commits: each peer's, and orphans: what was held for a node that has rebooted since.  In the
- * order in which they are to be committed: descending terms, and of one node the newer first.
+ * The tables that a takeover commits: each peer's, and orphans: what was held for a node that has rebooted
+ * since.  In the order in which they are to be committed: descending terms, and of one node the newer first.
  */
 struct node_table_view {
 	uint16_t id;
 	bool orphan;
-	uint32_t term;                  /* of its owner */
+	uint32_t term; /* of its owner */
 	const struct table *table;
-	uint8_t fresh_mark;             /* entries with another mark were not named by the full catch-up that runs: commit them last */
-	bool has_stale;                 /* there may be such */
+	uint8_t fresh_mark; /* entries with another mark were not named by the full catch-up that runs: commit
+			       them last */
+	bool has_stale;     /* there may be such */
 	struct monotime owner_proven_at;
 	struct seal_session_id session;
 };

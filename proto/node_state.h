@@ -6,6 +6,8 @@
 #ifndef PROTO_NODE_STATE_H
 #define PROTO_NODE_STATE_H
 
+#include "proto/claim.h"
+#include "proto/handover.h"
 #include "proto/local.h"
 #include "proto/outbox.h"
 #include "proto/peer.h"
@@ -35,6 +37,13 @@ struct node {
 	struct monotime restarted_at; /* our session, last */
 	uint32_t conntrack_max, conntrack_buckets;
 	bool split_brain, duplicate_id, leaving;
+	struct handover handover; /* the giving side */
+	struct claims claims;     /* the taking side: of the last takeover, or of the one that runs */
+	uint64_t claimed[FRAME_PEERS_MAX]; /* versions of our stream that others have claimed: stream_out
+					      borrows them */
+	unsigned claimed_count;
+	bool takes_over;             /* between NODE_TAKEOVER and its end */
+	struct monotime transfer_at; /* when both sides were last looked after */
 	unsigned status_turn; /* the peer that the next STATUS to the group names first, when not all fit */
 	/* when which version was the newest: to date what peers have proven */
 	struct {
@@ -57,6 +66,22 @@ void node_restart_session(struct node *node, const char *why);
 void node_take_datagram(struct node *node, const struct node_event *event);
 /* Candidates that may now displace a silent session; sessions that have died. */
 void node_review_sessions(struct node *node);
+
+/* ---- transfer.c ---- */
+void node_takeover_begin(struct node *node);
+void node_takeover_failed(struct node *node);
+/* After a role change: freezes, or claims and drops. */
+void node_role_changed(struct node *node, bool was_primary);
+void node_withdraw_end(struct node *node);
+/* A session of that node has become current in place of another: an orphan, if its kernel is another. */
+void node_succeed_session(struct node *node, struct peer *peer, const struct session *successor);
+/* Withdrawals, claims of others, ageing of what silent peers left: in slices, now and then. */
+void node_review_transfer(struct node *node);
+/* Versions of our stream that others have claimed; returns how many. */
+unsigned node_claimed_versions(const struct node *node, uint64_t versions[FRAME_PEERS_MAX]);
+
+/* ---- view.c ---- */
+bool node_holds_in_sync(const struct node *node, const struct peer *peer);
 
 /* ---- output.c ---- */
 /* A STATUS to the group soon: at once, but never more often than every STATUS_INTERVAL_MIN. */

@@ -15,7 +15,9 @@ enum { WINDOW_MIN = 16 << 10, WINDOW_SHARE = 4 }; /* the kernel counts a datagra
 
 static struct stream_out stream_out(struct node *node)
 {
-	return (struct stream_out){&node->outbox, &node->config, &node->sink, node->local.table, node->now};
+	node->claimed_count = node_claimed_versions(node, node->claimed);
+	return (struct stream_out){&node->outbox, &node->config, &node->sink,        node->local.table,
+				   node->now,     node->claimed, node->claimed_count};
 }
 
 /* ---- STATUS ---- */
@@ -76,6 +78,9 @@ static void describe_ourselves(const struct node *node, struct frame_status *s)
 			     (node->config.active_active ? FRAME_STATUS_ACTIVE_ACTIVE : 0) |
 			     (node->leaving ? FRAME_STATUS_LEAVING : 0));
 	s->term = node->role.term;
+	s->frozen_at = handover_is_frozen(&node->handover) ? node->handover.v_end + 1 : 0;
+	if (node->role.current == FRAME_ROLE_PRIMARY)
+		claims_announce(&node->claims, s);
 	s->instance = node->config.instance;
 	s->newest = table_newest(local->table);
 	s->horizon = table_horizon(local->table);

@@ -113,8 +113,32 @@ void peer_promote(struct peer *peer, struct session *candidate, struct monotime 
 	receive_new_session(&peer->receive, now);
 }
 
+void peer_drop_orphan(struct peer *peer, unsigned index)
+{
+	table_destroy(peer->orphans[index].table);
+	memmove(&peer->orphans[index], &peer->orphans[index + 1],
+		(NODE_ORPHANS_MAX - 1 - index) * sizeof(peer->orphans[0]));
+	memset(&peer->orphans[NODE_ORPHANS_MAX - 1], 0, sizeof(peer->orphans[0]));
+}
+
+void peer_orphan_table(struct peer *peer, struct table *empty)
+{
+	struct peer_orphan orphan = {.session = peer->current.id,
+				     .term = peer->status.term,
+				     .version = peer->receive.applied,
+				     .proven_at = peer->proven_at};
+
+	orphan.table = receive_exchange_table(&peer->receive, empty);
+	if (peer->orphans[NODE_ORPHANS_MAX - 1].table)
+		peer_drop_orphan(peer, NODE_ORPHANS_MAX - 1);
+	memmove(&peer->orphans[1], &peer->orphans[0], (NODE_ORPHANS_MAX - 1) * sizeof(peer->orphans[0]));
+	peer->orphans[0] = orphan;
+}
+
 void peer_destroy(struct peer *peer)
 {
+	while (peer->orphans[0].table)
+		peer_drop_orphan(peer, 0);
 	session_forget(&peer->current);
 	for (unsigned i = 0; i < PEER_CANDIDATES; i++)
 		session_forget(&peer->candidates[i]);

@@ -13,6 +13,19 @@
 
 enum { PEER_CANDIDATES = 4 };
 
+/*
+ * What was held for a node whose kernel has gone: it rebooted, and this is the only copy of those flows.
+ * Committable, and aged, until a primary with a higher term is proven to hold newer ones.
+ */
+struct peer_orphan {
+	struct table *table; /* NULL: slot unused; owned */
+	struct seal_session_id session;
+	uint32_t term;
+	uint64_t version; /* of that session, that the table is a copy of */
+	struct monotime proven_at;
+	uint64_t aged_to; /* ageing: version in the table up to which this round has come */
+};
+
 struct peer_link {
 	struct node_endpoint endpoint; /* from which it echoed our challenge */
 	struct replay seen; /* packet numbers that came over this link: tells a copy from a replay */
@@ -38,6 +51,10 @@ struct peer {
 	struct frame_peer about_us; /* what it last said of our session */
 	bool has_about_us;
 	struct receive receive;
+	struct peer_orphan orphans[NODE_ORPHANS_MAX]; /* the newer first */
+	struct frame_kernel_instance instance;        /* that the table in `receive` is of */
+	bool instance_is_known;
+	uint64_t aged_to;
 	struct catchup catchup;
 	struct monotime live_progress_at; /* when it last acknowledged something new of the live stream */
 	uint64_t live_acked;
@@ -82,7 +99,14 @@ uint64_t peer_expected(const struct peer *peer);
 /* Makes a candidate the current session; the candidate's slot is free then. */
 void peer_promote(struct peer *peer, struct session *candidate, struct monotime now);
 
-/* Frees sessions and table. */
+/*
+ * The node has come back with another kernel instance: what is held for it becomes an orphan, and `empty` its
+ * table.  The oldest orphan makes room.  `empty` is taken over.
+ */
+void peer_orphan_table(struct peer *peer, struct table *empty);
+void peer_drop_orphan(struct peer *peer, unsigned index);
+
+/* Frees sessions and tables. */
 void peer_destroy(struct peer *peer);
 
 #endif

@@ -79,9 +79,40 @@ void receive_destroy(struct receive *receive)
 	receive->table = NULL;
 }
 
+void receive_follow(struct receive *receive, receive_followed *followed, void *context, uint16_t id,
+		    uint64_t after)
+{
+	receive->followed = followed;
+	receive->followed_context = context;
+	receive->followed_id = id;
+	receive->followed_after = after;
+	receive->follow_sweep =
+	    followed && (receive->full.running || receive->full.sweep_waits || receive->full.sweeping);
+}
+
+struct table *receive_exchange_table(struct receive *receive, struct table *empty)
+{
+	struct table *table = receive->table;
+
+	receive->table = empty;
+	receive->has_proof = false;
+	return table;
+}
+
+void receive_drop(struct receive *receive)
+{
+	table_clear(receive->table);
+	receive->has_proof = false;
+	receive->aged = true;
+	receive->full.running = receive->full.sweep_waits = receive->full.sweeping = false;
+	stash_clear(receive);
+}
+
 void receive_new_session(struct receive *receive, struct monotime now)
 {
 	stash_clear(receive);
+	receive_follow(receive, NULL, NULL, 0, 0);
+	receive->aged = false;
 	receive->applied = receive->exact_at = receive->newest = receive->horizon = 0;
 	memset(receive->digests, 0, sizeof(receive->digests));
 	receive->has_proof = false;
@@ -118,6 +149,7 @@ static void full_start(struct receive *receive, uint32_t random, struct monotime
 	receive->full.wanted = false;
 	receive->full.running = true;
 	receive->full.started = false;
+	receive->aged = false;
 	receive->full.sweeping = receive->full.sweep_waits = false;
 	receive->full.id = random ? random : 1;
 	receive->full.position = 0;
@@ -163,6 +195,9 @@ static void sweep_slice(struct receive *receive)
 		receive->full.sweep_after = walk.version;
 		if (entry->mark == receive->epoch)
 			continue;
+		if (receive->followed && receive->follow_sweep)
+			receive->followed(receive->followed_context, receive->followed_id, entry->bytes,
+					  true);
 		table_remove(receive->table, entry);
 		walk = table_walk_after(receive->table, receive->full.sweep_after, false);
 	}
@@ -195,6 +230,8 @@ const char *receive_obstacle(const struct receive *receive)
 		return "our table for it is full (max-flows)";
 	if (receive->incompatible)
 		return "its flows have attributes that this version does not know";
+	if (receive->aged)
+		return "flows have run out here while it was silent";
 	if (receive->full.running)
 		return "a full catch-up is running";
 	if (receive->full.wanted)
@@ -245,40 +282,60 @@ static unsigned digest_note(struct receive *receive, uint64_t version, uint32_t 
 
 /* ---- data ---- */
 
-static unsigned entry_apply(struct receive *receive, const struct frame_entry *entry)
+static void follow(const struct receive *receive, const uint8_t *record, bool gone, bool follows)
 {
-	struct table_entry *kept;
+	if (follows && receive->followed)
+		receive->followed(receive->followed_context, receive->followed_id, record, gone);
+}
+
+static unsigned upsert_apply(struct receive *receive, const uint8_t *record, bool follows)
+{
+	struct table_entry *kept =
+	    receive->followed && follows ? table_find(receive->table, record_key(record)) : NULL;
 	enum table_change change;
 
-	if (entry->kind != FRAME_ENTRY_UPSERT) {
-		kept = table_find(receive->table, entry->key);
-		if (kept)
-			table_remove(receive->table, kept);
-		return 0;
-	}
-	if (entry->verdict == RECORD_INCOMPATIBLE) {
-		receive->incompatible = true;
-		return RECEIVE_UNREADABLE;
-	}
-	change = table_put(receive->table, entry->record, &kept);
+	/* another incarnation is another flow: the old one has ended */
+	if (kept && kept->incarnation != record_incarnation(record))
+		follow(receive, kept->bytes, true, follows);
+	change = table_put(receive->table, record, &kept);
 	if (change == TABLE_FULL || change == TABLE_NO_MEMORY) {
 		receive->refused++;
 		receive->overflowed = true;
 		return RECEIVE_REFUSED;
 	}
 	kept->mark = receive->epoch;
+	if (change != TABLE_SAME)
+		follow(receive, kept->bytes, false, follows);
+	return 0;
+}
+
+static unsigned entry_apply(struct receive *receive, const struct frame_entry *entry, bool follows)
+{
+	struct table_entry *kept;
+
+	if (entry->kind == FRAME_ENTRY_UPSERT && entry->verdict == RECORD_INCOMPATIBLE) {
+		receive->incompatible = true;
+		return RECEIVE_UNREADABLE;
+	}
+	if (entry->kind == FRAME_ENTRY_UPSERT)
+		return upsert_apply(receive, entry->record, follows);
+	kept = table_find(receive->table, entry->key);
+	if (!kept)
+		return 0;
+	follow(receive, kept->bytes, true, follows && entry->kind == FRAME_ENTRY_DESTROY);
+	table_remove(receive->table, kept);
 	return 0;
 }
 
 /* Malformed: what stood before the fault was good and stays applied, but the position does not move. */
-static unsigned entries_apply(struct receive *receive, struct reader entries)
+static unsigned entries_apply(struct receive *receive, struct reader entries, bool follows)
 {
 	struct frame_entry entry;
 	unsigned outcome = 0;
 	int more;
 
 	while ((more = frame_entry_read(&entries, &entry)) > 0)
-		outcome |= entry_apply(receive, &entry);
+		outcome |= entry_apply(receive, &entry, follows);
 	return more < 0 ? RECEIVE_MALFORMED : outcome | RECEIVE_PROGRESSED;
 }
 
@@ -310,7 +367,7 @@ static void note_complete(struct receive *receive, const struct frame_status *st
 static unsigned data_apply(struct receive *receive, const struct frame_data *data, struct reader entries,
 			   struct monotime sent_after)
 {
-	unsigned outcome = entries_apply(receive, entries);
+	unsigned outcome = entries_apply(receive, entries, data->to > receive->followed_after);
 
 	if (outcome & RECEIVE_MALFORMED)
 		return outcome;
@@ -453,6 +510,8 @@ unsigned receive_status(struct receive *receive, const struct frame_status *stat
 		receive->newest = status->newest;
 	horizon_check(receive, now);
 	overflow_check(receive, status, now);
+	if (receive->aged && !receive->full.running)
+		receive_want_full(receive, false, now);
 	note_complete(receive, status);
 	sweep_start(receive);
 	outcome = digest_note(receive, status->newest, status->count, status->digest, sent_after);

@@ -49,8 +49,20 @@ struct receive_stashed {
 	struct monotime sent_after;
 };
 
+/*
+ * Told of each change of the copy that is to reach our kernel, too: the record as it now is, or (`gone`) as
+ * it was when its owner destroyed it.  Borrowed for the call.
+ */
+typedef void receive_followed(void *context, uint16_t id, const uint8_t *record, bool gone);
+
 struct receive {
 	struct table *table;
+	receive_followed *followed; /* NULL: nothing is followed */
+	void *followed_context;
+	uint16_t followed_id;
+	uint64_t followed_after; /* only what frames beyond this version bring */
+	bool follow_sweep;       /* and what the sweep of the full catch-up takes away */
+	bool aged;               /* entries have run out here that their silent owner may still have */
 	uint64_t applied;
 	uint64_t exact_at; /* largest asof applied: the copy is an exact state only at applied >= exact_at */
 	uint64_t newest;   /* the sender's newest version that we heard of */
@@ -103,6 +115,17 @@ unsigned receive_data(struct receive *receive, struct reader body, struct monoti
  * trusted. */
 unsigned receive_status(struct receive *receive, const struct frame_status *status,
 			struct monotime sent_after, struct monotime now);
+
+/* From now on what comes beyond `after` is followed; NULL ends it. */
+void receive_follow(struct receive *receive, receive_followed *followed, void *context, uint16_t id,
+		    uint64_t after);
+
+/* Takes the table out, an empty one in its place.  The caller owns what is returned. */
+struct table *receive_exchange_table(struct receive *receive, struct table *empty);
+
+/* Drops what it holds without asking for it again: it was committed.  If its owner comes back, all comes
+ * anew. */
+void receive_drop(struct receive *receive);
 
 /* Forgets what it holds: all of it is to come again, at once. */
 void receive_flush(struct receive *receive, struct monotime now);

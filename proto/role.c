@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "proto/role.h"
 
-void role_init(struct role *role, uint32_t first_term)
+void role_init(struct role *role, uint32_t own, uint32_t highest)
 {
-	*role = (struct role){.current = FRAME_ROLE_INIT, .term = first_term, .highest = first_term};
+	*role =
+	    (struct role){.current = FRAME_ROLE_INIT, .term = own, .highest = own > highest ? own : highest};
 }
 
-bool role_set(struct role *role, enum frame_role wanted)
+bool role_set(struct role *role, enum frame_role wanted, bool resumes)
 {
 	if (role->current == wanted)
 		return false;
-	if (wanted == FRAME_ROLE_PRIMARY) {
+	if (wanted == FRAME_ROLE_PRIMARY && !resumes) {
 		role->term = role->highest < UINT32_MAX ? role->highest + 1 : UINT32_MAX;
 		role->highest = role->term;
 	}

@@ -21,10 +21,14 @@ struct role {
 	uint32_t highest; /* seen anywhere, ours included */
 };
 
-void role_init(struct role *role, uint32_t first_term);
+/* `own`: the term of our last takeover in this boot, 0: none; `highest`: the highest known. */
+void role_init(struct role *role, uint32_t own, uint32_t highest);
 
-/* True if the role changed (asking for the role that one has changes nothing). */
-bool role_set(struct role *role, enum frame_role wanted);
+/*
+ * True if the role changed (asking for the role that one has changes nothing).  `resumes`: a primary that was
+ * restarted goes on in the term that it had.
+ */
+bool role_set(struct role *role, enum frame_role wanted, bool resumes);
 
 /* Another node's term; absurd ones (beyond ROLE_TERM_STEP_MAX above the highest) are not believed. */
 enum { ROLE_TERM_STEP_MAX = 1 << 20 };

@@ -26,10 +26,11 @@ struct session {
 	bool answered;            /* it has echoed our challenge */
 	struct monotime answered_at;
 	struct monotime first_heard, last_heard;
-	uint64_t stamp;           /* its latest, to be echoed */
-	struct monotime stamp_at; /* when that came */
-	uint64_t packet_number;   /* of the datagram being taken */
-	uint64_t status_number;   /* of the latest STATUS: one that was overtaken says nothing any more */
+	uint64_t stamp;                        /* its latest, to be echoed */
+	struct frame_kernel_instance instance; /* that its latest STATUS names */
+	struct monotime stamp_at;              /* when that came */
+	uint64_t packet_number;                /* of the datagram being taken */
+	uint64_t status_number; /* of the latest STATUS: one that was overtaken says nothing any more */
 	struct monotime
 	    sent_after;           /* that STATUS was sent after this, by our clock: delayed, it is no news */
 	struct monotime alive_at; /* our own latest stamp that it echoed: it certainly lived then */

@@ -22,7 +22,9 @@ static uint64_t range_fill(struct frame_data_writer *d, struct table *table, con
 	while ((entry = table_walk_next(&walk)) && walk.version <= end) {
 		if (entry->flags & TABLE_ENTRY_TOMBSTONE)
 			fits = walk.version <= range->skip_tombstones_until ||
-			       frame_data_put_key(d, FRAME_ENTRY_DESTROY,
+			       frame_data_put_key(d,
+						  entry->flags & TABLE_ENTRY_WITHDRAWN ? FRAME_ENTRY_WITHDRAW
+										       : FRAME_ENTRY_DESTROY,
 						  (struct record_key){entry->bytes, entry->key_length});
 		else
 			fits = frame_data_put_record(d, entry->bytes);
@@ -31,6 +33,17 @@ static uint64_t range_fill(struct frame_data_writer *d, struct table *table, con
 		entry->flags |= TABLE_ENTRY_EXPOSED;
 		covered = walk.version;
 	}
+	return end;
+}
+
+/* Where a frame from `from` may end. */
+static uint64_t range_end(const struct stream_out *out, const struct range *range)
+{
+	uint64_t newest = table_newest(out->table), end = range->limit < newest ? range->limit : newest;
+
+	for (unsigned i = 0; i < out->boundaries_count; i++)
+		if (out->boundaries[i] > range->from && out->boundaries[i] < end)
+			end = out->boundaries[i];
 	return end;
 }
 
@@ -45,7 +58,7 @@ static size_t range_send(const struct stream_out *out, const struct outbox_desti
 
 	if (!frame_data_begin(&d, w))
 		return 0;
-	data.to = range_fill(&d, out->table, range, range->limit < newest ? range->limit : newest);
+	data.to = range_fill(&d, out->table, range, range_end(out, range));
 	if (range->full_id) {
 		data.flags |= FRAME_DATA_FULL;
 		data.full_id = range->full_id;

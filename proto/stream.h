@@ -24,6 +24,10 @@ struct stream_out {
 	const struct node_sink *sink;
 	struct table *table;
 	struct monotime now;
+	/* versions up to which others have claimed our flows: no frame spans one, so that they can tell what
+	 * is beyond */
+	const uint64_t *boundaries;
+	unsigned boundaries_count;
 };
 
 struct stream {

@@ -234,7 +234,7 @@ static enum table_change replace(struct table *table, uint32_t *link, const uint
 	entry = move_entry(table, link, to);
 	entry->position = position;
 	if (was_tombstone) {
-		entry->flags &= (uint8_t)~TABLE_ENTRY_TOMBSTONE;
+		entry->flags &= (uint8_t) ~(TABLE_ENTRY_TOMBSTONE | TABLE_ENTRY_WITHDRAWN);
 		entry->tag = 0;
 		entry->mark = 0;
 	}
@@ -335,6 +335,20 @@ bool table_remove(struct table *table, struct table_entry *entry)
 		table->horizon = table->newest; /* as if its tombstone had been discarded at once */
 	forget(table, link);
 	return takes_version;
+}
+
+bool table_withdraw(struct table *table, struct table_entry *entry)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	struct record_key name = record_key(entry->bytes);
+	bool took_version;
+
+	memcpy(key, name.bytes, name.length);
+	took_version = table_remove(table, entry);
+	entry = table_find(table, (struct record_key){key, name.length});
+	if (entry)
+		entry->flags |= TABLE_ENTRY_WITHDRAWN;
+	return took_version;
 }
 
 void table_announce(struct table *table)

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A table of flow records: by key, and by version.  The cache is the log: every change gives its record the next
- * version and moves it to the tail of the version order, so that "what has a version in (a, b]" is all that live
- * replication, repair and catch-up ever send.
+ * A table of flow records: by key, and by version.  The cache is the log: every change gives its record the
+ * next version and moves it to the tail of the version order, so that "what has a version in (a, b]" is all
+ * that live replication, repair and catch-up ever send.
  *
- * A removed record that was exposed (a frame carried it) stays as a tombstone: its key and incarnation, with a version of
- * its own.  Tombstones are bounded; discarding the oldest raises the horizon to its version: who has applied less
- * than the horizon can't be told of all removals any more and needs a full catch-up.
+ * A removed record that was exposed (a frame carried it) stays as a tombstone: its key and incarnation, with
+ * a version of its own.  Tombstones are bounded; discarding the oldest raises the horizon to its version: who
+ * has applied less than the horizon can't be told of all removals any more and needs a full catch-up.
  *
- * The same structure holds the internal table (with tombstones) and each peer's external table (without: there,
- * versions just number the order of arrival).  By key: linear hashing, which grows a bucket at a time, so that no
- * insertion is slow; records lie in slabs of their size.
+ * The same structure holds the internal table (with tombstones) and each peer's external table (without:
+ * there, versions just number the order of arrival).  By key: linear hashing, which grows a bucket at a time,
+ * so that no insertion is slow; records lie in slabs of their size.
  */
 #ifndef PROTO_TABLE_H
 #define PROTO_TABLE_H
@@ -23,11 +23,12 @@ struct table;
 enum {
 	TABLE_ENTRY_TOMBSTONE = 1 << 0, /* bytes[] is the key alone */
 	TABLE_ENTRY_EXPOSED = 1 << 1,   /* a frame has carried it in this session */
+	TABLE_ENTRY_WITHDRAWN = 1 << 2, /* of a tombstone: its removal is to touch no kernel elsewhere */
 };
 
 /*
- * An entry.  A pointer to one is good until the table next changes.  Callers read all of it; `tag`, `mark` and EXPOSED
- * are theirs to write, the rest is the table's.
+ * An entry.  A pointer to one is good until the table next changes.  Callers read all of it; `tag`, `mark`
+ * and EXPOSED are theirs to write, the rest is the table's.
  */
 struct table_entry {
 	uint32_t hash;
@@ -49,8 +50,8 @@ enum table_change {
 	TABLE_NO_MEMORY, /* refused: out of memory; nothing changed */
 };
 
-/* At most `flows` live records and `tombstones` tombstones.  `seed` keys the hash (random: neighbours choose the keys).
- * Returns NULL when out of memory. */
+/* At most `flows` live records and `tombstones` tombstones.  `seed` keys the hash (random: neighbours choose
+ * the keys). Returns NULL when out of memory. */
 struct table *table_create(uint32_t flows, uint32_t tombstones, uint64_t seed);
 void table_destroy(struct table *table);
 
@@ -61,16 +62,20 @@ void table_set_limits(struct table *table, uint32_t flows, uint32_t tombstones);
 struct table_entry *table_find(const struct table *table, struct record_key key);
 
 /*
- * Adds or replaces the record of its key.  The record must be good (record_check()).  *entry is set unless refused.
- * A new entry starts with tag 0 and mark 0; one that follows a tombstone keeps EXPOSED.
+ * Adds or replaces the record of its key.  The record must be good (record_check()).  *entry is set unless
+ * refused. A new entry starts with tag 0 and mark 0; one that follows a tombstone keeps EXPOSED.
  */
 enum table_change table_put(struct table *table, const uint8_t *record, struct table_entry **entry);
 
 /*
- * Removes a live entry: an exposed one becomes a tombstone.  Where none can be kept (the limit is 0, no memory), the
- * horizon is raised instead, as if it had been discarded at once.  True if the removal took a version.
+ * Removes a live entry: an exposed one becomes a tombstone.  Where none can be kept (the limit is 0, no
+ * memory), the horizon is raised instead, as if it had been discarded at once.  True if the removal took a
+ * version.
  */
 bool table_remove(struct table *table, struct table_entry *entry);
+
+/* The same; a tombstone that it leaves bears WITHDRAWN. */
+bool table_withdraw(struct table *table, struct table_entry *entry);
 
 /*
  * Others are told the digest as of the newest version: from now on what that version holds changes only with
@@ -81,16 +86,17 @@ void table_announce(struct table *table);
 /* Removes everything, tombstones too; versions go on counting, and the horizon is raised to the newest. */
 void table_clear(struct table *table);
 
-size_t table_count(const struct table *table);      /* live */
+size_t table_count(const struct table *table); /* live */
 size_t table_tombstones(const struct table *table);
-uint32_t table_limit(const struct table *table);    /* of live flows */
-uint64_t table_digest(const struct table *table);   /* sum modulo 2^64 of record_hash() of each live record */
-uint64_t table_newest(const struct table *table);   /* highest version given; 0: none yet */
+uint32_t table_limit(const struct table *table);  /* of live flows */
+uint64_t table_digest(const struct table *table); /* sum modulo 2^64 of record_hash() of each live record */
+uint64_t table_newest(const struct table *table); /* highest version given; 0: none yet */
 uint64_t table_horizon(const struct table *table);
-size_t table_memory(const struct table *table);     /* bytes allocated, all overhead included */
+size_t table_memory(const struct table *table); /* bytes allocated, all overhead included */
 uint64_t table_version(const struct table *table, const struct table_entry *entry);
 
-/* Walks entries in version order.  Good until the table changes; to go on after that, start again behind the last version. */
+/* Walks entries in version order.  Good until the table changes; to go on after that, start again behind the
+ * last version. */
 struct table_walk {
 	const struct table *table;
 	uint64_t version; /* of the entry last returned, or where the walk starts */

@@ -25,6 +25,10 @@ static const char *event_name(enum node_event_type type)
 	    [NODE_CONFIGURE] = "configure",
 	    [NODE_KERNEL_LIMITS] = "kernel-limits",
 	    [NODE_LEAVE] = "leave",
+	    [NODE_TAKEOVER] = "takeover",
+	    [NODE_TAKEOVER_FAILED] = "takeover-failed",
+	    [NODE_FLOW_WITHDRAWN] = "flow-withdrawn",
+	    [NODE_WITHDRAW_END] = "withdraw-end",
 	};
 
 	return (size_t)type < sizeof(names) / sizeof(names[0]) ? names[type] : "unknown";
@@ -59,6 +63,7 @@ static void trace_detail(const struct node_event *event, char *text, size_t size
 	case NODE_FLOW_DESTROY:
 	case NODE_FLOW_COMMITTED:
 	case NODE_AUDIT_ROW:
+	case NODE_FLOW_WITHDRAWN:
 		snprintf(text, size, " %s", flow_key_print(event->flow, flow));
 		break;
 	case NODE_GET_REPLY:

@@ -54,6 +54,9 @@ void node_view(const struct node *node, struct monotime now, struct node_view *v
 	    .refused = local->refused,
 	    .split_brain = node->split_brain,
 	    .duplicate_id = node->duplicate_id,
+	    .handover = handover_state_name(node->handover.state),
+	    .v_end = handover_is_frozen(&node->handover) ? node->handover.v_end : 0,
+	    .leftovers = node->handover.leftovers || node->role.current == FRAME_ROLE_PRIMARY,
 	    .events = {local->events[0], local->events[1], local->events[2]},
 	    .overruns = local->overruns,
 	    .audits = local->passes,
@@ -122,6 +125,14 @@ static void prove_holds(const struct node *node, const struct peer *peer, struct
 			 (long long)(proof->age_us / 1000),
 			 (unsigned long long)(receive->newest - receive->applied));
 	proof->in_sync = !proof->reason[0];
+}
+
+bool node_holds_in_sync(const struct node *node, const struct peer *peer)
+{
+	struct node_proof proof = {0};
+
+	prove_holds(node, peer, node->now, &proof);
+	return proof.in_sync;
 }
 
 /* Since when, at most, that version is no longer our newest; -1: unknown. */

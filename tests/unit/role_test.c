@@ -13,17 +13,17 @@ static void a_takeover_takes_the_next_term(void **state)
 	struct role r;
 
 	(void)state;
-	role_init(&r, 7);
+	role_init(&r, 0, 7);
 	assert_int_equal(r.current, FRAME_ROLE_INIT);
-	assert_true(role_set(&r, FRAME_ROLE_PRIMARY));
+	assert_true(role_set(&r, FRAME_ROLE_PRIMARY, false));
 	assert_int_equal(r.term, 8);
-	assert_false(role_set(&r, FRAME_ROLE_PRIMARY));
+	assert_false(role_set(&r, FRAME_ROLE_PRIMARY, false));
 	assert_int_equal(r.term, 8);
-	assert_true(role_set(&r, FRAME_ROLE_BACKUP));
-	assert_true(role_set(&r, FRAME_ROLE_FAULT));
+	assert_true(role_set(&r, FRAME_ROLE_BACKUP, false));
+	assert_true(role_set(&r, FRAME_ROLE_FAULT, false));
 	assert_int_equal(r.term, 8);
 	role_hear(&r, 20);
-	role_set(&r, FRAME_ROLE_PRIMARY);
+	role_set(&r, FRAME_ROLE_PRIMARY, false);
 	assert_int_equal(r.term, 21);
 }
 
@@ -32,13 +32,13 @@ static void an_absurd_term_is_not_believed_and_none_wraps(void **state)
 	struct role r;
 
 	(void)state;
-	role_init(&r, 1);
+	role_init(&r, 0, 1);
 	role_hear(&r, UINT32_MAX);
 	assert_int_equal(r.highest, 1);
 	for (uint64_t term = 1; term <= UINT32_MAX; term += ROLE_TERM_STEP_MAX)
 		role_hear(&r, (uint32_t)term);
 	role_hear(&r, UINT32_MAX);
-	role_set(&r, FRAME_ROLE_PRIMARY);
+	role_set(&r, FRAME_ROLE_PRIMARY, false);
 	assert_int_equal(r.term, UINT32_MAX);
 }
 

@@ -70,8 +70,11 @@ static int setup(void **state)
 	b->sink = (struct node_sink){.context = b, .send = effect_send, .random = effect_random};
 	seal_ring_add(&b->config.ring, key);
 	outbox_start_session(&b->outbox, &b->config, &b->sink);
-	b->out = (struct stream_out){&b->outbox, &b->config, &b->sink, table_create(100000, 50, 1),
-				     monotime_from_s(10)};
+	b->out = (struct stream_out){.outbox = &b->outbox,
+				     .config = &b->config,
+				     .sink = &b->sink,
+				     .table = table_create(100000, 50, 1),
+				     .now = monotime_from_s(10)};
 	b->endpoints[0].length = 1;
 	b->to = (struct outbox_destination){2, &b->counter, b->endpoints};
 	*state = b;

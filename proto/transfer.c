@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How flows change hands.  The taking side claims what it commits and follows the streams of owners that
+ * still live; the giving side freezes its stream and withdraws its leftovers (handover.h); everybody drops
+ * what was claimed, keeps orphans, and lets run out what silent peers left.
+ */
+#include "proto/node_state.h"
+
+#include <string.h>
+
+enum { AGE_SLICE = 4096 };
+static const int64_t review_interval_us = 50000;
+
+/* ---- taking ---- */
+
+static struct peer *peer_of(struct node *node, uint16_t id)
+{
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		if (node->peers[i].id == id)
+			return &node->peers[i];
+	return NULL;
+}
+
+/*
+ * A change in a followed stream.  What an owner destroys that is still primary itself is left alone: of two
+ * primaries neither deletes the other's flows; here they run out by themselves.
+ */
+static void followed(void *context, uint16_t id, const uint8_t *record, bool gone)
+{
+	struct node *node = context;
+	const struct peer *peer = peer_of(node, id);
+	struct flow flow;
+
+	if (!node->sink.follow || (gone && peer && peer->status.role == FRAME_ROLE_PRIMARY))
+		return;
+	record_decode(record, &flow);
+	node->sink.follow(node->sink.context, &flow, gone);
+}
+
+static void claim_peer(struct node *node, struct peer *peer)
+{
+	struct receive *receive = &peer->receive;
+	struct claim claim = {.node_id = peer->id,
+			      .session = peer->current.id,
+			      .version = receive_position(receive),
+			      .open = true};
+
+	for (unsigned i = 0; i < NODE_ORPHANS_MAX; i++)
+		if (peer->orphans[i].table)
+			claims_add(&node->claims, &(struct claim){.node_id = peer->id,
+								  .session = peer->orphans[i].session,
+								  .version = peer->orphans[i].version});
+	if (!session_exists(&peer->current))
+		return;
+	claims_add(&node->claims, &claim);
+	if (!node->config.active_active)
+		receive_follow(receive, followed, node, peer->id, claim.version);
+}
+
+static void thaw(struct node *node)
+{
+	if (!node->local.frozen)
+		return;
+	local_thaw(&node->local);
+	node->sink.audit_now(node->sink.context);
+}
+
+void node_takeover_begin(struct node *node)
+{
+	node->claims.count = 0;
+	node->takes_over = true;
+	node->handover.state = HANDOVER_NONE;
+	thaw(node);
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		if (node->peers[i].id)
+			claim_peer(node, &node->peers[i]);
+}
+
+static void stop_following(struct node *node)
+{
+	node->claims.count = 0;
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		if (node->peers[i].id)
+			receive_follow(&node->peers[i].receive, NULL, NULL, 0, 0);
+}
+
+void node_takeover_failed(struct node *node)
+{
+	node->takes_over = false;
+	stop_following(node);
+}
+
+/* Claims go as far as what was followed; one whose owner froze, and whose stream is here up to there, is
+ * closed. */
+static void review_own_claims(struct node *node)
+{
+	for (unsigned i = 0; i < node->claims.count; i++) {
+		struct claim *claim = &node->claims.items[i];
+		struct peer *peer = peer_of(node, claim->node_id);
+
+		if (!claim->open || !peer)
+			continue;
+		if (!session_exists(&peer->current) ||
+		    !session_id_equals(&peer->current.id, &claim->session)) {
+			claim->open = false;
+			continue;
+		}
+		if (receive_position(&peer->receive) > claim->version)
+			claim->version = receive_position(&peer->receive);
+		if (!peer->has_status || !peer->status.frozen_at || peer->receive.full.running ||
+		    peer->receive.full.sweeping || peer->receive.full.sweep_waits ||
+		    peer->receive.applied + 1 < peer->status.frozen_at)
+			continue;
+		claim->open = false;
+		receive_follow(&peer->receive, NULL, NULL, 0, 0);
+	}
+}
+
+/* ---- giving ---- */
+
+static bool table_is_trusted(const struct node *node)
+{
+	return node->local.complete && !node->local.suspect;
+}
+
+static void begin_freeze(struct node *node)
+{
+	local_freeze(&node->local);
+	node_log(node, NODE_LOG_INFO, "frozen",
+		 "our stream ends at version %llu, until a new primary has all of it",
+		 (unsigned long long)node->handover.v_end);
+	node_want_status(node);
+}
+
+void node_role_changed(struct node *node, bool was_primary)
+{
+	uint64_t newest = table_newest(node->local.table);
+
+	if (node->role.current == FRAME_ROLE_PRIMARY) {
+		node->takes_over = false;
+		node->handover = (struct handover){.state = HANDOVER_NONE};
+		thaw(node);
+		return;
+	}
+	node->takes_over = false;
+	stop_following(node);
+	if (!node->config.active_active &&
+	    handover_role(&node->handover, node->role.current, was_primary, table_is_trusted(node), newest))
+		begin_freeze(node);
+}
+
+static struct handover_heir heir_of(const struct node *node, const struct peer *peer)
+{
+	return (struct handover_heir){
+	    .alive = peer_is_alive(peer, &node->config, node->now),
+	    .primary = peer->has_status && peer->status.role == FRAME_ROLE_PRIMARY,
+	    .complete = peer->status.flags & FRAME_STATUS_COMPLETE,
+	    .suspect = peer->status.flags & FRAME_STATUS_SUSPECT,
+	    .term = peer->status.term,
+	    .holds_in_sync = node_holds_in_sync(node, peer),
+	    .follows = peer->has_about_us && !peer->about_us.full_id,
+	    .applied = peer->about_us.applied,
+	};
+}
+
+static void review_handover(struct node *node)
+{
+	struct handover *handover = &node->handover;
+
+	if (!node->config.active_active && table_is_trusted(node) && !node->takes_over &&
+	    handover_completed(handover, node->role.current, table_newest(node->local.table)))
+		begin_freeze(node);
+	for (unsigned i = 0; i < FRAME_PEERS_MAX && handover->state == HANDOVER_FROZEN; i++) {
+		const struct peer *peer = &node->peers[i];
+		struct handover_heir heir;
+
+		if (!peer->id)
+			continue;
+		heir = heir_of(node, peer);
+		if (!handover_may_withdraw(handover, node->role.term, &heir))
+			continue;
+		handover_withdraw(handover);
+		node_log(node, NODE_LOG_NOTICE, "withdraw",
+			 "node %u (term %u) holds all our flows: deleting the %zu that our kernel has left",
+			 peer->id, heir.term, table_count(node->local.table));
+		if (node->sink.withdraw)
+			node->sink.withdraw(node->sink.context);
+	}
+}
+
+void node_withdraw_end(struct node *node)
+{
+	if (node->handover.state != HANDOVER_WITHDRAWING)
+		return;
+	handover_end(&node->handover);
+	thaw(node);
+	node_want_status(node);
+}
+
+/* ---- what others claimed, and what is left of the departed ---- */
+
+static bool is_claimed(struct node *node, uint16_t id, const struct seal_session_id *session, bool *by_us)
+{
+	uint64_t version;
+
+	*by_us = node->role.current == FRAME_ROLE_PRIMARY && claims_find(&node->claims, id, session);
+	if (*by_us)
+		return true;
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		const struct peer *claimant = &node->peers[i];
+
+		if (claimant->id && claimant->has_status && claimant->status.role == FRAME_ROLE_PRIMARY &&
+		    claims_are_announced(&claimant->status, id, session, &version) &&
+		    node_holds_in_sync(node, claimant))
+			return true;
+	}
+	return false;
+}
+
+/* A primary with a higher term, proven here, holds newer flows than an orphan of a lower one. */
+static bool is_outdated(const struct node *node, uint32_t term)
+{
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		const struct peer *peer = &node->peers[i];
+
+		if (peer->id && peer->has_status && peer->status.role == FRAME_ROLE_PRIMARY &&
+		    peer->status.term > term && node_holds_in_sync(node, peer))
+			return true;
+	}
+	return false;
+}
+
+static void review_departed(struct node *node, struct peer *peer)
+{
+	bool by_us;
+
+	for (unsigned i = 0; i < NODE_ORPHANS_MAX && peer->orphans[i].table;) {
+		const struct peer_orphan *orphan = &peer->orphans[i];
+
+		if (is_claimed(node, peer->id, &orphan->session, &by_us) || is_outdated(node, orphan->term)) {
+			node_log(node, NODE_LOG_INFO, "orphan-dropped",
+				 "what node %u had before it rebooted is in a newer primary's table",
+				 peer->id);
+			peer_drop_orphan(peer, i);
+		} else {
+			i++;
+		}
+	}
+	if (!session_exists(&peer->current) || peer_is_alive(peer, &node->config, node->now) ||
+	    peer->receive.aged || node->takes_over || !is_claimed(node, peer->id, &peer->current.id, &by_us))
+		return;
+	node_log(node, NODE_LOG_INFO, "claimed", "dropping our copy of silent node %u: %s committed it",
+		 peer->id, by_us ? "we have" : "the new primary has");
+	receive_drop(&peer->receive);
+}
+
+/* Removes what has run out since its owner fell silent, a slice of the table for each call. */
+static bool age_slice(struct node *node, struct table *table, struct monotime proven_at, uint64_t *aged_to)
+{
+	uint32_t elapsed_s = (uint32_t)((node->now.us - proven_at.us) / 1000000);
+	struct table_walk walk = table_walk_after(table, *aged_to, false);
+	struct table_entry *entry;
+	bool removed = false;
+	struct flow flow;
+
+	for (unsigned i = 0; i < AGE_SLICE; i++) {
+		entry = table_walk_next(&walk);
+		if (!entry) {
+			*aged_to = 0;
+			return removed;
+		}
+		*aged_to = walk.version;
+		record_decode(entry->bytes, &flow);
+		if (node->sink.remaining_s(node->sink.context, &flow, elapsed_s))
+			continue;
+		table_remove(table, entry);
+		removed = true;
+		walk = table_walk_after(table, *aged_to, false);
+	}
+	return removed;
+}
+
+static void age_departed(struct node *node, struct peer *peer)
+{
+	if (!node->sink.remaining_s || node->takes_over)
+		return;
+	for (unsigned i = 0; i < NODE_ORPHANS_MAX && peer->orphans[i].table; i++)
+		age_slice(node, peer->orphans[i].table, peer->orphans[i].proven_at,
+			  &peer->orphans[i].aged_to);
+	if (session_exists(&peer->current) && !peer_is_alive(peer, &node->config, node->now) &&
+	    age_slice(node, peer->receive.table, peer->proven_at, &peer->aged_to))
+		peer->receive.aged = true;
+}
+
+void node_review_transfer(struct node *node)
+{
+	if (node->now.us - node->transfer_at.us < review_interval_us)
+		return;
+	node->transfer_at = node->now;
+	review_own_claims(node);
+	review_handover(node);
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		if (!node->peers[i].id)
+			continue;
+		review_departed(node, &node->peers[i]);
+		age_departed(node, &node->peers[i]);
+	}
+}
+
+/* ---- sessions ---- */
+
+static bool instance_differs(const struct peer *peer, const struct session *successor)
+{
+	return peer->instance_is_known &&
+	       memcmp(&peer->instance, &successor->instance, sizeof(peer->instance)) != 0;
+}
+
+void node_succeed_session(struct node *node, struct peer *peer, const struct session *successor)
+{
+	struct table *empty;
+
+	if (session_exists(&peer->current) && table_count(peer->receive.table) &&
+	    instance_differs(peer, successor)) {
+		empty = table_create(node->config.max_flows, 0,
+				     (uint64_t)node_random32(node) << 32 | node_random32(node));
+		if (empty) {
+			node_log(node, NODE_LOG_NOTICE, "orphan",
+				 "node %u has rebooted: its %zu flows from before are kept", peer->id,
+				 table_count(peer->receive.table));
+			peer_orphan_table(peer, empty);
+		}
+	}
+	peer->instance = successor->instance;
+	peer->instance_is_known = true;
+	peer->aged_to = 0;
+}
+
+unsigned node_claimed_versions(const struct node *node, uint64_t versions[FRAME_PEERS_MAX])
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		const struct peer *peer = &node->peers[i];
+
+		if (peer->id && peer->has_status &&
+		    claims_are_announced(&peer->status, node->config.id, &node->outbox.session,
+					 &versions[count]))
+			count++;
+	}
+	return count;
+}
+
+/* ---- what a takeover commits ---- */
+
+static void add_view(struct node_table_view *views, unsigned *count, const struct node_table_view *view)
+{
+	unsigned i = (*count)++;
+
+	while (i && views[i - 1].term < view->term) {
+		views[i] = views[i - 1];
+		i--;
+	}
+	views[i] = *view;
+}
+
+unsigned node_tables(const struct node *node, struct node_table_view views[NODE_TABLES_MAX])
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		const struct peer *peer = &node->peers[i];
+		const struct receive *receive = &peer->receive;
+
+		if (!peer->id)
+			continue;
+		add_view(views, &count,
+			 &(struct node_table_view){.id = peer->id,
+						   .term = peer->status.term,
+						   .table = receive->table,
+						   .fresh_mark = receive->epoch,
+						   .has_stale =
+						       (receive->full.running && receive->full.started) ||
+						       receive->full.sweep_waits || receive->full.sweeping,
+						   .owner_proven_at = peer->proven_at,
+						   .session = peer->current.id});
+		for (unsigned o = 0; o < NODE_ORPHANS_MAX && peer->orphans[o].table; o++)
+			add_view(views, &count,
+				 &(struct node_table_view){.id = peer->id,
+							   .orphan = true,
+							   .term = peer->orphans[o].term,
+							   .table = peer->orphans[o].table,
+							   .owner_proven_at = peer->orphans[o].proven_at,
+							   .session = peer->orphans[o].session});
+	}
+	return count;
+}
