@@ -56,21 +56,21 @@ static void read_messages(struct world *world, struct reader r)
 	}
 }
 
-/* Every session has its own key, and numbers go up: no nonce is used twice. */
+/* Every session and cipher has its own key, and numbers go up: no nonce is used twice. */
 static void follow_session(struct world *world, const struct frame_header *header)
 {
 	const uint8_t *key = seal_ring_find(&world->ring, header->key_id);
+	bool same_session = session_id_equals(&header->session, &world->header.session);
 
-	if (!world->opener || !session_id_equals(&header->session, &world->header.session)) {
+	if (!world->opener || !same_session || header->cipher != world->header.cipher) {
 		seal_destroy(world->opener);
 		FUZZ_REQUIRE(key);
 		world->opener =
 		    seal_create(key, header->cipher, FRAME_VERSION, header->node_id, &header->session);
 		FUZZ_REQUIRE(world->opener);
-		world->number = 0;
 	}
-	FUZZ_REQUIRE(header->packet_number == world->number + 1);
-	world->number++;
+	world->number = same_session ? world->number + 1 : 1;
+	FUZZ_REQUIRE(header->packet_number == world->number);
 	world->header = *header;
 }
 
