@@ -72,6 +72,7 @@ def test_clients_that_never_read_a_dump_hurt_nobody(lab):
     assert sum(lab.table_flows(1, "internal").values()) == FLOWS, "another client gets its whole dump"
     assert daemon.twintrack("health").returncode == 0
     assert lab.daemon[2].peer(1)["in_sync"]
+    assert daemon.status()["longest_turn_us"] < 500000, "nothing takes long at a time"
     assert resident(daemon) - memory < 20 << 20, "what waits for them is bounded"
     for sock in stuck:
         sock.close()

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from lab import LAN_VIP, WAN_VIP, wait_for
+from lab import LAN_VIP, SERVER, WAN_VIP, wait_for
 
 CONFIGURED = {"fence": {"enable": "yes", "address": [LAN_VIP, WAN_VIP, "fd00:10::1", "fd00:20::1"]}}
 LEARNT = {"fence": {"enable": "yes"}}
@@ -42,9 +42,12 @@ def test_closed_while_backup_and_open_for_a_primary(lab, fence):
     assert passes(lab, "192.168.10.12"), "an address of the host itself is never held back"
     move_addresses(lab)
     wait_for(lambda: daemon.status()["fence"]["address_here"], what="the address is seen")
-    before = daemon.status()["fence"]["virtual_packets"]
-    assert not passes(lab)
-    assert daemon.status()["fence"]["virtual_packets"] > before
+    before = daemon.status()["fence"]
+    assert not passes(lab) and not passes(lab, SERVER)
+    after = daemon.status()["fence"]
+    assert after["virtual_packets"] > before["virtual_packets"] and after["forward_packets"] > before["forward_packets"]
+    assert after["virtual_bytes"] > before["virtual_bytes"] and after["forward_bytes"] > before["forward_bytes"]
+    wait_for(lambda: daemon.status()["fence"]["refreshes"] > after["refreshes"], what="it is refreshed")
     assert daemon.status()["fence"]["learnt"] == (4 if fence is LEARNT else 0)
     assert "armed" in daemon.twintrack("status").stdout
     daemon.twintrack("primary")
@@ -152,9 +155,10 @@ def test_without_a_fence_status_and_health_say_what_a_takeover_may_do(lab):
     assert strict.returncode == 1 and "fence" in strict.stdout
 
 
-def test_a_table_of_its_name_that_someone_deletes_is_made_anew(lab):
+def test_nobody_else_can_delete_its_table(lab):
     daemon = backup(lab, CONFIGURED, **{"max-wait": "5m", "timeout": "1s"})
     family, name = table(lab).split()[1:3]
+    assert daemon.status()["fence"]["table"] == name and daemon.status()["fence"]["repairs"] == 0
     done = lab.fw[2].run("nft", "delete", "table", family, name, check=False)
     assert done.returncode != 0 and table(lab), "the owner flag keeps others off"
     assert daemon.status()["fence"]["armed"]
