@@ -8,7 +8,7 @@
  * pass, for rows may be older;
  * - the answer to a GET is newer than every event applied so far, and so always holds;
  * - outside of the first pass and of one after an overrun, what a pass adds or takes away is first confirmed
- * by a GET; a removal always is.
+ * by a GET, an addition as long as there is room to ask; a removal always is.
  */
 #ifndef PROTO_LOCAL_H
 #define PROTO_LOCAL_H

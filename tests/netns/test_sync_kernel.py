@@ -76,20 +76,20 @@ def audited(lab, node=1):
     return lab.daemon[node].status()["kernel"]["audit"]["passes"]
 
 
-def create_silent(lab, count):
+def create_silent(lab, *words):
     """Flows as they are when nobody listened at their creation: without the extension that events need.
 
     The default, 2, asks whether anyone on the whole host listens; so what it does depends on what else runs.
     """
     before = lab.fw[1].sysctl_read("net.netfilter.nf_conntrack_events")
     lab.fw[1].sysctl(net__netfilter__nf_conntrack_events=0)
-    lab.flowgen(1, "create", "--count", count)
+    lab.flowgen(1, "create", *words)
     lab.fw[1].sysctl(net__netfilter__nf_conntrack_events=before)
 
 
 def test_flows_older_than_the_daemon_change_and_go_though_no_event_tells(lab):
     count, interval = 20000, 1
-    create_silent(lab, count)
+    create_silent(lab, "--count", count)
     start_pair(lab, {"kernel": {"audit-interval": f"{interval}s"}})
     assert internal_count(lab, 1) >= count
     events = lab.daemon[1].status()["kernel"]["events_by_kind"]
@@ -109,11 +109,15 @@ def test_flows_older_than_the_daemon_change_and_go_though_no_event_tells(lab):
                f"{count:,} silent flows gone, audit interval {interval} s: gone from both tables")
     after = lab.daemon[1].status()["kernel"]["events_by_kind"]
     assert after["destroy"] - events["destroy"] < 20  # so it was the audit that saw it
+    create_silent(lab, "--first", 100000, "--count", count)
+    watch = Stopwatch("the creation", interval)
+    watch.wait(lambda: internal_count(lab, 1) >= count and all_proven(lab),
+               f"{count:,} silent flows more, audit interval {interval} s: in both tables")
     assert_tables_equal(lab)
 
 
 def test_verify_names_what_the_audit_has_not_seen_yet(lab):
-    create_silent(lab, 50)
+    create_silent(lab, "--count", 50)
     start_pair(lab, {"kernel": {"audit-interval": "1h"}})
     assert answer(lab, 1, "verify")[0] == 0
     lab.flowgen(1, "destroy", "--count", 4)
@@ -211,14 +215,37 @@ def test_an_external_table_beyond_max_flows_is_named_and_never_in_sync(lab):
     assert answer(lab, 2, "health")[0] == 0
 
 
+@pytest.mark.parametrize("node", [1, 2])
+def test_a_reload_with_a_higher_max_flows_ends_the_lack(lab, node):
+    """Beyond max-flows from the first dump on; no flow has to go for all to be in sync once the limit is raised."""
+    lab.flowgen(1, "create", "--count", 2 * MAX)
+    lab.start(lambda each: {"table": {"max-flows": MAX if each == node else "auto"}})
+    lab.daemon[1].twintrack("primary")
+    lab.daemon[2].twintrack("backup")
+
+    def lacks(status):
+        return status["internal"]["refused"] if node == 1 else peer_of(status, 1).get("overflowed")
+
+    wait_for(lambda: lacks(lab.daemon[node].status()), 20, "the table is full")
+    assert not claims_sync(lab)
+    lab.daemon[node].write_config(table={"max-flows": 4 * MAX})
+    assert answer(lab, node, "reload")[0] == 0
+    watch = Stopwatch("the reload", 5)
+    watch.wait(lambda: all_proven(lab), f"{'internal' if node == 1 else 'external'} table's max-flows raised: proven")
+    assert assert_tables_equal(lab) >= 2 * MAX
+    assert not lacks(lab.daemon[node].status())
+    assert answer(lab, 2, "health")[0] == 0
+
+
 def test_audits_of_a_kernel_that_says_everything_find_nothing(lab):
     """What the kernel refuses to create was never a flow; what events told needs no correction."""
     start_pair(lab, {"kernel": {"audit-interval": "1s"}})
     for _ in range(2):  # the second time each is refused with EEXIST
         lab.flowgen(1, "create", "--count", 5000)
     wait_for(lambda: all_proven(lab), 30)
-    passes = audited(lab)
-    wait_for(lambda: audited(lab) > passes + 1, 30, "two audits")
-    status = lab.daemon[1].status()
-    assert status["kernel"]["audit"]["corrections"] == 0
+    before = lab.daemon[1].status()
+    wait_for(lambda: audited(lab) > before["kernel"]["audit"]["passes"] + 1, 30, "two audits")
+    after = lab.daemon[1].status()
+    assert after["kernel"]["audit"]["corrections"] == 0
+    assert after["internal"]["version"] == before["internal"]["version"]  # and a timeout that runs down is no change
     assert_tables_equal(lab)

@@ -313,6 +313,25 @@ static void more_than_can_be_asked_about_waits_its_turn(void **state)
 	assert_int_equal(table_count(b->local.table), 0);
 }
 
+static void a_pass_that_finds_more_than_can_be_asked_about_takes_them_all(void **state)
+{
+	struct bench *b = *state;
+
+	first_pass(b, NULL, 0);
+	local_audit_begin(&b->local);
+	for (uint32_t i = 0; i < LIMIT; i++) {
+		struct flow f = flow_with(i, i + 1, 0);
+
+		local_audit_row(&b->local, &f);
+	}
+	assert_int_equal(b->asked_count, LOCAL_ASKED_MAX);
+	while (b->asked_count)
+		local_get_reply(&b->local, &b->asked[--b->asked_count], true);
+	finish_pass(b);
+	assert_int_equal(table_count(b->local.table), LIMIT);
+	assert_int_equal(b->local.corrections, LIMIT);
+}
+
 static void a_pass_after_an_overrun_that_could_not_ask_for_all_is_not_clean(void **state)
 {
 	struct bench *b = *state;
@@ -361,6 +380,7 @@ int main(void)
 	    promise(a_flush_during_a_pass_makes_the_next_the_first),
 	    promise(flows_beyond_the_limit_are_counted_and_named_until_a_pass_fits),
 	    promise(more_than_can_be_asked_about_waits_its_turn),
+	    promise(a_pass_that_finds_more_than_can_be_asked_about_takes_them_all),
 	    promise(a_pass_after_an_overrun_that_could_not_ask_for_all_is_not_clean),
 	    promise(what_we_committed_is_ours_at_once),
 	};
