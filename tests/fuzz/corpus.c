@@ -183,6 +183,22 @@ static void put_flows(struct writer *w, unsigned argument, unsigned first, unsig
 	put_step(w, DATA_DATA, argument, bytes, writer_length(&entries));
 }
 
+/* The node takes over from the peer, whose stream goes on, and back. */
+static void put_takeover(struct writer *w)
+{
+	put_step(w, DATA_REQUEST, 8, NULL, 0);
+	put_step(w, DATA_REQUEST, FRAME_ROLE_PRIMARY << 8, NULL, 0);
+	put_step(w, DATA_IN_STEP, 1 | 32, NULL, 0);
+	put_flows(w, 2 << 8, 30, 2, false);
+	put_step(w, DATA_WAIT, 300, NULL, 0);
+	put_step(w, DATA_IN_STEP, 2 | 32, NULL, 0);
+	put_step(w, DATA_REQUEST, FRAME_ROLE_BACKUP << 8, NULL, 0);
+	put_step(w, DATA_IN_STEP, 1 | 16 | 9 << 8, NULL, 0);
+	put_step(w, DATA_WAIT, 300, NULL, 0);
+	put_step(w, DATA_IN_STEP, 1 | 16 | 9 << 8, NULL, 0);
+	put_step(w, DATA_RESTART, 1, NULL, 0);
+}
+
 static void save_sealed(void)
 {
 	uint8_t *room = malloc(SAMPLE_MAX), message[FRAME_PAYLOAD_MAX];
@@ -211,7 +227,9 @@ static void save_sealed(void)
 		length = write_data(&random, 0, 2, message, sizeof(message));
 		put_step(&w, DATA_PLAIN, i & 3, message, length);
 		if (i == 4)
-			put_step(&w, DATA_RESTART, 0, NULL, 0);
+			put_step(&w, DATA_RESTART, 1, NULL, 0);
+		if (i == 5)
+			put_takeover(&w);
 		put_flows(&w, 60 << 8, 20, 60, false); /* with the others: more than the table takes */
 		put_step(&w, DATA_WAIT, 2000, NULL, 0);
 		save("data", "session", i, room, writer_length(&w));

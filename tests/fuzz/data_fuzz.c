@@ -19,8 +19,8 @@ enum {
 	STEP_WAIT,    /* argument: ms */
 	STEP_LOCAL,   /* argument: kind of event, number of the flow */
 	STEP_REQUEST, /* argument: which, of what */
-	STEP_RESTART, /* the peer */
-	STEP_IN_STEP, /* the peer says that it has applied all that there is, and is at its own newest */
+	STEP_RESTART, /* the peer; argument: its kernel instance */
+	STEP_IN_STEP, /* the peer says that it has applied all, and is at its newest; argument: see there */
 	STEP_KINDS,
 	STEPS_MAX = 256,
 	RESTARTS_MAX = 4,
@@ -47,6 +47,8 @@ static void say_status(struct world *world, const struct step *step)
 	world_say_status(world, &status);
 }
 
+/* Argument, from the lowest bit: 0-1 role, 2 suspect, 3 leaving, 4 claims our table, 5 its stream is frozen;
+ * 8-15 term. */
 static void say_in_step(struct world *world, uint16_t argument)
 {
 	const struct peer *peer = peer_of(world);
@@ -54,6 +56,7 @@ static void say_in_step(struct world *world, uint16_t argument)
 	struct frame_status status = {.role = argument % FRAME_ROLES,
 				      .flags = FRAME_STATUS_COMPLETE,
 				      .term = argument >> 8,
+				      .instance = world->instance,
 				      .stamp = (uint64_t)world->now.us,
 				      .heartbeat_us = 200000,
 				      .peers_count = 1};
@@ -62,6 +65,15 @@ static void say_in_step(struct world *world, uint16_t argument)
 		status.newest = peer->receive.applied;
 		status.count = (uint32_t)table_count(peer->receive.table);
 		status.digest = table_digest(peer->receive.table);
+	}
+	status.flags |= argument & 4 ? FRAME_STATUS_SUSPECT : 0;
+	status.flags |= argument & 8 ? FRAME_STATUS_LEAVING : 0;
+	status.frozen_at = argument & 32 ? status.newest : 0;
+	if (argument & 16) {
+		status.claims_count = 1;
+		status.claims[0] = (struct frame_claim){.node_id = WORLD_NODE_ID,
+							.session = world->header.session,
+							.version = table_newest(ours)};
 	}
 	status.peers[0].flags = FRAME_PEER_CURRENT;
 	status.peers[0].applied = table_newest(ours);
@@ -150,11 +162,21 @@ static void request(struct world *world, uint16_t argument)
 	case 9:
 		event = (struct node_event){.type = NODE_TAKEOVER_FAILED};
 		break;
+	case 10:
+		event = (struct node_event){.type = NODE_LEAVE};
+		break;
 	}
 	world_step(world, &event);
 }
 
 /* ---- the run ---- */
+
+static void restart(struct world *world, uint16_t argument)
+{
+	world->instance.boot_id[0] = argument & 1;
+	world->instance.netns_cookie = argument >> 8;
+	world_handshake(world);
+}
 
 static void take(struct world *world, const struct step *step)
 {
@@ -197,7 +219,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 		if (step.kind % STEP_KINDS != STEP_RESTART)
 			take(world, &step);
 		else if (restarts++ < RESTARTS_MAX)
-			world_handshake(world);
+			restart(world, step.argument);
 		world_check(world);
 	}
 	world_check_tables(world);

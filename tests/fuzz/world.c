@@ -307,7 +307,8 @@ void world_say_status(struct world *world, struct frame_status *status)
 
 bool world_handshake(struct world *world)
 {
-	struct frame_status status = {.role = FRAME_ROLE_PRIMARY, .flags = FRAME_STATUS_COMPLETE};
+	struct frame_status status = {
+	    .role = FRAME_ROLE_PRIMARY, .flags = FRAME_STATUS_COMPLETE, .instance = world->instance};
 
 	random_fill(&world->random, world->session.bytes, sizeof(world->session.bytes));
 	seal_destroy(world->seal);

@@ -27,6 +27,7 @@ struct world {
 	/* the peer */
 	struct seal *seal;
 	struct seal_session_id session;
+	struct frame_kernel_instance instance;
 	uint64_t packet_number;
 	uint32_t counter[2]; /* of datagrams to the group, to the node */
 	uint64_t challenge;  /* that it draws for the node's session */
