@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Audit passes: when one begins, how fast it goes, and the single flows that the node wants read.  A pass at
- * start, after lost events, or that was asked for goes at full speed; the regular ones are spread over half
- * their interval.
+ * start, after lost events, or that was asked for goes at full speed; the regular ones are spread, so that
+ * what no event told is found within an interval.
  */
 #ifndef DAEMON_AUDITOR_H
 #define DAEMON_AUDITOR_H
