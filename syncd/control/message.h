@@ -42,7 +42,8 @@ struct message_request {
 	const char *verb; /* all strings lie in the payload, which must outlive this */
 	size_t arguments;
 	struct {
-		const char *name, *value;
+		const char *name; /* ends at the '=', not at a NUL */
+		const char *value;
 	} argument[MESSAGE_ARGUMENTS_MAX];
 };
 

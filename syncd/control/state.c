@@ -72,8 +72,18 @@ static bool parse_line(char *line, struct state *state)
 	}
 	if (strcmp(line, "role") == 0)
 		return parse_role(value, &state->role);
+	if (strcmp(line, "reached") == 0)
+		return parse_role(value, &state->reached);
 	if (strcmp(line, "term") == 0)
 		return sscanf(value, "%" SCNu32, &state->term) == 1;
+	if (strcmp(line, "own-term") == 0)
+		return sscanf(value, "%" SCNu32, &state->own_term) == 1;
+	if (strcmp(line, "netns") == 0)
+		return sscanf(value, "%" SCNu64, &state->netns_cookie) == 1;
+	if (strcmp(line, "leftovers") == 0) {
+		state->leftovers = strcmp(value, "yes") == 0;
+		return true;
+	}
 	if (strcmp(line, "addresses") == 0) {
 		state->has_addresses = true;
 		return true;
@@ -123,10 +133,21 @@ int state_read(const char *socket, struct state *state)
 	return 0;
 }
 
+void state_forget_kernel(struct state *state)
+{
+	state->reached = FRAME_ROLE_INIT;
+	state->own_term = 0;
+	state->leftovers = false;
+	state->has_addresses = false;
+	state->address_count = 0;
+}
+
 static void print_state(FILE *file, const struct state *state)
 {
-	fprintf(file, "%sboot %s\nrole %s\nterm %" PRIu32 "\n", first_line, state->boot_id,
-		frame_role_name(state->role), state->term);
+	fprintf(file, "%sboot %s\nrole %s\nreached %s\n", first_line, state->boot_id,
+		frame_role_name(state->role), frame_role_name(state->reached));
+	fprintf(file, "term %" PRIu32 "\nown-term %" PRIu32 "\nleftovers %s\nnetns %" PRIu64 "\n",
+		state->term, state->own_term, state->leftovers ? "yes" : "no", state->netns_cookie);
 	if (!state->has_addresses)
 		return;
 	fprintf(file, "addresses %zu\n", state->address_count);

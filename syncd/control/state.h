@@ -22,7 +22,13 @@ struct state_address {
 struct state {
 	char boot_id[STATE_BOOT_ID_SIZE]; /* as /proc/sys/kernel/random/boot_id has it */
 	enum frame_role role;             /* wanted; FRAME_ROLE_INIT: none was asked for */
-	uint32_t term;                    /* the highest that is known */
+	enum frame_role reached; /* that the daemon had; another than the wanted: it did not get there */
+	uint32_t term;           /* the highest that is known */
+	uint32_t own_term;       /* of our own last takeover in this boot; 0: none */
+	bool
+	    leftovers; /* the kernel may hold flows of a time as primary, or of a takeover that did not end */
+	uint64_t
+	    netns_cookie; /* of the network namespace whose kernel that is (SO_NETNS_COOKIE); 0: unknown */
 	bool has_addresses;
 	size_t address_count; /* own addresses as last known; those that are virtual are not among them */
 	struct state_address addresses[STATE_ADDRESSES_MAX];
@@ -37,6 +43,9 @@ int state_read_boot_id(char boot_id[STATE_BOOT_ID_SIZE]);
  * another negative errno. *state is set whole in any case, with this boot's id.
  */
 int state_read(const char *socket, struct state *state);
+
+/* Forgets all that speaks of a kernel: what the daemon does when it finds another one than the file's. */
+void state_forget_kernel(struct state *state);
 
 /* Writes it, mode 0600, and makes its directory if that is missing.  0 or a negative errno; on failure the
  * old file stays. */

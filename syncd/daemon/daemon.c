@@ -3,6 +3,7 @@
 
 #include "syncd/daemon/clock.h"
 #include "syncd/daemon/keys.h"
+#include "syncd/daemon/persist.h"
 #include "syncd/daemon/preflight.h"
 #include "syncd/daemon/reload.h"
 #include "syncd/daemon/requests.h"
@@ -82,49 +83,24 @@ static void tell_limits(struct daemon *daemon)
 	drive_step(daemon->drive, &event);
 }
 
-/* ---- the state file ---- */
-
-static void list_own_addresses(struct daemon *daemon, struct state *state)
-{
-	struct address_prefix own[STATE_ADDRESSES_MAX];
-	size_t count = guard_own(&daemon->guard, own, STATE_ADDRESSES_MAX);
-	state->has_addresses = count <= STATE_ADDRESSES_MAX;
-	state->address_count = state->has_addresses ? count : 0;
-	for (size_t i = 0; i < state->address_count; i++) {
-		state->addresses[i].family = own[i].family;
-		memcpy(state->addresses[i].bytes, own[i].bytes, sizeof(own[i].bytes));
-	}
-}
-
-void daemon_save_state(struct daemon *daemon)
-{
-	struct state state;
-	struct node_view view;
-	node_view(drive_node(daemon->drive), clock_now(), &view);
-	memset(&state, 0, sizeof(state));
-	memcpy(state.boot_id, daemon->saved_state.boot_id, sizeof(state.boot_id));
-	/* not the present one while another is on its way: the command has written that, and a crash must not
-	 * lose it */
-	state.role = transition_wanted_role(daemon->transition, view.role);
-	state.term = view.term > daemon->term_before ? view.term : daemon->term_before;
-	list_own_addresses(daemon, &state);
-	if (daemon->state_error == 0 && memcmp(&state, &daemon->saved_state, sizeof(state)) == 0)
-		return;
-	daemon->saved_state = state;
-	daemon->state_error = state_write(daemon->config.control.socket, &state);
-	if (daemon->state_error < 0)
-		log_write(daemon->log, LOG_ERR, "state-file",
-			  "can't write %s.state: %s; a restart would forget the role",
-			  daemon->config.control.socket, strerror(-daemon->state_error));
-}
-
 /* ---- what happens now and then ---- */
 
 static void role_changed(void *context)
 {
 	struct daemon *daemon = context;
-	daemon_save_state(daemon);
+	persist_save(daemon);
 	daemon->guard_timer.deadline = guard_deadline(&daemon->guard);
+}
+
+static void stepped(void *context)
+{
+	persist_look(context);
+}
+
+static bool fence_is_closed(void *context)
+{
+	const struct daemon *daemon = context;
+	return guard_is_armed(&daemon->guard);
 }
 
 static void mtu_changed(void *context)
@@ -179,6 +155,7 @@ static void keep_house(void *context, struct monotime now)
 	uint32_t max = daemon->conntrack_max, buckets = daemon->conntrack_buckets;
 	uint64_t generation = address_watch_generation(daemon->addresses);
 	read_limits(daemon);
+	ageing_refresh_if_old(&daemon->ageing);
 	daemon_configure_node(daemon);
 	if (max != daemon->conntrack_max || buckets != daemon->conntrack_buckets)
 		tell_limits(daemon);
@@ -188,7 +165,7 @@ static void keep_house(void *context, struct monotime now)
 		if (daemon->filter.ignore_local)
 			drive_audit_soon(daemon->drive);
 	}
-	daemon_save_state(daemon);
+	persist_save(daemon);
 	tell_supervisor(daemon, now);
 	int64_t period_us = daemon->watchdog_us > 0 && daemon->watchdog_us < 3000000
 				? (int64_t)daemon->watchdog_us / 3
@@ -310,7 +287,11 @@ static int open_node(struct daemon *daemon)
 				    .interfaces = daemon->interfaces,
 				    .watch = daemon->watch,
 				    .audit = daemon->audit,
+				    .commit = daemon->commit,
 				    .filter = &daemon->filter,
+				    .ageing = &daemon->ageing,
+				    .fence_is_closed = fence_is_closed,
+				    .stepped = stepped,
 				    .mtu_changed = mtu_changed,
 				    .context = daemon};
 	struct transition_parts transition = {.loop = daemon->loop,
@@ -332,27 +313,6 @@ static int open_node(struct daemon *daemon)
 	return transition_open(&daemon->transition, &transition);
 }
 
-static void resume(struct daemon *daemon)
-{
-	struct guard_driver driver = guard_fence_driver(&daemon->guard_fence);
-	guard_start(&daemon->guard, &daemon->config, address_watch_set(daemon->addresses), &driver,
-		    daemon->log);
-	daemon->address_generation = address_watch_generation(daemon->addresses);
-	guard_resume(&daemon->guard, &daemon->saved_state);
-	if (daemon->saved_state.role != FRAME_ROLE_INIT)
-		transition_resume(daemon->transition, daemon->saved_state.role);
-}
-
-static void read_state(struct daemon *daemon)
-{
-	int error = state_read(daemon->config.control.socket, &daemon->saved_state);
-	if (error < 0 && error != -ENOENT)
-		log_write(daemon->log, LOG_WARNING, "state-file",
-			  "%s.state can't be read (%s): starting without a role",
-			  daemon->config.control.socket, strerror(-error));
-	daemon->term_before = daemon->saved_state.term;
-}
-
 int daemon_open(struct daemon *daemon, char *why, size_t size)
 {
 	daemon->guard_fence.fence = NULL;
@@ -370,9 +330,11 @@ int daemon_open(struct daemon *daemon, char *why, size_t size)
 	if (error == 0)
 		error = preflight_set_scheduler(&daemon->config, why, size);
 	if (error == 0)
+		error = failed(ageing_open(&daemon->ageing, &daemon->config), "timeouts", why, size);
+	if (error == 0)
 		error = failed(open_loop(daemon), "event loop", why, size);
 	if (error == 0) {
-		read_state(daemon);
+		persist_read(daemon);
 		error = failed(open_node(daemon), "node", why, size);
 	}
 	if (error == 0)
@@ -385,7 +347,7 @@ int daemon_open(struct daemon *daemon, char *why, size_t size)
 		daemon_close(daemon);
 		return error;
 	}
-	resume(daemon);
+	persist_resume(daemon);
 	return 0;
 }
 
@@ -400,7 +362,7 @@ int daemon_run(struct daemon *daemon)
 	supervise_stopping();
 	struct node_event event = {.type = NODE_LEAVE};
 	drive_step(daemon->drive, &event);
-	daemon_save_state(daemon);
+	persist_save(daemon);
 	return error < 0 ? 1 : 0;
 }
 
@@ -423,5 +385,6 @@ void daemon_close(struct daemon *daemon)
 	link_set_close(daemon->links);
 	interface_watch_close(daemon->interfaces);
 	loop_close(daemon->loop);
+	ageing_close(&daemon->ageing);
 	seal_ring_wipe(&daemon->node_config.ring);
 }

@@ -7,6 +7,7 @@
 #define DAEMON_DAEMON_H
 
 #include "conf/config.h"
+#include "syncd/daemon/ageing.h"
 #include "syncd/daemon/control.h"
 #include "syncd/daemon/drive.h"
 #include "syncd/daemon/guard_fence.h"
@@ -28,6 +29,7 @@ struct daemon {
 	struct commit *commit;
 	struct watch *watch;
 	struct audit *audit;
+	struct ageing ageing;
 	struct guard_fence guard_fence;
 	struct guard guard;
 	struct node_config node_config; /* as the node has it */
@@ -37,7 +39,9 @@ struct daemon {
 	struct monotime started;
 	uint32_t conntrack_max, conntrack_buckets;
 	long conntrack_events;       /* the sysctl; -1: can't be read */
-	struct state saved_state;    /* as the state file has it, as far as we know */
+	bool is_open;                /* all parts, the role is taken up */
+	struct state saved_state;    /* as we last wrote the state file, or tried to */
+	enum frame_role file_role;   /* the wanted role that we last wrote or saw there */
 	int state_error;             /* of the last write of the state file */
 	uint32_t term_before;        /* highest term known from before this start */
 	uint64_t address_generation; /* that the last pass has taken into account */
@@ -56,8 +60,5 @@ void daemon_close(struct daemon *daemon);
 void daemon_fill_node_config(struct daemon *daemon, struct node_config *config);
 /* Has the node take daemon->node_config anew, if anything in it changed. */
 void daemon_configure_node(struct daemon *daemon);
-
-/* Writes the state file when it would differ. */
-void daemon_save_state(struct daemon *daemon);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include "syncd/daemon/auditor.h"
 #include "syncd/daemon/clock.h"
+#include "syncd/daemon/follower.h"
+#include "syncd/daemon/withdrawal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,6 +26,9 @@ struct drive {
 	struct loop_timer timer;
 	struct loop_source *watch_source, *interface_source, *link_sources[CONFIG_LINKS_MAX];
 	struct auditor auditor;
+	struct follower follower;
+	struct withdrawal withdrawal;
+	bool has_committed; /* since the last drive_finish() */
 	uint64_t filtered;
 };
 
@@ -46,6 +51,24 @@ static void do_audit_now(void *context)
 {
 	struct drive *drive = context;
 	auditor_audit_now(&drive->auditor);
+}
+
+static void do_follow(void *context, const struct flow *flow, bool gone)
+{
+	struct drive *drive = context;
+	follower_push(&drive->follower, flow, gone);
+}
+
+static void do_withdraw(void *context)
+{
+	struct drive *drive = context;
+	withdrawal_start(&drive->withdrawal);
+}
+
+static uint32_t do_remaining_s(void *context, const struct flow *flow, uint32_t elapsed_s)
+{
+	struct drive *drive = context;
+	return ageing_remaining_s(drive->parts.ageing, flow, elapsed_s);
 }
 
 static void do_log(void *context, enum node_log_level level, const char *id, const char *text)
@@ -86,14 +109,25 @@ void drive_give(struct drive *drive, struct node_event *event)
 		drive->batch_runs = true;
 	}
 	event->now = drive->now;
+	drive->has_committed |= event->type == NODE_FLOW_COMMITTED;
 	node_step(drive->node, event);
+}
+
+static void follow(struct drive *drive)
+{
+	follower_run(&drive->follower, drive->parts.fence_is_closed(drive->parts.context));
 }
 
 void drive_finish(struct drive *drive)
 {
+	follow(drive);
+	if (drive->has_committed)
+		follower_date(&drive->follower, table_newest(node_internal(drive->node)), clock_now());
+	drive->has_committed = false;
 	drive->batch_runs = false;
 	link_flush(drive->parts.links);
 	drive->timer.deadline = node_deadline(drive->node);
+	drive->parts.stepped(drive->parts.context);
 }
 
 void drive_step(struct drive *drive, struct node_event *event)
@@ -185,6 +219,8 @@ static void take_datagram(void *context, unsigned link, const struct node_endpoi
 	    .type = NODE_DATAGRAM,
 	    .datagram = {.link = link, .from = *from, .bytes = bytes, .length = length}};
 	drive_give(drive, &event);
+	if (drive->follower.count >= FOLLOWER_MANY)
+		follow(drive);
 }
 
 static void receive_link(struct drive *drive, unsigned link)
@@ -276,7 +312,18 @@ int drive_open(struct drive **result, const struct drive_parts *parts, const str
 				 .get_flow = do_get_flow,
 				 .audit_now = do_audit_now,
 				 .log = do_log,
-				 .random = do_random};
+				 .random = do_random,
+				 .follow = do_follow,
+				 .withdraw = do_withdraw,
+				 .remaining_s = do_remaining_s};
+	drive->follower = (struct follower){.drive = drive,
+					    .log = parts->log,
+					    .commit = parts->commit,
+					    .audit = parts->audit,
+					    .filter = parts->filter,
+					    .ageing = parts->ageing};
+	drive->withdrawal = (struct withdrawal){.drive = drive, .log = parts->log, .commit = parts->commit};
+	withdrawal_open(&drive->withdrawal, parts->loop);
 	/* before node_create(), which may ask for a pass already */
 	auditor_start(&drive->auditor, drive, parts, audit_interval);
 	drive->timer =
@@ -302,6 +349,7 @@ void drive_close(struct drive *drive)
 	loop_remove(drive->watch_source);
 	loop_remove(drive->interface_source);
 	node_destroy(drive->node);
+	follower_close(&drive->follower);
 	free(drive);
 }
 
@@ -331,4 +379,10 @@ void drive_statistics(const struct drive *drive, struct drive_statistics *statis
 	statistics->filtered += drive->filtered;
 	statistics->pass_runs = drive->auditor.runs;
 	statistics->pass_is_fast = drive->auditor.fast;
+	statistics->followed = drive->follower.brought;
+	statistics->follow_deleted = drive->follower.deleted;
+	statistics->follow_touched = drive->follower.touched;
+	statistics->follow_lost = drive->follower.lost;
+	statistics->withdrawn = drive->withdrawal.deleted;
+	statistics->withdraw_refused = drive->withdrawal.refused;
 }

@@ -7,10 +7,12 @@
 #define DAEMON_DRIVE_H
 
 #include "proto/node.h"
+#include "syncd/daemon/ageing.h"
 #include "syncd/daemon/filter.h"
 #include "syncd/daemon/link.h"
 #include "syncd/daemon/loop.h"
 #include "syncd/kernel/audit.h"
+#include "syncd/kernel/commit.h"
 #include "syncd/kernel/watch.h"
 
 struct drive;
@@ -23,7 +25,11 @@ struct drive_parts {
 	struct interface_watch *interfaces;
 	struct watch *watch;
 	struct audit *audit;
+	struct commit *commit;
 	const struct filter *filter;
+	const struct ageing *ageing;
+	bool (*fence_is_closed)(void *context);
+	void (*stepped)(void *context);     /* the node has taken events: what it shows may have changed */
 	void (*mtu_changed)(void *context); /* link_payload_max() is another one: node_configure is due */
 	void *context;
 };
@@ -34,6 +40,8 @@ struct drive_statistics {
 	bool pass_runs, pass_is_fast;
 	struct monotime last_pass_end; /* of a clean one; MONOTIME_NEVER: none yet */
 	int64_t last_pass_us;
+	/* of a live former primary's stream (follower.h), and of our own leftovers (withdrawal.h) */
+	uint64_t followed, follow_deleted, follow_touched, follow_lost, withdrawn, withdraw_refused;
 };
 
 /*

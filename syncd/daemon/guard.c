@@ -219,10 +219,10 @@ static void resume_address(void *context, const struct address *address)
 		learn(resume->guard, prefix);
 }
 
-void guard_resume(struct guard *guard, const struct state *state)
+void guard_resume(struct guard *guard, const struct state *state, enum frame_role role)
 {
 	struct resume resume = {.guard = guard, .state = state};
-	if (guard_learns(guard) && state->has_addresses && role_wants_fence(state->role))
+	if (guard_learns(guard) && state->has_addresses && role_wants_fence(role))
 		address_set_walk(guard->addresses, resume_address, &resume);
 }
 

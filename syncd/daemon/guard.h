@@ -75,8 +75,9 @@ void guard_configure(struct guard *guard, const struct config *config, struct mo
 /* True when virtual addresses are learnt: it is enabled, and the configuration names none. */
 bool guard_learns(const struct guard *guard);
 
-/* At start: what is here now and was not the host's own when `state` was written has arrived meanwhile. */
-void guard_resume(struct guard *guard, const struct state *state);
+/* At start, with the role that is taken up: what is here now and was not the host's own when `state` was
+ * written has arrived meanwhile. */
+void guard_resume(struct guard *guard, const struct state *state, enum frame_role role);
 
 /* The role is this from now on: closes or opens.  Idempotent. */
 void guard_set_role(struct guard *guard, enum frame_role role, struct monotime now);

@@ -24,9 +24,6 @@ __attribute__((format(printf, 3, 4))) static void add(struct problems *problems,
 
 static void look_at_node(struct problems *problems, const struct node_view *view)
 {
-	if (view->split_brain)
-		add(problems, true,
-		    "split brain: another live node is primary as well; call `backup` on one of them");
 	if (view->duplicate_id)
 		add(problems, true, "another node has our id %u: set a different [node] id on one of them",
 		    view->id);
@@ -91,6 +88,22 @@ static void look_at_peer(struct problems *problems, const struct node_peer_view 
 		add(problems, false, "peer %u filters otherwise than we do: compare [filter]", peer->id);
 }
 
+/* In words, with both terms: the one with the lower term is the older primary. */
+static void look_for_split_brain(struct problems *problems, const struct daemon *daemon,
+				 const struct node_view *view, struct monotime now)
+{
+	for (unsigned i = 0; view->split_brain && i < view->peers; i++) {
+		struct node_peer_view peer;
+		node_peer_view(drive_node(daemon->drive), now, i, &peer);
+		if (peer.alive && peer.role == FRAME_ROLE_PRIMARY)
+			add(problems, true,
+			    "split brain: node %u (term %" PRIu32
+			    ") is primary, and so is this node, %u (term %" PRIu32
+			    "); call `backup` on one of them",
+			    peer.id, peer.term, view->id, view->term);
+	}
+}
+
 static void look_at_peers(struct problems *problems, const struct daemon *daemon,
 			  const struct node_view *view, struct monotime now)
 {
@@ -117,6 +130,7 @@ struct problems *problems_find(const struct daemon *daemon, const struct node_vi
 	struct problems *problems = calloc(1, sizeof(*problems));
 	if (problems == NULL)
 		return NULL;
+	look_for_split_brain(problems, daemon, view, now);
 	look_at_node(problems, view);
 	look_at_kernel(problems, daemon);
 	look_at_links(problems, daemon);

@@ -48,6 +48,7 @@ static void apply(struct daemon *daemon, const struct config *before)
 	struct config *config = &daemon->config;
 	log_configure(daemon->log, config->log.level, config->log.target);
 	filter_configure(&daemon->filter, config, address_watch_set(daemon->addresses));
+	ageing_refresh(&daemon->ageing);
 	daemon_configure_node(daemon);
 	drive_set_audit_interval(daemon->drive, monotime_from_us(config->kernel.audit_interval_us));
 	/* an audit brings in what was left out till now */

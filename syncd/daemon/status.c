@@ -135,6 +135,22 @@ static json_t *describe_internal(const struct daemon *daemon, const struct node_
 	return internal;
 }
 
+static json_t *describe_handover(const struct daemon *daemon, const struct node_view *view)
+{
+	struct drive_statistics statistics;
+	json_t *handover = json_object();
+	drive_statistics(daemon->drive, &statistics);
+	json_object_set_new(handover, "state", json_string(view->handover));
+	status_set(handover, "v_end", view->v_end);
+	json_object_set_new(handover, "leftovers", json_boolean(view->leftovers));
+	status_set(handover, "withdrawn", statistics.withdrawn);
+	status_set(handover, "followed", statistics.followed);
+	status_set(handover, "follow_deleted", statistics.follow_deleted);
+	status_set(handover, "follow_touched", statistics.follow_touched);
+	status_set(handover, "follow_lost", statistics.follow_lost);
+	return handover;
+}
+
 static json_t *describe_network(const struct node_view *view)
 {
 	json_t *network = json_object();
@@ -179,6 +195,9 @@ static json_t *describe(const struct daemon *daemon)
 	json_object_set_new(status, "duplicate_id", json_boolean(view.duplicate_id));
 	json_object_set_new(status, "transition_running",
 			    json_boolean(transition_is_running(daemon->transition)));
+	json_object_set_new(status, "wanted_role",
+			    json_string(frame_role_name(transition_wanted_role(daemon->transition))));
+	json_object_set_new(status, "handover", describe_handover(daemon, &view));
 	json_object_set_new(status, "problems", describe_problems(daemon, &view, now));
 	json_object_set_new(status, "internal", describe_internal(daemon, &view));
 	json_object_set_new(status, "peers", status_peers(daemon, &view, now));

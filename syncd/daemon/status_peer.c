@@ -46,6 +46,25 @@ static void add_state(json_t *object, const struct node_peer_view *peer, struct 
 	json_object_set_new(object, "problem", json_string(peer->problem));
 }
 
+/* What was held for a node that has rebooted since. */
+static json_t *describe_orphans(const struct daemon *daemon, uint16_t id, struct monotime now)
+{
+	struct node_table_view tables[NODE_TABLES_MAX];
+	unsigned count = node_tables(drive_node(daemon->drive), tables);
+	json_t *orphans = json_array();
+	for (unsigned i = 0; i < count; i++) {
+		if (!tables[i].orphan || tables[i].id != id)
+			continue;
+		json_t *orphan = json_object();
+		status_set(orphan, "flows", table_count(tables[i].table));
+		json_object_set_new(orphan, "term", json_integer(tables[i].term));
+		json_object_set_new(orphan, "age_ms",
+				    json_integer(monotime_sub(now, tables[i].owner_proven_at).us / 1000));
+		json_array_append_new(orphans, orphan);
+	}
+	return orphans;
+}
+
 static json_t *describe_peer(const struct daemon *daemon, const struct node_peer_view *peer,
 			     struct monotime now)
 {
@@ -53,6 +72,7 @@ static json_t *describe_peer(const struct daemon *daemon, const struct node_peer
 	add_state(object, peer, now);
 	json_object_set_new(object, "in_sync", json_boolean(peer->holds.in_sync && peer->held.in_sync));
 	status_set(object, "flows", peer->flows);
+	json_object_set_new(object, "orphans", describe_orphans(daemon, peer->id, now));
 	status_set(object, "newest", peer->newest);
 	status_set(object, "applied", peer->applied);
 	json_object_set_new(object, "holds", describe_proof(&peer->holds));

@@ -9,40 +9,21 @@
 
 enum { CHUNK = 64 };
 
-static int compare_terms(const void *a, const void *b)
+/* Takes the list of tables as it is now. */
+static void list_tables(struct takeover *takeover)
 {
-	const struct node_peer_view *x = a, *y = b;
-	return (x->term < y->term) - (x->term > y->term);
-}
-
-/* Takes the list of peers as it is now. */
-static int list_peers(struct takeover *takeover)
-{
-	const struct node *node = drive_node(takeover->parts.drive);
+	struct node_table_view views[NODE_TABLES_MAX];
 	struct monotime now = clock_now();
-	struct node_view view;
-	node_view(node, now, &view);
-	unsigned count = view.peers < FRAME_PEERS_MAX ? view.peers : FRAME_PEERS_MAX;
-	struct node_peer_view *peers = calloc(count > 0 ? count : 1, sizeof(*peers));
-	if (peers == NULL)
-		return -ENOMEM;
-	for (unsigned i = 0; i < count; i++)
-		node_peer_view(node, now, i, &peers[i]);
-	qsort(peers, count, sizeof(*peers), compare_terms);
-	for (unsigned i = 0; i < count; i++) {
-		int64_t elapsed_us = monotime_sub(now, peers[i].owner_proven_at).us;
-		const struct table *table = node_external(node, peers[i].id);
-		if (table == NULL)
-			continue;
-		takeover->peers[takeover->peers_count].id = peers[i].id;
-		takeover->peers[takeover->peers_count].term = peers[i].term;
-		takeover->peers[takeover->peers_count].elapsed_s =
-		    elapsed_us > 0 ? (uint32_t)(elapsed_us / 1000000) : 0;
-		takeover->peers_count++;
-		takeover->total += table_count(table);
+	takeover->tables_count = node_tables(drive_node(takeover->parts.drive), views);
+	for (unsigned i = 0; i < takeover->tables_count; i++) {
+		int64_t elapsed_us = monotime_sub(now, views[i].owner_proven_at).us;
+		takeover->tables[i].id = views[i].id;
+		takeover->tables[i].orphan = views[i].orphan;
+		takeover->tables[i].session = views[i].session;
+		takeover->tables[i].elapsed_s = elapsed_us > 0 ? (uint32_t)(elapsed_us / 1000000) : 0;
+		takeover->total += table_count(views[i].table);
+		takeover->stale_seen |= views[i].has_stale;
 	}
-	free(peers);
-	return 0;
 }
 
 int takeover_begin(struct takeover *takeover, const struct takeover_parts *parts)
@@ -53,10 +34,8 @@ int takeover_begin(struct takeover *takeover, const struct takeover_parts *parts
 	takeover->timeouts = timeouts_read();
 	if (takeover->timeouts == NULL)
 		return -ENOMEM;
-	int error = list_peers(takeover);
-	if (error < 0)
-		takeover_end(takeover);
-	return error;
+	list_tables(takeover);
+	return 0;
 }
 
 void takeover_end(struct takeover *takeover)
@@ -93,7 +72,7 @@ static void take_flow(struct takeover *takeover, const struct flow *flow)
 {
 	uint32_t timeout_s = takeover->parts.timeout_s;
 	takeover->taken++;
-	takeover->peers[takeover->peer].flows++;
+	takeover->tables[takeover->table].flows++;
 	/* a peer forwarded a connection of this very host: it lives on here, and not through NAT */
 	if (!filter_accepts(takeover->parts.filter, flow)) {
 		takeover->local++;
@@ -101,30 +80,71 @@ static void take_flow(struct takeover *takeover, const struct flow *flow)
 	}
 	if (timeout_s == 0)
 		timeout_s =
-		    timeouts_commit_s(takeover->timeouts, flow, takeover->peers[takeover->peer].elapsed_s);
+		    timeouts_commit_s(takeover->timeouts, flow, takeover->tables[takeover->table].elapsed_s);
 	commit_flow(takeover->parts.commit, flow, timeout_s, &takeover->parts.options, settled, takeover);
 }
 
 /*
- * Takes the next flows of this round from the peer's table.  They are copied first: the table may change
- * while the node takes in what was committed.  False at the table's end.
+ * Finds the table whose turn it is among those that there are now: its owner may have restarted meanwhile
+ * (another session, the same table), or rebooted (an orphan now).  False: it is gone, another primary has it.
+ */
+static bool find_table(const struct takeover *takeover, struct node_table_view *found)
+{
+	struct node_table_view views[NODE_TABLES_MAX];
+	unsigned count = node_tables(drive_node(takeover->parts.drive), views), table = takeover->table;
+	const struct seal_session_id *session = &takeover->tables[table].session;
+	int other = -1;
+	for (unsigned i = 0; i < count; i++) {
+		if (views[i].id != takeover->tables[table].id)
+			continue;
+		if (memcmp(&views[i].session, session, sizeof(*session)) == 0) {
+			*found = views[i];
+			return true;
+		}
+		if (!views[i].orphan && !takeover->tables[table].orphan)
+			other = (int)i;
+	}
+	if (other >= 0)
+		*found = views[other];
+	return other >= 0;
+}
+
+static bool is_stale_round(enum takeover_round round)
+{
+	return round == TAKEOVER_MASTERS_STALE || round == TAKEOVER_RELATED_STALE;
+}
+
+/*
+ * Whether it is this entry's turn.  A stale round takes all: what the catch-up has named since the round
+ * before has another mark now, and was passed by then.
+ */
+static bool is_in_round(const struct takeover *takeover, const struct node_table_view *view,
+			const struct table_entry *entry, bool is_related)
+{
+	bool wants_related = takeover->round >= TAKEOVER_RELATED;
+	bool is_stale = view->has_stale && entry->mark != view->fresh_mark;
+	return is_related == wants_related && (is_stale_round(takeover->round) || !is_stale);
+}
+
+/*
+ * Takes the next flows of this round from the table.  They are copied first: the table may change while the
+ * node takes in what was committed.  False at the table's end.
  */
 static bool take_chunk(struct takeover *takeover)
 {
 	struct flow flows[CHUNK];
 	unsigned count = 0;
-	const struct table *table =
-	    node_external(drive_node(takeover->parts.drive), takeover->peers[takeover->peer].id);
+	struct node_table_view view;
 	struct table_entry *entry = NULL;
-	if (table == NULL)
+	if (takeover->table >= takeover->tables_count || !find_table(takeover, &view))
 		return false;
-	struct table_walk walk = table_walk_after(table, takeover->after, false);
+	struct table_walk walk = table_walk_after(view.table, takeover->after, false);
 	while (count < CHUNK && (entry = table_walk_next(&walk)) != NULL) {
 		takeover->after = walk.version;
 		record_decode(entry->bytes, &flows[count]);
-		bool related = flows[count].present & FLOW_HAS_MASTER;
-		takeover->related_seen |= related;
-		count += related == takeover->related_runs;
+		bool is_related = flows[count].present & FLOW_HAS_MASTER;
+		takeover->related_seen |= is_related;
+		count += is_in_round(takeover, &view, entry, is_related);
 	}
 	for (unsigned i = 0; i < count; i++)
 		take_flow(takeover, &flows[i]);
@@ -136,21 +156,38 @@ static void flush(struct takeover *takeover)
 	commit_flush(takeover->parts.commit, &takeover->parts.options, settled, takeover);
 }
 
+static bool is_round_needed(const struct takeover *takeover)
+{
+	if (takeover->round >= TAKEOVER_RELATED && !takeover->related_seen)
+		return false;
+	return takeover->stale_seen || !is_stale_round(takeover->round);
+}
+
+/* The next round that has something to do.  False: that was the last one. */
+static bool next_round(struct takeover *takeover)
+{
+	takeover->table = 0;
+	do
+		takeover->round++;
+	while (takeover->round < TAKEOVER_ROUNDS && !is_round_needed(takeover));
+	return takeover->round < TAKEOVER_ROUNDS;
+}
+
 bool takeover_run(struct takeover *takeover, struct monotime until)
 {
 	bool done = false;
 	while (!done && monotime_is_before(clock_now(), until)) {
-		if (takeover->peer < takeover->peers_count && take_chunk(takeover))
+		if (take_chunk(takeover))
 			continue;
 		takeover->after = 0;
-		if (takeover->peer < takeover->peers_count && ++takeover->peer < takeover->peers_count)
+		if (takeover->table < takeover->tables_count && ++takeover->table < takeover->tables_count)
 			continue;
-		/* masters are in the kernel before what is related to them is sent (else ENOENT) */
+		/* a round is in the kernel before the next one is sent */
 		flush(takeover);
-		done = takeover->related_runs || !takeover->related_seen;
-		takeover->related_runs = true;
-		takeover->peer = 0;
+		done = !next_round(takeover);
 	}
+	/* the socket is shared: nobody else may find a batch half full */
+	flush(takeover);
 	drive_finish(takeover->parts.drive);
 	return done;
 }
@@ -179,11 +216,12 @@ json_t *takeover_report(const struct takeover *takeover)
 	json_object_set_new(report, "local", json_integer((json_int_t)takeover->local));
 	json_object_set_new(report, "duration_us",
 			    json_integer(monotime_sub(clock_now(), takeover->begun).us));
-	for (unsigned i = 0; i < takeover->peers_count; i++)
+	for (unsigned i = 0; i < takeover->tables_count; i++)
 		json_array_append_new(peers,
-				      json_pack("{s:i,s:I,s:I}", "node", takeover->peers[i].id, "flows",
-						(json_int_t)takeover->peers[i].flows, "owner_silent_s",
-						(json_int_t)takeover->peers[i].elapsed_s));
+				      json_pack("{s:i,s:b,s:I,s:I}", "node", takeover->tables[i].id, "orphan",
+						takeover->tables[i].orphan, "flows",
+						(json_int_t)takeover->tables[i].flows, "owner_silent_s",
+						(json_int_t)takeover->tables[i].elapsed_s));
 	json_object_set_new(report, "peers", peers);
 	json_object_set_new(report, "failures", report_failures(takeover));
 	return report;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Puts what the peers' external tables hold into the kernel, in slices, and counts what became of each flow.
+ * Puts what is held of the peers (external tables, and orphans) into the kernel, in slices, and counts what
+ * became of each flow.
  */
 #ifndef DAEMON_TAKEOVER_H
 #define DAEMON_TAKEOVER_H
@@ -22,18 +23,32 @@ struct takeover_parts {
 	uint32_t timeout_s; /* 0: auto */
 };
 
+/*
+ * Masters go before what is related to them (else ENOENT), and of each what the owner has named lately before
+ * what a running full catch-up has not named yet.
+ */
+enum takeover_round {
+	TAKEOVER_MASTERS,
+	TAKEOVER_MASTERS_STALE,
+	TAKEOVER_RELATED,
+	TAKEOVER_RELATED_STALE,
+	TAKEOVER_ROUNDS,
+};
+
 struct takeover {
 	struct takeover_parts parts;
 	struct timeouts *timeouts;
-	unsigned peers_count, peer; /* which peer's turn it is */
+	unsigned tables_count, table; /* which table's turn it is */
 	struct {
 		uint16_t id;
-		uint32_t term, elapsed_s; /* since its owner was last known to live */
+		bool orphan;
+		struct seal_session_id session;
+		uint32_t elapsed_s; /* since its owner was last known to live */
 		uint64_t flows;
-	} peers[FRAME_PEERS_MAX]; /* in descending order of term */
-	uint64_t after;           /* version in that peer's table up to which all is done */
-	bool related_runs;        /* second round: the flows that have a master */
-	bool related_seen;
+	} tables[NODE_TABLES_MAX]; /* in the order in which they are committed */
+	uint64_t after;            /* version in that table up to which all is done */
+	enum takeover_round round;
+	bool related_seen, stale_seen;
 	uint64_t total, taken, local; /* local: of this host itself, left out */
 	uint64_t results[COMMIT_RESULTS];
 	char named[COMMIT_RESULTS][TAKEOVER_NAMED][FLOW_TEXT_SIZE + 48];

@@ -9,12 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROGRESS_US = 300000 };
+enum {
+	PROGRESS_US = 300000,
+	LOOK_US = 20000,         /* how often it is looked whether the peers are ready */
+	HEARD_HEARTBEATS = 4,    /* after so many everyone who lives has proven so */
+	TABLES_US = 5 * 1000000, /* so long a takeover at start waits for the peers' tables */
+};
 
 struct request {
 	struct request *next;
 	struct transition *transition;
 	enum transition_kind kind;
+	bool waits_for_tables;         /* at start */
 	struct control_client *client; /* NULL: nobody waits, or nobody does any more */
 };
 
@@ -22,6 +28,9 @@ struct transition {
 	struct transition_parts parts;
 	struct request *first; /* the one that runs, then those that wait */
 	struct loop_slice slice;
+	struct loop_timer wait; /* for the peers */
+	struct monotime opened;
+	enum frame_role wanted;
 	bool commits; /* the first's takeover runs */
 	struct takeover takeover;
 	struct monotime next_progress;
@@ -51,9 +60,10 @@ static void refuse(struct control_client *client, const char *why)
 		control_finish(client, 1, "%s", why);
 }
 
-void transition_request(struct transition *transition, enum transition_kind kind,
-			struct control_client *client)
+static struct request *append(struct transition *transition, enum transition_kind kind,
+			      struct control_client *client)
 {
+	static const enum frame_role roles[] = {FRAME_ROLE_PRIMARY, FRAME_ROLE_BACKUP, FRAME_ROLE_FAULT};
 	struct request **at = &transition->first;
 	unsigned waiting = 0;
 	for (; *at != NULL; at = &(*at)->next)
@@ -61,27 +71,37 @@ void transition_request(struct transition *transition, enum transition_kind kind
 	/* clients are bounded, but one that leaves leaves its request behind */
 	if (waiting >= TRANSITION_WAITING_MAX) {
 		refuse(client, "too many requests wait already");
-		return;
+		return NULL;
 	}
 	struct request *request = calloc(1, sizeof(*request));
 	if (request == NULL) {
 		refuse(client, "out of memory");
-		return;
+		return NULL;
 	}
 	*request = (struct request){.transition = transition, .kind = kind, .client = client};
 	*at = request;
-	if (client != NULL)
-		control_set_stream(client, NULL, client_gone, request);
+	if (kind != TRANSITION_COMMIT)
+		transition->wanted = roles[kind];
 	transition->slice.active = true;
+	return request;
 }
 
-enum frame_role transition_wanted_role(const struct transition *transition, enum frame_role current)
+void transition_request(struct transition *transition, enum transition_kind kind,
+			struct control_client *client)
 {
-	static const enum frame_role roles[] = {FRAME_ROLE_PRIMARY, FRAME_ROLE_BACKUP, FRAME_ROLE_FAULT};
-	for (const struct request *request = transition->first; request != NULL; request = request->next)
-		if (request->kind != TRANSITION_COMMIT)
-			current = roles[request->kind];
-	return current;
+	struct request *request = append(transition, kind, client);
+	if (request != NULL && client != NULL)
+		control_set_stream(client, NULL, client_gone, request);
+}
+
+enum frame_role transition_wanted_role(const struct transition *transition)
+{
+	return transition->wanted;
+}
+
+void transition_set_wanted_role(struct transition *transition, enum frame_role role)
+{
+	transition->wanted = role;
 }
 
 static void set_role(struct transition *transition, enum frame_role role)
@@ -104,6 +124,19 @@ void transition_resume(struct transition *transition, enum frame_role role)
 	log_write(transition->parts.log, LOG_NOTICE, "role-resumed",
 		  "going on in role %s, as the state file has it", frame_role_name(role));
 	enter_role(transition, role);
+}
+
+void transition_resume_takeover(struct transition *transition)
+{
+	struct request *request = append(transition, TRANSITION_PRIMARY, NULL);
+	if (request == NULL) {
+		log_write(transition->parts.log, LOG_ERR, "role-resumed",
+			  "out of memory: not primary, as is wanted");
+		return;
+	}
+	log_write(transition->parts.log, LOG_NOTICE, "role-awaited",
+		  "`primary` was asked for and not reached: taking over");
+	request->waits_for_tables = true;
 }
 
 /* ---- answers ---- */
@@ -137,7 +170,89 @@ static void finish(struct transition *transition, json_t *report, int exit_code,
 	free(request);
 }
 
+/* Live peers that hold more than has come in: [{"node":2,"missing":120,"catching_up":true}] */
+static json_t *describe_missing(const struct transition *transition, char *message, size_t size)
+{
+	struct monotime now = clock_now();
+	struct node_view node;
+	json_t *list = json_array();
+	view(transition, &node);
+	for (unsigned i = 0; i < node.peers; i++) {
+		struct node_peer_view peer;
+		node_peer_view(drive_node(transition->parts.drive), now, i, &peer);
+		uint64_t missing = peer.newest > peer.applied ? peer.newest - peer.applied : 0;
+		if (!peer.alive || (missing == 0 && !peer.full_running))
+			continue;
+		if (message[0] == '\0' && peer.full_running)
+			snprintf(message, size,
+				 "the table of node %u is still coming in: %" PRIu64
+				 " of its versions are missing, and follow",
+				 peer.id, missing);
+		json_array_append_new(list, json_pack("{s:i,s:I,s:b}", "node", peer.id, "missing",
+						      (json_int_t)missing, "catching_up", peer.full_running));
+	}
+	return list;
+}
+
+/* ---- the peers at start ---- */
+
+struct peers_seen {
+	unsigned alive, unproven;
+	bool has_primary;
+};
+
+static struct peers_seen look_at_peers(const struct transition *transition, struct monotime now)
+{
+	struct peers_seen seen = {0};
+	struct node_view node;
+	view(transition, &node);
+	for (unsigned i = 0; i < node.peers; i++) {
+		struct node_peer_view peer;
+		node_peer_view(drive_node(transition->parts.drive), now, i, &peer);
+		if (!peer.alive)
+			continue;
+		seen.alive++;
+		seen.unproven += !peer.holds.in_sync;
+		seen.has_primary |= peer.role == FRAME_ROLE_PRIMARY;
+	}
+	return seen;
+}
+
+static bool peers_are_ready(const struct transition *transition, const struct request *request)
+{
+	const struct config *config = transition->parts.config;
+	struct monotime now = clock_now();
+	int64_t age_us = monotime_sub(now, transition->opened).us;
+	struct peers_seen seen;
+	if (!request->waits_for_tables) {
+		if (age_us >= HEARD_HEARTBEATS * config->sync.heartbeat_us)
+			return true;
+		return look_at_peers(transition, now).has_primary;
+	}
+	if (age_us >= TABLES_US && age_us >= 2 * config->sync.peer_timeout_us)
+		return true;
+	seen = look_at_peers(transition, now);
+	if (seen.alive == 0)
+		return age_us >= 2 * config->sync.peer_timeout_us;
+	return seen.unproven == 0 &&
+	       (seen.has_primary || age_us >= HEARD_HEARTBEATS * config->sync.heartbeat_us);
+}
+
+static void look_again(void *context, struct monotime now)
+{
+	struct transition *transition = context;
+	(void)now;
+	transition->wait.deadline = MONOTIME_NEVER;
+	transition->slice.active = transition->first != NULL;
+}
+
 /* ---- primary and commit ---- */
+
+static void tell_node(struct transition *transition, enum node_event_type type)
+{
+	struct node_event event = {.type = type};
+	drive_step(transition->parts.drive, &event);
+}
 
 static bool is_needed(struct transition *transition, const struct request *request, enum frame_role role)
 {
@@ -155,6 +270,11 @@ static void begin_takeover(struct transition *transition)
 		finish(transition, describe(transition, request, now.role), 0, "already primary");
 		return;
 	}
+	guard_set_taking_over(transition->parts.guard, true, clock_now());
+	if (request->kind == TRANSITION_PRIMARY && !peers_are_ready(transition, request)) {
+		transition->wait.deadline = monotime_add(clock_now(), monotime_from_us(LOOK_US));
+		return;
+	}
 	struct takeover_parts parts = {
 	    .drive = transition->parts.drive,
 	    .commit = transition->parts.commit,
@@ -164,11 +284,15 @@ static void begin_takeover(struct transition *transition)
 	};
 	int error = takeover_begin(&transition->takeover, &parts);
 	if (error < 0) {
+		guard_set_taking_over(transition->parts.guard, false, clock_now());
 		finish(transition, describe(transition, request, now.role), 1, strerror(-error));
 		return;
 	}
-	guard_set_taking_over(transition->parts.guard, true, clock_now());
 	transition->commits = true;
+	/* that leftovers will be here, whatever happens from now on */
+	transition->parts.role_changed(transition->parts.context);
+	if (request->kind == TRANSITION_PRIMARY)
+		tell_node(transition, NODE_TAKEOVER);
 	transition->next_progress = monotime_add(clock_now(), monotime_from_us(PROGRESS_US));
 }
 
@@ -205,10 +329,46 @@ static void end_takeover(struct transition *transition)
 	}
 	json_t *report = describe(transition, request, before.role);
 	json_object_set_new(report, "commit", committed);
+	json_object_set_new(report, "missing", describe_missing(transition, message, sizeof(message)));
 	takeover_end(takeover);
 	finish(transition, report, exit_code, message);
 }
 
+/* A `backup` or `fault` that came after the first request; NULL: none. */
+static const struct request *find_last_word(const struct transition *transition)
+{
+	const struct request *request = transition->first->next;
+	while (request != NULL && request->kind != TRANSITION_BACKUP && request->kind != TRANSITION_FAULT)
+		request = request->next;
+	return request;
+}
+
+static void break_off(struct transition *transition, const struct request *last_word)
+{
+	struct request *request = transition->first;
+	struct takeover *takeover = &transition->takeover;
+	struct node_view now;
+	char message[160];
+	view(transition, &now);
+	snprintf(message, sizeof(message),
+		 "broken off by a newer `%s`, after %" PRIu64 " of %" PRIu64 " flows",
+		 kind_name(last_word->kind), transition->commits ? takeover->taken : 0,
+		 transition->commits ? takeover->total : 0);
+	json_t *report = describe(transition, request, now.role);
+	if (transition->commits) {
+		json_object_set_new(report, "commit", takeover_report(takeover));
+		takeover_end(takeover);
+		if (request->kind == TRANSITION_PRIMARY)
+			tell_node(transition, NODE_TAKEOVER_FAILED);
+	}
+	transition->commits = false;
+	transition->wait.deadline = MONOTIME_NEVER;
+	guard_set_taking_over(transition->parts.guard, false, clock_now());
+	transition->parts.role_changed(transition->parts.context);
+	finish(transition, report, 1, message);
+}
+
+/* ---- backup and fault ---- */
 /* ---- backup and fault ---- */
 
 static void stand_by(struct transition *transition)
@@ -225,22 +385,33 @@ static void stand_by(struct transition *transition)
 				     : "");
 }
 
+static void run_takeover(struct transition *transition, struct monotime until)
+{
+	const struct request *last_word = find_last_word(transition);
+	if (last_word != NULL) {
+		break_off(transition, last_word);
+		return;
+	}
+	if (!transition->commits) {
+		begin_takeover(transition);
+		return;
+	}
+	bool done = takeover_run(&transition->takeover, until);
+	tell_progress(transition);
+	if (done)
+		end_takeover(transition);
+}
+
 static void run(void *context, struct monotime until)
 {
 	struct transition *transition = context;
-	if (transition->commits) {
-		bool done = takeover_run(&transition->takeover, until);
-		tell_progress(transition);
-		if (done)
-			end_takeover(transition);
-	} else if (transition->first != NULL) {
-		if (transition->first->kind == TRANSITION_PRIMARY ||
-		    transition->first->kind == TRANSITION_COMMIT)
-			begin_takeover(transition);
-		else
-			stand_by(transition);
-	}
-	transition->slice.active = transition->first != NULL;
+	const struct request *request = transition->first;
+	if (request != NULL && (request->kind == TRANSITION_PRIMARY || request->kind == TRANSITION_COMMIT))
+		run_takeover(transition, until);
+	else if (request != NULL)
+		stand_by(transition);
+	bool waits = transition->wait.deadline.us != MONOTIME_NEVER.us;
+	transition->slice.active = transition->first != NULL && !waits;
 }
 
 int transition_open(struct transition **result, const struct transition_parts *parts)
@@ -249,8 +420,13 @@ int transition_open(struct transition **result, const struct transition_parts *p
 	if (transition == NULL)
 		return -ENOMEM;
 	transition->parts = *parts;
+	transition->opened = clock_now();
+	transition->wanted = FRAME_ROLE_INIT;
 	transition->slice = (struct loop_slice){.run = run, .context = transition};
+	transition->wait =
+	    (struct loop_timer){.deadline = MONOTIME_NEVER, .expired = look_again, .context = transition};
 	loop_add_slice(parts->loop, &transition->slice);
+	loop_add_timer(parts->loop, &transition->wait);
 	*result = transition;
 	return 0;
 }
@@ -274,4 +450,9 @@ void transition_close(struct transition *transition)
 bool transition_is_running(const struct transition *transition)
 {
 	return transition->first != NULL;
+}
+
+bool transition_commits(const struct transition *transition)
+{
+	return transition->commits;
 }

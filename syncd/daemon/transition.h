@@ -6,6 +6,13 @@
  * primary: the fence stays closed, the peers' flows go into the kernel in slices, then the role changes, then
  * the fence opens.  backup, fault: the role changes, then the fence closes.  commit: the first half of
  * primary.
+ *
+ * The last word counts: a `backup` or `fault` that comes while a `primary` or `commit` runs or waits has it
+ * broken off at its next slice, and answered as failed, with what it had done; what it had committed is given
+ * back as leftovers.
+ *
+ * A `primary` in the first moments of a daemon waits until those who live can have been heard: else it would
+ * find nothing to commit, and nobody to follow.
  */
 #ifndef DAEMON_TRANSITION_H
 #define DAEMON_TRANSITION_H
@@ -45,9 +52,17 @@ void transition_request(struct transition *transition, enum transition_kind kind
 /* At start: takes a role without a commit, for the kernel has its flows already. */
 void transition_resume(struct transition *transition, enum frame_role role);
 
+/* At start: a `primary` was asked for, and not reached.  Takes over once the peers' tables are here and
+ * proven, or nobody is heard; after some seconds with what there is. */
+void transition_resume_takeover(struct transition *transition);
+
 bool transition_is_running(const struct transition *transition);
 
-/* The role that is asked for: of the newest request that waits or runs; `current` if there is none. */
-enum frame_role transition_wanted_role(const struct transition *transition, enum frame_role current);
+/* True while flows are being committed. */
+bool transition_commits(const struct transition *transition);
+
+/* The role that was asked for last, whether it is reached or not. */
+enum frame_role transition_wanted_role(const struct transition *transition);
+void transition_set_wanted_role(struct transition *transition, enum frame_role role);
 
 #endif

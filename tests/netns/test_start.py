@@ -199,7 +199,8 @@ def test_a_role_asked_for_without_a_daemon_is_taken_at_its_start(lab):
         done = daemon.twintrack(role, check=False)
         assert done.returncode == 3 and "is kept" in done.stderr
         daemon.start()
-        assert daemon.status()["role"] == role
+        # primary: not before it is known that no peer is there, whose flows would have to be committed first
+        wait_for(lambda r=role: daemon.status()["role"] == r, 30, f"the role is {role}")
         daemon.stop()
     assert os.listdir(daemon.directory) and not os.path.exists(daemon.socket)
 

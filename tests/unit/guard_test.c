@@ -319,7 +319,7 @@ static void addresses_that_came_while_the_daemon_was_down_are_virtual(void **sta
 	saved->address_count = 1;
 	saved->addresses[0].family = AF_INET;
 	memcpy(saved->addresses[0].bytes, own.prefix.bytes, 16);
-	guard_resume(&world->guard, saved);
+	guard_resume(&world->guard, saved, saved->role);
 	set_role(world, FRAME_ROLE_BACKUP);
 	assert_true(is_virtual(world, "198.51.100.1"));
 	assert_false(is_virtual(world, "192.0.2.1"));

@@ -56,7 +56,11 @@ static struct state example(void)
 	memset(&state, 0, sizeof(state));
 	assert_int_equal(state_read_boot_id(state.boot_id), 0);
 	state.role = FRAME_ROLE_PRIMARY;
+	state.reached = FRAME_ROLE_BACKUP;
 	state.term = 4000000000u;
+	state.own_term = 3999999999u;
+	state.leftovers = true;
+	state.netns_cookie = 0x8000000000000001u;
 	state.has_addresses = true;
 	state.address_count = 2;
 	state.addresses[0].family = AF_INET;
@@ -102,7 +106,23 @@ static void another_boot_keeps_the_term_and_forgets_the_role(void **place)
 	assert_int_equal(state_read(*place, &read), 0);
 	assert_int_equal(read.role, FRAME_ROLE_INIT);
 	assert_int_equal(read.term, written.term);
+	assert_int_equal(read.reached, FRAME_ROLE_INIT);
+	assert_int_equal(read.own_term, 0);
+	assert_false(read.leftovers);
 	assert_false(read.has_addresses);
+}
+
+static void another_kernel_keeps_what_is_wanted(void **place)
+{
+	struct state state = example();
+	(void)place;
+	state_forget_kernel(&state);
+	assert_int_equal(state.role, FRAME_ROLE_PRIMARY);
+	assert_int_equal(state.reached, FRAME_ROLE_INIT);
+	assert_int_equal(state.term, 4000000000u);
+	assert_int_equal(state.own_term, 0);
+	assert_false(state.leftovers);
+	assert_int_equal(state.address_count, 0);
 }
 
 static void a_wanted_role_changes_nothing_else(void **place)
@@ -112,7 +132,10 @@ static void a_wanted_role_changes_nothing_else(void **place)
 	assert_int_equal(state_write_role(*place, FRAME_ROLE_BACKUP), 0);
 	assert_int_equal(state_read(*place, &read), 0);
 	assert_int_equal(read.role, FRAME_ROLE_BACKUP);
+	assert_int_equal(read.reached, written.reached);
 	assert_int_equal(read.term, written.term);
+	assert_int_equal(read.own_term, written.own_term);
+	assert_true(read.leftovers);
 	assert_int_equal(read.address_count, 2);
 }
 
@@ -132,6 +155,8 @@ static void a_damaged_file_is_no_state(void **place)
 	    "something else\n",
 	    "twintrack-state 1\nrole king\n",
 	    "twintrack-state 1\nterm x\n",
+	    "twintrack-state 1\nreached knight\n",
+	    "twintrack-state 1\nown-term x\n",
 	    "twintrack-state 1\nown 300.1.1.1\n",
 	    "twintrack-state 1\nrole primary",
 	    "twintrack-state 1\nrole\n",
@@ -173,6 +198,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(without_a_file_there_is_no_role, make_place, remove_place),
 	    cmocka_unit_test_setup_teardown(another_boot_keeps_the_term_and_forgets_the_role, make_place,
 					    remove_place),
+	    cmocka_unit_test(another_kernel_keeps_what_is_wanted),
 	    cmocka_unit_test_setup_teardown(a_wanted_role_changes_nothing_else, make_place, remove_place),
 	    cmocka_unit_test_setup_teardown(a_wanted_role_is_kept_though_no_daemon_ever_ran, make_place,
 					    remove_place),
