@@ -21,9 +21,8 @@ def many():
         yield
 
 
-@pytest.mark.parametrize("largest", ["256K", "128M"])
-def test_a_burst_that_overruns_the_event_buffer_is_counted_and_made_good(many, lab, largest):
-    count = 400000
+@pytest.mark.parametrize("largest,count", [("256K", 400000), ("128M", 120000)])
+def test_a_burst_that_overruns_the_event_buffer_is_counted_and_made_good(many, lab, largest, count):
     start_pair(lab, lambda node: {"kernel": {"event-buffer": "256K", "event-buffer-max": largest}})
     lab.flowgen(1, "create", "--count", count)
     watch = Stopwatch("the burst", BURST_GOAL_S)
@@ -41,7 +40,7 @@ def test_while_events_are_lost_nobody_says_in_sync(many, lab):
     start_pair(lab, {"kernel": {"event-buffer": "64K", "event-buffer-max": "64K"}})
     lab.flowgen(1, "create", "--count", 20000)
     wait_for(lambda: all_proven(lab), 30)
-    churn = background_flowgen(lab, 1, "churn", "--first", 100000, "--rate", 150000, "--seconds", 3, "--alive", 50000)
+    churn = background_flowgen(lab, 1, "churn", "--first", 100000, "--rate", 150000, "--seconds", 1, "--alive", 50000)
     wait_for(lambda: lab.daemon[1].status()["kernel"]["suspect"], 30, "overruns", interval=0.005)
     said = []
 
@@ -65,7 +64,6 @@ def test_while_events_are_lost_nobody_says_in_sync(many, lab):
         assert waited[0] == 1
     assert any(backup[0] == 1 and "lost kernel events" in backup[1] for _, backup, *_ in steady)
     kernel = lab.daemon[1].status()["kernel"]
-    print(kernel)
     assert kernel["overruns"] > 0 and not kernel["suspect"]
     assert kernel["audit"]["begun"] < 200, "audits are not to make it worse"
     assert_tables_equal(lab)
