@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "proto/peer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct session *peer_find_session(struct peer *peer, const struct seal_session_id *id)
@@ -135,8 +136,29 @@ void peer_orphan_table(struct peer *peer, struct table *empty)
 	peer->orphans[0] = orphan;
 }
 
+bool peer_note_gone(struct peer *peer, const uint8_t *record)
+{
+	size_t length = record_length(record);
+
+	if (!peer->gone_later)
+		peer->gone_later = malloc(PEER_GONE_LATER_MAX);
+	if (!peer->gone_later || peer->gone_later_length + length > PEER_GONE_LATER_MAX)
+		return false;
+	memcpy(peer->gone_later + peer->gone_later_length, record, length);
+	peer->gone_later_length += length;
+	return true;
+}
+
+void peer_forget_gone(struct peer *peer)
+{
+	free(peer->gone_later);
+	peer->gone_later = NULL;
+	peer->gone_later_length = 0;
+}
+
 void peer_destroy(struct peer *peer)
 {
+	peer_forget_gone(peer);
 	while (peer->orphans[0].table)
 		peer_drop_orphan(peer, 0);
 	session_forget(&peer->current);

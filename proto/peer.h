@@ -11,7 +11,7 @@
 #include "proto/session.h"
 #include "proto/stream.h"
 
-enum { PEER_CANDIDATES = 4 };
+enum { PEER_CANDIDATES = 4, PEER_GONE_LATER_MAX = 256 << 10 };
 
 /*
  * What was held for a node whose kernel has gone: it rebooted, and this is the only copy of those flows.
@@ -52,7 +52,11 @@ struct peer {
 	bool has_about_us;
 	struct receive receive;
 	struct peer_orphan orphans[NODE_ORPHANS_MAX]; /* the newer first */
-	struct frame_kernel_instance instance;        /* that the table in `receive` is of */
+	/* records of flows that it destroyed while it was primary beside us: to be followed when it has given
+	 * way */
+	uint8_t *gone_later; /* owned */
+	size_t gone_later_length;
+	struct frame_kernel_instance instance; /* that the table in `receive` is of */
 	bool instance_is_known;
 	uint64_t aged_to;
 	struct catchup catchup;
@@ -105,6 +109,10 @@ void peer_promote(struct peer *peer, struct session *candidate, struct monotime 
  */
 void peer_orphan_table(struct peer *peer, struct table *empty);
 void peer_drop_orphan(struct peer *peer, unsigned index);
+
+/* Keeps a copy of the record; false if the bound is reached or memory is out. */
+bool peer_note_gone(struct peer *peer, const uint8_t *record);
+void peer_forget_gone(struct peer *peer);
 
 /* Frees sessions and tables. */
 void peer_destroy(struct peer *peer);

@@ -22,28 +22,54 @@ static struct peer *peer_of(struct node *node, uint16_t id)
 }
 
 /*
- * A change in a followed stream.  What an owner destroys that is still primary itself is left alone: of two
- * primaries neither deletes the other's flows; here they run out by themselves.
+ * A change in a followed stream.  What an owner destroys that is still primary itself is put off: of two
+ * primaries neither deletes the other's flows.  When it gives way it is carried out; what there is no room to
+ * note runs out by itself.
  */
 static void followed(void *context, uint16_t id, const uint8_t *record, bool gone)
 {
 	struct node *node = context;
-	const struct peer *peer = peer_of(node, id);
+	struct peer *peer = peer_of(node, id);
 	struct flow flow;
 
-	if (!node->sink.follow || (gone && peer && peer->status.role == FRAME_ROLE_PRIMARY))
+	if (!node->sink.follow || !peer)
 		return;
+	if (gone && peer->status.role == FRAME_ROLE_PRIMARY) {
+		peer_note_gone(peer, record);
+		return;
+	}
 	record_decode(record, &flow);
 	node->sink.follow(node->sink.context, &flow, gone);
 }
 
+/* The owner has given way: what it destroyed meanwhile, and has not created anew, has ended. */
+static void follow_gone(struct node *node, struct peer *peer)
+{
+	const uint8_t *at = peer->gone_later, *end = at + peer->gone_later_length;
+	struct flow flow;
+
+	for (; at < end; at += record_length(at)) {
+		if (table_find(peer->receive.table, record_key(at)))
+			continue;
+		record_decode(at, &flow);
+		node->sink.follow(node->sink.context, &flow, true);
+	}
+	peer_forget_gone(peer);
+}
+
+/* Only an owner that is, or was, primary has something under way that must not be lost. */
+static bool is_to_be_followed(const struct node *node, const struct peer *peer)
+{
+	return !node->config.active_active && peer->has_status &&
+	       (peer->status.role == FRAME_ROLE_PRIMARY || peer->status.frozen_at);
+}
+
 static void claim_peer(struct node *node, struct peer *peer)
 {
-	struct receive *receive = &peer->receive;
 	struct claim claim = {.node_id = peer->id,
 			      .session = peer->current.id,
-			      .version = receive_position(receive),
-			      .open = true};
+			      .version = receive_position(&peer->receive),
+			      .open = is_to_be_followed(node, peer)};
 
 	for (unsigned i = 0; i < NODE_ORPHANS_MAX; i++)
 		if (peer->orphans[i].table)
@@ -53,8 +79,8 @@ static void claim_peer(struct node *node, struct peer *peer)
 	if (!session_exists(&peer->current))
 		return;
 	claims_add(&node->claims, &claim);
-	if (!node->config.active_active)
-		receive_follow(receive, followed, node, peer->id, claim.version);
+	if (claim.open)
+		receive_follow(&peer->receive, followed, node, peer->id, claim.version);
 }
 
 static void thaw(struct node *node)
@@ -79,9 +105,12 @@ void node_takeover_begin(struct node *node)
 static void stop_following(struct node *node)
 {
 	node->claims.count = 0;
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
-		if (node->peers[i].id)
-			receive_follow(&node->peers[i].receive, NULL, NULL, 0, 0);
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		if (!node->peers[i].id)
+			continue;
+		receive_follow(&node->peers[i].receive, NULL, NULL, 0, 0);
+		peer_forget_gone(&node->peers[i]);
+	}
 }
 
 void node_takeover_failed(struct node *node)
@@ -111,6 +140,7 @@ static void review_own_claims(struct node *node)
 		    peer->receive.full.sweeping || peer->receive.full.sweep_waits ||
 		    peer->receive.applied + 1 < peer->status.frozen_at)
 			continue;
+		follow_gone(node, peer);
 		claim->open = false;
 		receive_follow(&peer->receive, NULL, NULL, 0, 0);
 	}
@@ -333,6 +363,7 @@ void node_succeed_session(struct node *node, struct peer *peer, const struct ses
 	peer->instance = successor->instance;
 	peer->instance_is_known = true;
 	peer->aged_to = 0;
+	peer_forget_gone(peer);
 }
 
 unsigned node_claimed_versions(const struct node *node, uint64_t versions[FRAME_PEERS_MAX])

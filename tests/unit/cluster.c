@@ -175,6 +175,26 @@ static void effect_random(void *context, void *bytes, size_t size)
 		((uint8_t *)bytes)[i] = (uint8_t)cluster_random(n->cluster);
 }
 
+static void effect_follow(void *context, const struct flow *flow, bool gone)
+{
+	struct cluster_node *n = context;
+
+	if (n->follows_count == n->follows_size) {
+		n->follows_size = n->follows_size ? n->follows_size * 2 : 64;
+		n->follows = realloc(n->follows, n->follows_size * sizeof(*n->follows));
+		assert(n->follows);
+	}
+	n->follows[n->follows_count].flow = *flow;
+	n->follows[n->follows_count++].gone = gone;
+}
+
+static void effect_withdraw(void *context)
+{
+	struct cluster_node *n = context;
+
+	n->withdraw_wanted = true;
+}
+
 /* ---- steps ---- */
 
 struct monotime cluster_clock(const struct cluster *c, unsigned index)
@@ -186,6 +206,7 @@ static void step(struct cluster_node *n, struct node_event *event)
 {
 	event->now = cluster_clock(n->cluster, n->index);
 	node_step(n->node, event);
+	cluster_settle(n);
 }
 
 void cluster_step(struct cluster *c, unsigned index, struct node_event *event)
@@ -203,7 +224,7 @@ void cluster_pause(struct cluster *c, unsigned index, int64_t us)
 	c->nodes[index].paused_until = monotime_from_us(c->now.us + us);
 }
 
-static struct table_entry *kernel_find(struct cluster_node *n, const struct flow *flow)
+struct table_entry *cluster_kernel_find(struct cluster_node *n, const struct flow *flow)
 {
 	uint8_t key[RECORD_KEY_MAX];
 	size_t length = record_encode_key(flow, key);
@@ -221,7 +242,7 @@ static void answer_gets(struct cluster_node *n)
 	memcpy(gets, n->gets, count * sizeof(gets[0]));
 	n->gets_count = 0; /* an answer may lead to the next question */
 	for (size_t i = 0; i < count; i++) {
-		struct table_entry *entry = kernel_find(n, &gets[i]);
+		struct table_entry *entry = cluster_kernel_find(n, &gets[i]);
 		struct flow flow = gets[i];
 		struct node_event event = {.type = NODE_GET_REPLY, .flow = &flow, .found = entry != NULL};
 
@@ -379,7 +400,7 @@ void cluster_kernel_put(struct cluster *c, unsigned index, const struct flow *fl
 
 void cluster_kernel_remove(struct cluster *c, unsigned index, const struct flow *flow)
 {
-	struct table_entry *entry = kernel_find(&c->nodes[index], flow);
+	struct table_entry *entry = cluster_kernel_find(&c->nodes[index], flow);
 
 	if (entry)
 		table_remove(c->nodes[index].kernel, entry);
@@ -446,13 +467,18 @@ static void start_node(struct cluster *c, unsigned index)
 				 .get_flow = effect_get,
 				 .audit_now = effect_audit,
 				 .log = effect_log,
-				 .random = effect_random};
+				 .random = effect_random,
+				 .follow = effect_follow,
+				 .withdraw = effect_withdraw,
+				 .remaining_s = n->remaining_s};
 	int error = node_create(&n->node, &n->config, &sink, cluster_clock(c, index));
 
 	assert(!error);
 	(void)error;
 	n->gets_count = 0;
 	n->queue_count = 0;
+	n->follows_count = 0;
+	n->withdraw_wanted = false;
 	n->paused_until = monotime_from_us(0);
 	n->down = false;
 	cluster_audit(c, index);
@@ -506,6 +532,7 @@ void cluster_init(struct cluster *c, unsigned nodes, uint64_t seed)
 void cluster_finish(struct cluster *c)
 {
 	for (unsigned i = 0; i < c->count; i++) {
+		free(c->nodes[i].follows);
 		node_destroy(c->nodes[i].node);
 		table_destroy(c->nodes[i].kernel);
 		free(c->nodes[i].queue);

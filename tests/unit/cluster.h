@@ -23,6 +23,11 @@ struct cluster_kernel_event {
 	struct flow flow;
 };
 
+struct cluster_follow {
+	struct flow flow;
+	bool gone;
+};
+
 struct cluster_node {
 	struct cluster *cluster;
 	unsigned index;
@@ -33,6 +38,13 @@ struct cluster_node {
 	size_t gets_count;
 	struct monotime gets_at; /* when the kernel answers them */
 	bool audit_wanted;
+	/* what cluster_role.c does in the daemon's place */
+	struct cluster_follow *follows;
+	size_t follows_count, follows_size;
+	bool withdraw_wanted;
+	uint32_t (*remaining_s)(void *context, const struct flow *flow,
+				uint32_t elapsed_s); /* NULL: no flow runs out */
+	uint64_t boots;                              /* of its kernel */
 	bool down;
 	bool muted;                   /* nothing that it sends arrives */
 	struct monotime paused_until; /* it takes no step; what comes waits in its sockets */
@@ -81,6 +93,17 @@ void cluster_stop(struct cluster *c, unsigned index);
 uint64_t cluster_random(struct cluster *c);
 
 /* The model kernel of that node: these make events. */
+/*
+ * A role change as the daemon carries it out: `primary` commits the tables of the others into the model
+ * kernel.
+ */
+void cluster_role(struct cluster *c, unsigned index, enum frame_role role);
+/* The node loses power, and comes back with an empty kernel and another instance. */
+void cluster_reboot(struct cluster *c, unsigned index);
+/* Carries out what the node's effects asked for: follows and withdrawal (called after each step). */
+void cluster_settle(struct cluster_node *n);
+struct table_entry *cluster_kernel_find(struct cluster_node *n, const struct flow *flow);
+
 void cluster_flow_new(struct cluster *c, unsigned index, const struct flow *flow);
 void cluster_flow_update(struct cluster *c, unsigned index, const struct flow *flow);
 void cluster_flow_destroy(struct cluster *c, unsigned index, const struct flow *flow);
