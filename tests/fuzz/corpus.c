@@ -150,7 +150,17 @@ static void save_messages(void)
 
 /* ---- steps: inside the seal ---- */
 
-enum { DATA_PLAIN, DATA_STATUS, DATA_DATA, DATA_WAIT, DATA_LOCAL, DATA_REQUEST, DATA_RESTART, DATA_IN_STEP };
+enum {
+	DATA_PLAIN,
+	DATA_STATUS,
+	DATA_DATA,
+	DATA_WAIT,
+	DATA_LOCAL,
+	DATA_REQUEST,
+	DATA_RESTART,
+	DATA_IN_STEP,
+	DATA_FLOOD
+};
 enum { FULL = 1, TAIL = 2, RIGHT_DIGEST = 4, AHEAD = 16 };
 
 static void put_step(struct writer *w, uint8_t kind, unsigned argument, const uint8_t *bytes, size_t length)
@@ -226,6 +236,12 @@ static void save_sealed(void)
 			 length - FRAME_MESSAGE_HEADER_SIZE);
 		length = write_data(&random, 0, 2, message, sizeof(message));
 		put_step(&w, DATA_PLAIN, i & 3, message, length);
+		if (i == 3) {
+			uint8_t record[RECORD_MAX];
+			struct flow flow = snat_flow(1);
+
+			put_step(&w, DATA_FLOOD, 100, record, record_encode(&flow, record));
+		}
 		if (i == 4)
 			put_step(&w, DATA_RESTART, 1, NULL, 0);
 		if (i == 5)
@@ -239,7 +255,7 @@ static void save_sealed(void)
 
 /* ---- steps: recordings of another node that speaks to the world's ---- */
 
-enum { NODE_STEP_DATAGRAM, NODE_STEP_WAIT, TURNS = 60, TURN_MS = 50 };
+enum { NODE_STEP_DATAGRAM, NODE_STEP_WAIT, TURNS = 28, TURN_MS = 50 };
 
 struct recording {
 	struct world *world;
@@ -309,7 +325,7 @@ static void play(struct recording *r, unsigned turn)
 	struct flow flow = plain_flow(turn % 16);
 	struct node_event event = {.type = turn % 4 ? NODE_FLOW_NEW : NODE_FLOW_DESTROY, .flow = &flow};
 
-	if (turn > 10 && turn % 2)
+	if (turn > 6 && turn % 2)
 		step_other(r, event);
 	step_other(r, (struct node_event){.type = NODE_TIME});
 	for (size_t i = 0; i < r->to_world_count; i++) {

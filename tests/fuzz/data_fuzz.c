@@ -21,7 +21,9 @@ enum {
 	STEP_REQUEST, /* argument: which, of what */
 	STEP_RESTART, /* the peer; argument: its kernel instance */
 	STEP_IN_STEP, /* the peer says that it has applied all, and is at its newest; argument: see there */
+	STEP_FLOOD,   /* bytes: an entry, with which frames beyond a gap are filled; argument: how many */
 	STEP_KINDS,
+	FLOOD_MAX = 300, /* more than the stash takes */
 	STEPS_MAX = 256,
 	RESTARTS_MAX = 4,
 };
@@ -112,6 +114,28 @@ static void say_data(struct world *world, const struct step *step)
 	world_say(world, 0, step->argument & 128, bytes, writer_length(&w));
 }
 
+static void say_flood(struct world *world, const struct step *step)
+{
+	const struct peer *peer = peer_of(world);
+	uint64_t at = peer ? receive_position(&peer->receive) : 0;
+	uint8_t bytes[FRAME_PAYLOAD_MAX - FRAME_OVERHEAD];
+
+	for (unsigned i = 0; i < step->argument % FLOOD_MAX; i++) {
+		struct frame_data data = {.from = at + 2 * i + 1, .to = at + 2 * i + 2};
+		struct writer w = writer_over(bytes, sizeof(bytes));
+		struct frame_data_writer d;
+
+		data.asof = data.to;
+		data.flags = world->about_peer.full_id ? FRAME_DATA_FULL : 0;
+		data.full_id = world->about_peer.full_id;
+		frame_data_begin(&d, &w);
+		while (step->length && writer_room(&w) >= step->length)
+			writer_bytes(&w, step->bytes, step->length);
+		frame_data_end(&d, &data);
+		world_say(world, 0, false, bytes, writer_length(&w));
+	}
+}
+
 /* ---- what happens at the node ---- */
 
 static void local_event(struct world *world, uint16_t argument)
@@ -189,6 +213,9 @@ static void take(struct world *world, const struct step *step)
 		break;
 	case STEP_DATA:
 		say_data(world, step);
+		break;
+	case STEP_FLOOD:
+		say_flood(world, step);
 		break;
 	case STEP_WAIT:
 		world_wait(world, step->argument * INT64_C(1000) % wait_max_us);
