@@ -64,8 +64,12 @@ void node_restart_session(struct node *node, const char *why);
 
 /* ---- input.c ---- */
 void node_take_datagram(struct node *node, const struct node_event *event);
+
+/* ---- review.c ---- */
 /* Candidates that may now displace a silent session; sessions that have died. */
 void node_review_sessions(struct node *node);
+/* One candidate: it may be current after that, and its slot free. */
+void node_review_candidate(struct node *node, struct peer *peer, struct session *candidate);
 
 /* ---- transfer.c ---- */
 void node_takeover_begin(struct node *node);
