@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A host: a kernel, and a daemon that drives a node as twintrackd does.  Events of the kernel are read in
+ * pieces and before the answers to questions, passes go in slices, a takeover walks the external tables while
+ * they change, and all of it takes time: while it works, or is stopped, what comes waits in bounded buffers.
+ */
+#ifndef SIM_HOST_H
+#define SIM_HOST_H
+
+#include "proto/node.h"
+#include "tests/sim/kernel.h"
+#include "tests/sim/net.h"
+#include "tests/sim/random.h"
+
+struct world;
+
+enum {
+	HOST_INBOX = 4096, /* datagrams that wait, at most */
+	HOST_GETS = 1024,
+	HOST_TABLES = 64, /* that a takeover commits */
+};
+
+struct host_audit {
+	bool wanted, runs, fast, unclean;
+	uint32_t next; /* number of the connection */
+	int64_t at_us, interval_us, begun_us;
+};
+
+struct host_gets {
+	uint32_t numbers[HOST_GETS];
+	uint32_t first, count;
+	int64_t at_us;
+};
+
+/* A table that is being committed. */
+struct host_table {
+	uint16_t owner;
+	uint32_t term;
+	uint32_t elapsed_s;
+};
+
+struct host_takeover {
+	bool runs;
+	struct host_table tables[HOST_TABLES];
+	unsigned count, table;
+	uint64_t after;
+	bool related; /* the second round: flows that need others first */
+	uint64_t results[KERNEL_NOT_OURS + 1];
+};
+
+struct host {
+	struct world *world;
+	unsigned index;
+	uint16_t id;
+	struct sim_random random;
+	struct kernel kernel;
+	struct node *node; /* NULL: no daemon */
+	struct node_config config;
+	bool powered;
+	unsigned boots, starts; /* of the machine; of the daemon */
+	uint32_t term_kept;     /* state file */
+	enum frame_role role_kept;
+	/* its clock */
+	int64_t clock_ppm, clock_offset_us;
+	/* its work */
+	int64_t slowness; /* how much work costs: 1 is a good machine */
+	int64_t paused_until_us, busy_until_us;
+	int64_t cost_ns; /* of this turn */
+	int64_t event_latency_us, get_delay_us;
+	struct packet inbox[HOST_INBOX];
+	unsigned inbox_first, inbox_count;
+	size_t inbox_bytes;
+	uint64_t inbox_dropped;
+	struct host_gets gets;
+	struct host_audit audit;
+	struct host_takeover takeover;
+	unsigned idle_steps;
+	/* what the step that is being taken did */
+	unsigned step_sends, step_gets;
+	const struct packet *packet; /* that it takes */
+};
+
+int64_t host_clock_us(const struct host *host);
+struct monotime host_clock(const struct host *host);
+
+/* 0 or -ENOMEM */
+int host_init(struct host *host, struct world *world, unsigned index);
+void host_finish(struct host *host);
+
+/* The machine: power, and the daemon's process. */
+void host_power_off(struct host *host);
+void host_power_on(struct host *host); /* another kernel instance, empty; no daemon yet */
+void host_start(struct host *host);    /* resumes the role of the state file */
+void host_kill(struct host *host);
+void host_pause(struct host *host, int64_t us);
+bool host_is_up(const struct host *host); /* a daemon runs, and is not stopped */
+
+/* What an operator or keepalived asks for. */
+void host_ask_role(struct host *host, enum frame_role role);
+void host_ask(struct host *host, struct node_event event);
+void host_configure(struct host *host);
+
+/* A packet arrives; its reference is the host's. */
+void host_deliver(struct host *host, struct packet packet);
+
+/* When it has something to do; and does it. */
+int64_t host_next_us(const struct host *host);
+void host_run(struct host *host);
+
+/* The view of that host that this one has; false: it knows no such node. */
+bool host_view_of(const struct host *host, const struct host *of, struct node_peer_view *view);
+
+/* Whether a flow of that owner could be committed here: it is in a table that is held for it. */
+bool host_holds(const struct host *host, uint16_t owner, uint32_t number);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/sim/inside.h"
+
+#include "proto/node_state.h"
+
+struct inside_limits inside_limits(const struct node *node)
+{
+	struct inside_limits limits = {0};
+
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		const struct peer *peer = &node->peers[i];
+		size_t candidates = 0;
+
+		if (!peer->id)
+			continue;
+		limits.peers++;
+		for (unsigned c = 0; c < PEER_CANDIDATES; c++)
+			candidates += session_exists(&peer->candidates[c]);
+		if (candidates > limits.candidates)
+			limits.candidates = candidates;
+		if (peer->receive.stash_count > limits.stash_frames)
+			limits.stash_frames = peer->receive.stash_count;
+		if (peer->receive.stash_bytes > limits.stash_bytes)
+			limits.stash_bytes = peer->receive.stash_bytes;
+	}
+	return limits;
+}
+
+bool inside_is_unswept(const struct node *node, uint16_t id)
+{
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		const struct receive *receive = &node->peers[i].receive;
+
+		if (node->peers[i].id == id)
+			return receive->full.running || receive->full.wanted || receive->full.sweep_waits ||
+			       receive->full.sweeping;
+	}
+	return true;
+}
+
+bool inside_stash_is_full(const struct node *node)
+{
+	struct inside_limits limits = inside_limits(node);
+
+	return limits.stash_frames >= RECEIVE_STASH_FRAMES || limits.stash_bytes + 9000 > RECEIVE_STASH_BYTES;
+}

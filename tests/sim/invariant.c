@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/sim/invariant.h"
+
+#include "tests/sim/inside.h"
+#include "tests/sim/invariant_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	CHECK_US = 5000,
+	STEP_SENDS_MAX = 32 * 6 * NET_LINKS_MAX + 64, /* STREAM_SLICE for the group and each peer, and some */
+	STEP_GETS_MAX = 512,
+	STEP_REMOVED_MAX = 4096 + 512,                /* RECEIVE_SWEEP_SLICE, and a datagram's */
+	TABLE_FIXED_BYTES = 3 << 20, TABLE_FLOW_BYTES = 200,
+	STATUS_LOOK_US = 10000, STATUS_SLACK_US = 15000, STATUS_SLOW_SLACK_US = 3000,
+};
+
+struct host_record *invariant_record(const struct host *host)
+{
+	return &host->world->invariants->hosts[host->index];
+}
+
+const struct table_entry *invariant_find(const struct table *table, uint32_t number)
+{
+	const struct connection any = {0};
+	uint8_t key[RECORD_KEY_MAX];
+	const struct table_entry *entry;
+	struct flow flow;
+	size_t length;
+
+	connection_flow(number, &any, &flow);
+	length = record_encode_key(&flow, key);
+	entry = table_find(table, (struct record_key){key, length});
+	return entry && !(entry->flags & TABLE_ENTRY_TOMBSTONE) ? entry : NULL;
+}
+
+/* ---- life ---- */
+
+struct invariants *invariant_create(void)
+{
+	return calloc(1, sizeof(struct invariants));
+}
+
+void invariant_destroy(struct invariants *invariants)
+{
+	for (unsigned i = 0; invariants && i < NET_HOSTS_MAX; i++) {
+		replica_finish(&invariants->hosts[i]);
+		seal_destroy(invariants->hosts[i].opener);
+		free(invariants->hosts[i].results);
+		free(invariants->hosts[i].last_departures);
+	}
+	free(invariants);
+}
+
+int invariant_init(struct world *world)
+{
+	for (unsigned i = 0; i < world->hosts_count; i++) {
+		struct host_record *record = &world->invariants->hosts[i];
+
+		record->results = calloc(world->hosts[i].kernel.numbers, 1);
+		record->last_departures =
+		    calloc(world->hosts[i].kernel.numbers, sizeof(*record->last_departures));
+		if (!record->results || !record->last_departures)
+			return -ENOMEM;
+		record->off_us = record->ended_us = INT64_MAX;
+	}
+	return 0;
+}
+
+static void note_limits(struct host *host)
+{
+	struct host_record *record = invariant_record(host);
+
+	if (host->config.max_flows > record->flows_high)
+		record->flows_high = host->config.max_flows;
+	if (host->config.max_tombstones > record->tombstones_high)
+		record->tombstones_high = host->config.max_tombstones;
+}
+
+static void note_session(struct host *host, const struct node_view *view)
+{
+	struct host_record *record = invariant_record(host);
+
+	if (history_same_session(&record->session, &view->session))
+		return;
+	record->session_before = record->session;
+	record->ended_before_us =
+	    record->ended_us == INT64_MAX ? host->world->now_us : record->ended_us;
+	record->session = view->session;
+	record->ended_us = INT64_MAX;
+}
+
+void invariant_after_start(struct host *host)
+{
+	struct host_record *record = invariant_record(host);
+	struct node_view view;
+
+	node_view(host->node, host_clock(host), &view);
+	note_session(host, &view);
+	note_limits(host);
+	record->off_us = INT64_MAX;
+	record->status_us = host->world->now_us;
+	for (unsigned i = 0; i < NET_HOSTS_MAX; i++) {
+		record->of[i].known = false;
+		if (i != host->index)
+			host->world->invariants->hosts[i].strange_in[host->index] =
+			    host->world->invariants->hosts[i].strange_out[host->index] = 0;
+	}
+	replica_forget(host);
+}
+
+void invariant_before_end(struct host *host)
+{
+	struct host_record *record = invariant_record(host);
+
+	replica_owner_ends(host);
+	replica_forget(host);
+	history_end(&record->history, host->world->now_us);
+	record->ended_us = host->world->now_us;
+}
+
+void invariant_before_power_off(struct host *host)
+{
+	invariant_record(host)->off_us = host->world->now_us;
+}
+
+void invariant_on_flush(struct host *host)
+{
+	replica_forget(host);
+}
+
+/* ---- (g) ---- */
+
+static uint64_t fingerprint(const struct host *host)
+{
+	const struct table *own = node_internal(host->node);
+	uint64_t sum = table_digest(own) * 3 + table_newest(own);
+
+	for (unsigned i = 0; i < host->world->hosts_count; i++) {
+		const struct table *held = node_external(host->node, host->world->hosts[i].id);
+
+		if (held)
+			sum = sum * 1000003 + table_digest(held) + 7 * table_newest(held);
+	}
+	return sum;
+}
+
+/* A damaged datagram, or one of a session that is not current here. */
+static bool must_change_nothing(const struct host *host)
+{
+	const struct packet *packet = host->packet;
+	struct frame_header header;
+
+	if (!packet || packet->kind == PACKET_GENUINE)
+		return false;
+	if (packet->kind == PACKET_DAMAGED)
+		return true;
+	if (frame_header_read(packet->datagram->bytes, packet->datagram->length, &header) != FRAME_GOOD ||
+	    !header.node_id || header.node_id > host->world->hosts_count)
+		return true;
+	return !history_same_session(&host->world->invariants->hosts[header.node_id - 1].session,
+				     &header.session) &&
+	       !history_same_session(&invariant_record(host)->of[header.node_id - 1].session,
+				     &header.session);
+}
+
+/* ---- steps ---- */
+
+static void count_strange(struct host *host)
+{
+	struct host_record *record = invariant_record(host);
+	unsigned from = host->packet->from == NET_ATTACKER ? NET_HOSTS_MAX : host->packet->from;
+
+	record->strange_in[from] += host->packet->datagram->length;
+}
+
+void invariant_before_step(struct host *host, const struct node_event *event)
+{
+	struct host_record *record = invariant_record(host);
+
+	(void)event;
+	if (host->packet)
+		count_strange(host);
+	if (must_change_nothing(host))
+		record->fingerprint = fingerprint(host);
+	for (unsigned i = 0; i < host->world->hosts_count; i++) {
+		const struct table *held = node_external(host->node, host->world->hosts[i].id);
+
+		record->held_before[i] = held ? table_count(held) : 0;
+	}
+}
+
+/* (i): what a step does is bounded whatever the tables hold. */
+static void check_work(struct host *host, const struct node_event *event)
+{
+	const struct host_record *record = invariant_record(host);
+
+	if (host->step_sends > STEP_SENDS_MAX || host->step_gets > STEP_GETS_MAX)
+		world_fail(host->world, "(i) host %u: a step sent %u datagrams and asked %u times", host->id,
+			   host->step_sends, host->step_gets);
+	if (event->type == NODE_FLUSH_EXTERNAL)
+		return;
+	for (unsigned i = 0; i < host->world->hosts_count; i++) {
+		const struct table *held = node_external(host->node, host->world->hosts[i].id);
+
+		if (held && table_count(held) + STEP_REMOVED_MAX < record->held_before[i])
+			world_fail(host->world, "(i) host %u: a step removed %zu flows", host->id,
+				   record->held_before[i] - table_count(held));
+	}
+}
+
+/* A flow may have left with this event. */
+static void note_departure(struct host *host, const struct node_event *event)
+{
+	struct host_record *record = invariant_record(host);
+	const struct table *own = node_internal(host->node);
+	uint32_t number;
+
+	if (event->type != NODE_FLOW_DESTROY && (event->type != NODE_GET_REPLY || event->found))
+		return;
+	if (!connection_number(event->flow, &number) || invariant_find(own, number))
+		return;
+	history_note_departure(&record->history, &record->session, table_newest(own), number);
+	record->last_departures[number] = table_newest(own);
+}
+
+void invariant_after_step(struct host *host, const struct node_event *event)
+{
+	struct host_record *record = invariant_record(host);
+	const struct table *own = node_internal(host->node);
+
+	history_note(&record->history, &record->session, table_newest(own), (uint32_t)table_count(own),
+		     table_digest(own), host->world->now_us);
+	note_departure(host, event);
+	if (event->type == NODE_CONFIGURE)
+		note_limits(host);
+	if (must_change_nothing(host) && fingerprint(host) != record->fingerprint)
+		world_fail(host->world, "(g) host %u: a datagram that no holder of the key sent now changed a table",
+			   host->id);
+	check_work(host, event);
+}
+
+/* ---- (e) ---- */
+
+static void check_table(struct host *host, const struct table *table, const char *what)
+{
+	const struct host_record *record = invariant_record(host);
+	size_t limit = (size_t)record->flows_high + record->tombstones_high;
+
+	if (table_count(table) > record->flows_high || table_tombstones(table) > record->tombstones_high ||
+	    table_memory(table) > TABLE_FIXED_BYTES + TABLE_FLOW_BYTES * limit)
+		world_fail(host->world, "(e) host %u: its %s table has %zu flows, %zu tombstones, %zu bytes",
+			   host->id, what, table_count(table), table_tombstones(table), table_memory(table));
+}
+
+static void check_memory(struct host *host)
+{
+	struct inside_limits limits = inside_limits(host->node);
+
+	check_table(host, node_internal(host->node), "internal");
+	for (unsigned i = 0; i < host->world->hosts_count; i++) {
+		const struct table *held = node_external(host->node, host->world->hosts[i].id);
+
+		if (held)
+			check_table(host, held, "external");
+	}
+	if (limits.stash_frames > 256 || limits.stash_bytes > 512 << 10 || limits.peers > FRAME_PEERS_MAX)
+		world_fail(host->world, "(e) host %u: %zu frames and %zu bytes are stashed, %u peers",
+			   host->id, limits.stash_frames, limits.stash_bytes, limits.peers);
+	if (inside_stash_is_full(host->node))
+		world_meets(host->world, SITUATION_STASH_OVERFLOW);
+}
+
+/* ---- (i): heartbeats ---- */
+
+static bool is_status(struct host *host, const uint8_t *bytes, size_t length)
+{
+	struct host_record *record = invariant_record(host);
+	uint8_t nonce[SEAL_NONCE_SIZE], plain[FRAME_PAYLOAD_MAX];
+	struct frame_header header;
+	const uint8_t *key;
+
+	frame_header_read(bytes, length, &header);
+	key = seal_ring_find(&host->config.ring, header.key_id);
+	if (!key)
+		return true; /* nobody could tell */
+	if (!record->opener || record->opener_key != header.key_id || record->opener_cipher != header.cipher ||
+	    !history_same_session(&record->opener_session, &header.session)) {
+		seal_destroy(record->opener);
+		record->opener =
+		    seal_create(key, header.cipher, FRAME_VERSION, header.node_id, &header.session);
+		record->opener_key = header.key_id;
+		record->opener_cipher = header.cipher;
+		record->opener_session = header.session;
+	}
+	frame_nonce(&header, nonce);
+	if (!record->opener || seal_open(record->opener, nonce, bytes, FRAME_HEADER_SIZE,
+					 bytes + FRAME_HEADER_SIZE, length - FRAME_HEADER_SIZE, plain))
+		return false;
+	return plain[FRAME_INNER_SIZE] == FRAME_STATUS;
+}
+
+static void check_heartbeat(struct host *host)
+{
+	struct host_record *record = invariant_record(host);
+	int64_t now_us = host->world->now_us, since_us = record->status_us;
+
+	if (host->paused_until_us > since_us)
+		since_us = host->paused_until_us;
+	if (now_us - since_us > host->config.heartbeat.us + STATUS_SLACK_US +
+				    STATUS_SLOW_SLACK_US * host->slowness)
+		world_fail(host->world, "(i) host %u: no heartbeat for %lld ms", host->id,
+			   (long long)(now_us - since_us) / 1000);
+}
+
+void invariant_on_send(struct host *host, unsigned link, int to, const uint8_t *bytes, size_t length)
+{
+	struct host_record *record = invariant_record(host);
+	int64_t now_us = host->world->now_us, off_us;
+
+	if (to < 0) {
+		if (!link && now_us - record->status_us > STATUS_LOOK_US &&
+		    is_status(host, bytes, length))
+			record->status_us = now_us;
+		return;
+	}
+	off_us = to == NET_ATTACKER ? 0 : host->world->invariants->hosts[to].off_us;
+	if (off_us == INT64_MAX || now_us - off_us < 5 * host->config.peer_timeout.us)
+		return;
+	to = to == NET_ATTACKER ? NET_HOSTS_MAX : to;
+	record->strange_out[to] += length;
+	if (record->strange_out[to] > record->strange_in[to])
+		world_fail(host->world, "(f) host %u sends more to a stranger's address than came from it",
+			   host->id);
+}
+
+void invariant_after_turn(struct host *host)
+{
+	struct host_record *record = invariant_record(host);
+	struct world *world = host->world;
+	struct node_view view;
+
+	if (world->now_us - record->checked_us < CHECK_US)
+		return;
+	record->checked_us = world->now_us;
+	node_view(host->node, host_clock(host), &view);
+	note_session(host, &view);
+	check_heartbeat(host);
+	check_memory(host);
+	if (view.split_brain)
+		world_meets(world, SITUATION_SPLIT_BRAIN);
+	if (view.refused)
+		world_meets(world, SITUATION_TABLE_FULL);
+	for (unsigned i = 0; i < world->hosts_count; i++)
+		if (i != host->index)
+			replica_check(host, &world->hosts[i]);
+}
+
+/* ---- (h): a takeover ---- */
+
+void invariant_before_takeover(struct host *host)
+{
+	struct host_record *record = invariant_record(host);
+	const struct host_takeover *takeover = &host->takeover;
+
+	memset(record->results, 0, host->kernel.numbers);
+	for (unsigned i = 0; i < takeover->count; i++) {
+		const struct table *table = node_external(host->node, takeover->tables[i].owner);
+
+		record->begun_at[i] = table ? table_newest(table) : 0;
+	}
+}
+
+void invariant_on_commit(struct host *host, uint16_t owner, uint32_t number, enum kernel_result result)
+{
+	if (result == KERNEL_NOT_OURS) {
+		world_fail(host->world, "(g) host %u commits a flow of host %u that nobody ever had",
+			   host->id, owner);
+		return;
+	}
+	if (result == KERNEL_CREATED)
+		world_meets(host->world, SITUATION_TAKEOVER);
+	if (result == KERNEL_REPLACED || result == KERNEL_CLASH)
+		world_meets(host->world, SITUATION_CLASH);
+	if (result == KERNEL_TABLE_FULL)
+		world_meets(host->world, SITUATION_KERNEL_FULL);
+	invariant_record(host)->results[number] = (uint8_t)(result + 1);
+}
+
+/* All that was there when it began, and has not changed since, was offered to the kernel. */
+void invariant_after_takeover(struct host *host)
+{
+	const struct host_record *record = invariant_record(host);
+	const struct host_takeover *takeover = &host->takeover;
+
+	for (unsigned i = 0; i < takeover->count; i++) {
+		const struct table *table = node_external(host->node, takeover->tables[i].owner);
+		const struct table_entry *entry;
+		struct table_walk walk;
+		struct flow flow;
+		uint32_t number;
+
+		if (!table)
+			continue;
+		walk = table_walk_after(table, 0, false);
+		while ((entry = table_walk_next(&walk)) && walk.version <= record->begun_at[i]) {
+			record_decode(entry->bytes, &flow);
+			if (connection_number(&flow, &number) && !record->results[number])
+				world_fail(host->world, "(h) host %u took over, and left connection %u of host %u out",
+					   host->id, number, takeover->tables[i].owner);
+		}
+	}
+}
+
+/* ---- (a) ---- */
+
+/* Whether the internal table has that connection as the kernel has it. */
+static bool is_as_in_kernel(const struct host *host, uint32_t number)
+{
+	const struct table_entry *entry = invariant_find(node_internal(host->node), number);
+	uint8_t record[RECORD_MAX], known[RECORD_MAX];
+	struct flow flow;
+
+	if (!entry || !host->kernel.flows[number].present)
+		return !entry && !host->kernel.flows[number].present;
+	connection_flow(number, &host->kernel.flows[number].connection, &flow);
+	record_encode(&flow, record);
+	record_decode(entry->bytes, &flow);
+	flow.incarnation = 0;
+	record_encode(&flow, known);
+	return record_equals(record, known);
+}
+
+/* The first connection that differs; numbers: none. */
+static uint32_t first_difference(const struct host *host)
+{
+	uint32_t number = 0;
+
+	while (number < host->kernel.numbers && is_as_in_kernel(host, number))
+		number++;
+	return number;
+}
+
+static bool pair_is_equal(const struct host *holder, const struct host *owner, struct node_peer_view *view)
+{
+	const struct table *copy = node_external(holder->node, owner->id);
+	const struct table *own = node_internal(owner->node);
+
+	return host_view_of(holder, owner, view) && view->holds.in_sync && view->held.in_sync && copy &&
+	       table_count(copy) == table_count(own) && table_digest(copy) == table_digest(own);
+}
+
+bool invariant_all_is_equal(struct world *world, void (*fail)(struct world *, const char *, ...))
+{
+	for (unsigned i = 0; i < world->hosts_count; i++)
+		for (unsigned j = 0; j < world->hosts_count; j++) {
+			struct node_peer_view view = {0};
+
+			if (i == j || pair_is_equal(&world->hosts[i], &world->hosts[j], &view))
+				continue;
+			if (fail)
+				fail(world, "(a) host %u of host %u: holds \"%s\" held \"%s\"", i + 1, j + 1,
+				     view.holds.reason, view.held.reason);
+			return false;
+		}
+	for (unsigned i = 0; i < world->hosts_count; i++) {
+		const struct host *host = &world->hosts[i];
+		uint32_t number = first_difference(host);
+
+		if (number == host->kernel.numbers)
+			continue;
+		if (fail)
+			fail(world, "(a) host %u: connection %u is %s its kernel, %s its table", i + 1, number,
+			     host->kernel.flows[number].present ? "in" : "not in",
+			     invariant_find(node_internal(host->node), number) ? "in" : "not in");
+		return false;
+	}
+	return true;
+}

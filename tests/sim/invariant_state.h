@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the invariants remember.  Private to invariant.c (what a host does) and replica.c (what hosts hold of
+ * each other). */
+#ifndef SIM_INVARIANT_STATE_H
+#define SIM_INVARIANT_STATE_H
+
+#include "tests/sim/history.h"
+#include "tests/sim/invariant.h"
+#include "tests/sim/world.h"
+
+/* What one host holds of another. */
+struct replica {
+	bool known;
+	struct seal_session_id session;
+	uint64_t applied;
+	size_t departures;    /* of the owner: looked at so far */
+	uint32_t *guarded;    /* by number: which flow of the owner's kernel is held and must stay; NULL: none */
+	int64_t guard_at_us;  /* when to look next */
+};
+
+/* What is remembered of one host. */
+struct host_record {
+	struct history history;
+	uint64_t *last_departures; /* by number: its latest version of them */
+	struct seal_session_id session, session_before;
+	int64_t ended_us, ended_before_us; /* of these sessions; INT64_MAX: it lives */
+	int64_t off_us;                    /* since when its machine is off; INT64_MAX: it is on */
+	uint32_t flows_high, tombstones_high; /* highest limits that it ever had */
+	struct replica of[NET_HOSTS_MAX];
+	int64_t checked_us;
+	/* (f): bytes from and to an address that nobody fresh has */
+	uint64_t strange_in[NET_HOSTS_MAX + 1], strange_out[NET_HOSTS_MAX + 1];
+	/* (g) */
+	uint64_t fingerprint;
+	/* (i) */
+	int64_t status_us;
+	struct seal *opener;
+	uint32_t opener_key;
+	uint8_t opener_cipher;
+	struct seal_session_id opener_session;
+	size_t held_before[NET_HOSTS_MAX]; /* flows of each table before the step */
+	/* (h): a takeover */
+	uint8_t *results; /* by number: enum kernel_result + 1; 0: not seen */
+	uint64_t begun_at[HOST_TABLES];
+};
+
+struct invariants {
+	struct host_record hosts[NET_HOSTS_MAX];
+};
+
+struct host_record *invariant_record(const struct host *host);
+
+/* The internal table's entry of that connection; NULL: none. */
+const struct table_entry *invariant_find(const struct table *table, uint32_t number);
+
+/* ---- replica.c ---- */
+void replica_check(struct host *holder, struct host *owner);
+/* The owner's daemon ends: all that was proven elsewhere is still there, and must stay. */
+void replica_owner_ends(struct host *owner);
+void replica_forget(struct host *holder); /* what it holds is asked to go */
+void replica_finish(struct host_record *record);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The connection-tracking table of one simulated kernel, with what makes a real one hard to follow: events
+ * that carry only what changed, flows that never send any, a bounded event queue that overruns, late garbage
+ * collection, ids that repeat, a limit, and creates that meet what is there already.
+ */
+#ifndef SIM_KERNEL_H
+#define SIM_KERNEL_H
+
+#include "proto/node.h"
+#include "tests/sim/connection.h"
+
+enum { KERNEL_QUEUE_MAX = 4096, KERNEL_IDS = 512 };
+
+struct kernel_flow {
+	bool present;
+	bool has_events; /* the event extension: only if someone listened when it was created */
+	struct connection connection;
+	uint32_t id;
+	uint32_t born; /* which create made it: of this model alone, never repeats */
+	int64_t expires_us;
+};
+
+struct kernel_event {
+	enum node_event_type type;
+	uint32_t number;
+	uint32_t parts; /* of a flow that the event carries: enum flow_part */
+	struct kernel_flow flow;
+};
+
+struct kernel {
+	struct kernel_flow *flows; /* by number of the connection; CONNECTIONS_MAX */
+	uint32_t numbers;          /* of these, in use in this world */
+	uint32_t count, max;
+	uint32_t next_id; /* creates so far */
+	bool always_events; /* nf_conntrack_events = 1 */
+	bool listening;     /* a daemon's socket is there */
+	bool overrun;       /* events were dropped, and it has not been told */
+	struct kernel_event *queue; /* ring */
+	uint32_t queue_first, queue_count, queue_max;
+	uint32_t queue_limit; /* at most queue_max: what fits its socket's buffer now */
+	int64_t readable_us; /* when the first in the queue came */
+	uint32_t expire_next;
+	uint64_t overruns, refused;
+};
+
+/* 0 or -ENOMEM. */
+int kernel_init(struct kernel *kernel, uint32_t numbers, uint32_t max, uint32_t queue_max);
+void kernel_finish(struct kernel *kernel);
+/* A reboot: nothing is left. */
+void kernel_reset(struct kernel *kernel);
+void kernel_listen(struct kernel *kernel, bool listening);
+
+/* Packets: what they do to the table.  False: it was there already, there is none, or the table is full. */
+bool kernel_packet_new(struct kernel *kernel, uint32_t number, struct connection connection, int64_t now_us);
+bool kernel_packet_changes(struct kernel *kernel, uint32_t number, struct connection connection,
+			   int64_t now_us);
+/* It only lives on: no event. */
+void kernel_packet_refreshes(struct kernel *kernel, uint32_t number, int64_t now_us);
+bool kernel_destroy_flow(struct kernel *kernel, uint32_t number, int64_t now_us);
+/* Garbage collection: looks at the next `slice` numbers. */
+void kernel_expire(struct kernel *kernel, uint32_t slice, int64_t now_us);
+
+/* The daemon's side: the next event as a flow; 1, 0: none, -ENOBUFS: events were lost before the next. */
+int kernel_read(struct kernel *kernel, enum node_event_type *type, struct flow *flow, int64_t now_us);
+/* A dump's row, or the answer to a GET; false: there is none. */
+bool kernel_row(const struct kernel *kernel, uint32_t number, struct flow *flow, int64_t now_us);
+
+enum kernel_result {
+	KERNEL_CREATED,
+	KERNEL_UPDATED,
+	KERNEL_KEPT,
+	KERNEL_REPLACED,
+	KERNEL_CLASH,
+	KERNEL_EXPIRED,
+	KERNEL_TABLE_FULL,
+	KERNEL_NO_MASTER,
+	KERNEL_NOT_OURS, /* no connection of this world: someone made it up */
+};
+
+/* What syncd/kernel/commit comes to for one flow; `*result` is then the flow as the kernel has it. */
+enum kernel_result kernel_commit(struct kernel *kernel, const struct flow *flow, uint32_t timeout_s,
+				 bool fence_closed, int64_t now_us, struct flow *result);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* (b), (c), (d) and (h): what hosts hold of each other. */
+#include "tests/sim/inside.h"
+#include "tests/sim/invariant_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { GUARD_LOOK_US = 400000, SLACK_US = 15000 };
+
+static struct world *world_of(const struct host *host)
+{
+	return host->world;
+}
+
+/* ---- (b) ---- */
+
+/* `version` was the owner's newest less than two heartbeats ago. */
+static const struct history_state *check_age(const struct host *holder, const struct host *owner,
+					     const struct seal_session_id *session, uint64_t version,
+					     const char *what)
+{
+	const struct history_state *state =
+	    history_at(&invariant_record(owner)->history, session, version);
+	int64_t limit_us = 2 * owner->config.heartbeat.us + SLACK_US, age_us;
+
+	if (!state) {
+		world_fail(world_of(holder), "(b) host %u says in_sync (%s) of host %u at a version that never was",
+			   holder->id, what, owner->id);
+		return NULL;
+	}
+	age_us = state->until_us == INT64_MAX ? 0 : world_of(holder)->now_us - state->until_us;
+	if (age_us > limit_us)
+		world_fail(world_of(holder), "(b) host %u says in_sync (%s) of host %u at version %llu, %lld ms old",
+			   holder->id, what, owner->id, (unsigned long long)version,
+			   (long long)age_us / 1000);
+	return state;
+}
+
+static void check_copy(const struct host *holder, const struct host *owner,
+		       const struct node_peer_view *view, const struct history_state *state)
+{
+	const struct table *copy = node_external(holder->node, owner->id);
+
+	if (!state || state->version != view->holds.version || view->applied != view->holds.version || !copy)
+		return;
+	if (table_count(copy) != state->count || table_digest(copy) != state->digest)
+		world_fail(world_of(holder), "(b) host %u says in_sync of host %u at %llu, and its copy is another",
+			   holder->id, owner->id, (unsigned long long)state->version);
+}
+
+static void check_claims(const struct host *holder, const struct host *owner,
+			 const struct node_peer_view *view)
+{
+	const struct host_record *own = invariant_record(holder);
+
+	if (view->holds.in_sync)
+		check_copy(holder, owner, view,
+			   check_age(holder, owner, &view->session, view->holds.version, "holds"));
+	if (view->held.in_sync)
+		check_age(holder, holder, &own->session, view->held.version, "held");
+}
+
+/* ---- (c) ---- */
+
+static void check_departures(struct host *holder, struct host *owner, const struct node_peer_view *view)
+{
+	struct replica *replica = &invariant_record(holder)->of[owner->index];
+	const struct history *history = &invariant_record(owner)->history;
+	const struct table *copy = node_external(holder->node, owner->id);
+
+	if (!owner->node || !copy || view->overflowed || inside_is_unswept(holder->node, owner->id))
+		return;
+	while (replica->departures < history->departures_count) {
+		const struct history_departure *gone = history_departure(history, replica->departures);
+
+		if (gone && history_same_session(&gone->session, &view->session)) {
+			if (gone->version > view->applied)
+				return;
+			if (gone->version == invariant_record(owner)->last_departures[gone->number] &&
+			    invariant_find(copy, gone->number) &&
+			    !invariant_find(node_internal(owner->node), gone->number))
+				world_fail(world_of(holder),
+					   "(c) host %u holds connection %u of host %u, gone at %llu; applied %llu",
+					   holder->id, gone->number, owner->id,
+					   (unsigned long long)gone->version,
+					   (unsigned long long)view->applied);
+		}
+		replica->departures++;
+	}
+}
+
+/* ---- (d), and who becomes current ---- */
+
+/* Only who lives, or did a moment ago, becomes current: a recording never does. */
+static void check_session(const struct host *holder, const struct host *owner,
+			  const struct seal_session_id *session)
+{
+	const struct host_record *record = invariant_record(owner);
+	int64_t now_us = world_of(holder)->now_us, recent_us = 4 * holder->config.peer_timeout.us;
+
+	if (history_same_session(&record->session, session) &&
+	    (record->ended_us == INT64_MAX || now_us - record->ended_us < recent_us))
+		return;
+	if (history_same_session(&record->session_before, session) &&
+	    now_us - record->ended_before_us < recent_us)
+		return;
+	world_fail(world_of(holder), "(g) host %u takes a dead session of host %u for current", holder->id,
+		   owner->id);
+}
+
+static bool session_is_none(const struct seal_session_id *session)
+{
+	static const struct seal_session_id none;
+
+	return history_same_session(session, &none);
+}
+
+static void check_progress(struct host *holder, struct host *owner, const struct node_peer_view *view)
+{
+	struct replica *replica = &invariant_record(holder)->of[owner->index];
+
+	if (!replica->known || !history_same_session(&replica->session, &view->session)) {
+		if (!session_is_none(&view->session))
+			check_session(holder, owner, &view->session);
+		replica->known = true;
+		replica->session = view->session;
+		replica->departures = 0;
+	} else if (view->applied < replica->applied) {
+		world_fail(world_of(holder), "(d) host %u had applied %llu of host %u, and now %llu",
+			   holder->id, (unsigned long long)replica->applied, owner->id,
+			   (unsigned long long)view->applied);
+	}
+	replica->applied = view->applied;
+}
+
+/* ---- (h): what is held for a node outlives its daemon ---- */
+
+static void guard_release(struct replica *replica)
+{
+	free(replica->guarded);
+	replica->guarded = NULL;
+}
+
+void replica_forget(struct host *holder)
+{
+	struct host_record *record = invariant_record(holder);
+
+	for (unsigned i = 0; i < NET_HOSTS_MAX; i++)
+		guard_release(&record->of[i]);
+}
+
+void replica_finish(struct host_record *record)
+{
+	for (unsigned i = 0; i < NET_HOSTS_MAX; i++)
+		guard_release(&record->of[i]);
+}
+
+/* What is in the owner's kernel, goes on, and was held, is held. */
+static void guard_check(struct host *holder, const struct host *owner)
+{
+	struct replica *replica = &invariant_record(holder)->of[owner->index];
+
+	for (uint32_t n = 0; n < owner->kernel.numbers; n++) {
+		const struct kernel_flow *flow = &owner->kernel.flows[n];
+
+		if (!replica->guarded[n] || !flow->present || flow->born != replica->guarded[n])
+			continue;
+		if (!host_holds(holder, owner->id, n)) {
+			world_fail(world_of(holder),
+				   "(h) host %u lost connection %u of host %u, whose daemon restarted",
+				   holder->id, n, owner->id);
+			return;
+		}
+	}
+	replica->guard_at_us = world_of(holder)->now_us + GUARD_LOOK_US;
+}
+
+static void guard_run(struct host *holder, const struct host *owner, const struct node_peer_view *view)
+{
+	struct replica *replica = &invariant_record(holder)->of[owner->index];
+	const struct host_record *theirs = invariant_record(owner);
+	bool again = view->holds.in_sync && history_same_session(&view->session, &theirs->session) &&
+		     owner->node;
+
+	if (!replica->guarded)
+		return;
+	if (again || world_of(holder)->now_us >= replica->guard_at_us)
+		guard_check(holder, owner);
+	if (again)
+		guard_release(replica);
+}
+
+static void guard_begin(struct host *holder, const struct host *owner)
+{
+	struct replica *replica = &invariant_record(holder)->of[owner->index];
+
+	if (!replica->guarded)
+		replica->guarded = calloc(owner->kernel.numbers, sizeof(*replica->guarded));
+	if (!replica->guarded)
+		abort();
+	for (uint32_t n = 0; n < owner->kernel.numbers; n++) {
+		const struct kernel_flow *flow = &owner->kernel.flows[n];
+
+		if (flow->present && flow->has_events && host_holds(holder, owner->id, n))
+			replica->guarded[n] = flow->born;
+	}
+	replica->guard_at_us = world_of(holder)->now_us + GUARD_LOOK_US;
+}
+
+/* Each flow that was the same when a copy was proven is in that copy. */
+static void check_proven(const struct host *holder, const struct host *owner)
+{
+	const struct table *own = node_internal(owner->node), *copy = node_external(holder->node, owner->id);
+	struct table_walk walk = table_walk_after(own, 0, false);
+	const struct table_entry *entry, *held;
+	struct node_peer_view view;
+
+	if (!host_view_of(holder, owner, &view) || view.holds.age_us < 0 || !copy || view.overflowed ||
+	    !history_same_session(&view.session, &invariant_record(owner)->session))
+		return;
+	while ((entry = table_walk_next(&walk)) && walk.version <= view.holds.version) {
+		held = table_find(copy, record_key(entry->bytes));
+		if (held && record_equals(held->bytes, entry->bytes))
+			continue;
+		world_fail(world_of(holder), "(h) host %u lacks a flow of host %u that it had proven to hold",
+			   holder->id, owner->id);
+		return;
+	}
+}
+
+void replica_owner_ends(struct host *owner)
+{
+	struct world *world = world_of(owner);
+
+	for (unsigned i = 0; i < world->hosts_count; i++) {
+		struct host *holder = &world->hosts[i];
+
+		if (holder == owner || !holder->node)
+			continue;
+		check_proven(holder, owner);
+		guard_begin(holder, owner);
+	}
+}
+
+/* ---- all of them ---- */
+
+static void note_situations(const struct host *holder, const struct host *owner,
+			    const struct node_peer_view *view)
+{
+	struct world *world = world_of(holder);
+
+	if (view->resyncs_full > 1)
+		world_meets(world, SITUATION_FULL_CATCHUP);
+	if (view->resyncs_partial)
+		world_meets(world, SITUATION_PARTIAL_CATCHUP);
+	if (view->overflowed)
+		world_meets(world, SITUATION_TABLE_FULL);
+	if (owner->node && view->applied && table_horizon(node_internal(owner->node)) > view->applied &&
+	    history_same_session(&view->session, &invariant_record(owner)->session))
+		world_meets(world, SITUATION_HORIZON_PASSED);
+	if (view->divergences)
+		world_fail(world, "(b) host %u's copy of host %u's table diverged", holder->id, owner->id);
+}
+
+void replica_check(struct host *holder, struct host *owner)
+{
+	struct node_peer_view view;
+
+	if (!host_view_of(holder, owner, &view))
+		return;
+	check_progress(holder, owner, &view);
+	check_claims(holder, owner, &view);
+	check_departures(holder, owner, &view);
+	guard_run(holder, owner, &view);
+	note_situations(holder, owner, &view);
+}
