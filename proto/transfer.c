@@ -45,13 +45,12 @@ static void followed(void *context, uint16_t id, const uint8_t *record, bool gon
 /* The owner has given way: what it destroyed meanwhile, and has not created anew, has ended. */
 static void follow_gone(struct node *node, struct peer *peer)
 {
-	const uint8_t *at = peer->gone_later, *end = at + peer->gone_later_length;
 	struct flow flow;
 
-	for (; at < end; at += record_length(at)) {
-		if (table_find(peer->receive.table, record_key(at)))
+	for (size_t at = 0; at < peer->gone_later_length; at += record_length(peer->gone_later + at)) {
+		if (table_find(peer->receive.table, record_key(peer->gone_later + at)))
 			continue;
-		record_decode(at, &flow);
+		record_decode(peer->gone_later + at, &flow);
 		node->sink.follow(node->sink.context, &flow, true);
 	}
 	peer_forget_gone(peer);
