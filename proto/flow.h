@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A flow (connection-tracking entry) as a plain value: what the kernel says of it, independent of any encoding.
- * Constants have the kernel's values (include/uapi/linux/netfilter/nf_conntrack_common.h, nf_conntrack_tcp.h), named
- * here because proto/ includes no kernel or netfilter header.
+ * A flow (connection-tracking entry) as a plain value: what the kernel says of it, independent of any
+ * encoding. Constants have the kernel's values (include/uapi/linux/netfilter/nf_conntrack_common.h,
+ * nf_conntrack_tcp.h), named here because proto/ includes no kernel or netfilter header.
  */
 #ifndef PROTO_FLOW_H
 #define PROTO_FLOW_H
@@ -67,8 +67,8 @@ enum { FLOW_TCP_FLAG_WINDOW_SCALE = 0x01, FLOW_TCP_FLAG_BE_LIBERAL = 0x08, FLOW_
 
 enum {
 	FLOW_LABELS_SIZE = 16,
-	FLOW_HELPER_SIZE = 16,  /* NF_CT_HELPER_NAME_LEN, terminator included */
-	FLOW_EXTRA_MAX = 128,   /* attributes of a newer version, kept as they came */
+	FLOW_HELPER_SIZE = 16, /* NF_CT_HELPER_NAME_LEN, terminator included */
+	FLOW_EXTRA_MAX = 128,  /* attributes of a newer version, kept as they came */
 	FLOW_SECCTX_SIZE = 64,
 };
 
@@ -78,7 +78,8 @@ struct flow_tuple {
 	uint8_t dst[16];
 	union {
 		struct {
-			uint16_t sport, dport; /* host order: TCP, UDP, UDP-Lite, SCTP, DCCP; GRE: the two keys */
+			uint16_t sport,
+			    dport; /* host order: TCP, UDP, UDP-Lite, SCTP, DCCP; GRE: the two keys */
 		};
 		struct {
 			uint16_t icmp_id; /* ICMP, ICMPv6 */
@@ -109,7 +110,8 @@ enum flow_part {
 	FLOW_HAS_REPLY_ZONE = 1u << 17,
 };
 
-/* Where the zone of the original direction applies too (CTA_ZONE: both; CTA_TUPLE_ZONE: that direction alone). */
+/* Where the zone of the original direction applies too (CTA_ZONE: both; CTA_TUPLE_ZONE: that direction
+ * alone). */
 enum flow_zone_scope { FLOW_ZONE_BOTH, FLOW_ZONE_ORIGINAL };
 
 struct flow_seqadj {
@@ -184,14 +186,16 @@ bool flow_has_ports(uint8_t protocol);
 bool flow_has_icmp(uint8_t protocol);
 
 /*
- * Brings `known` forward by what `news` carries (news->present); parts that it doesn't carry stay.  Keys must be equal.
- * The kernel sends with an update only what changed (ctnetlink_conntrack_event()).  A part that an event can't take
- * away stays; a dump row, which carries all that is set, is no news for merging but a new value.
+ * Brings `known` forward by what `news` carries (news->present); parts that it doesn't carry stay.  Keys must
+ * be equal. The kernel sends with an update only what changed (ctnetlink_conntrack_event()).  A part that an
+ * event can't take away stays; a dump row, which carries all that is set, is no news for merging but a new
+ * value.
  */
 void flow_merge(struct flow *known, const struct flow *news);
 
-/* -1, 0, 1: whether a's progress (TCP or SCTP state, status bits) is behind b's, equal, or ahead.  Used by commit:
- * a flow in the kernel is only brought forward.  TCP states count in the order of the enum, SYN_SENT2 beside SYN_SENT. */
+/* -1, 0, 1: whether a's progress (TCP or SCTP state, status bits) is behind b's, equal, or ahead.  Used by
+ * commit: a flow in the kernel is only brought forward.  TCP states count in the order of the enum, SYN_SENT2
+ * beside SYN_SENT. */
 int flow_progress_compare(const struct flow *a, const struct flow *b);
 
 /* One line for logs and traces: "tcp 192.0.2.1:1024 -> 198.51.100.2:80 zone 3".  Returns `text`. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A point in monotonic time, or a span of it, in microseconds.  A struct, so that it can't be mixed with a plain
- * number of some other unit.  proto/ never reads a clock: the caller passes the time in.
+ * A point in monotonic time, or a span of it, in microseconds.  A struct, so that it can't be mixed with a
+ * plain number of some other unit.  proto/ never reads a clock: the caller passes the time in.
  */
 #ifndef PROTO_MONOTIME_H
 #define PROTO_MONOTIME_H

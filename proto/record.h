@@ -1,33 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The canonical record of a flow: one flow, one byte string, at most RECORD_MAX bytes.  The tables store it, the wire
- * carries it, the digest hashes it.
+ * The canonical record of a flow: one flow, one byte string, at most RECORD_MAX bytes.  The tables store it,
+ * the wire carries it, the digest hashes it.
  *
  *      0       1 or 2   length of what follows (varint)
  *      .       4        timeout, seconds: outside of the digest and of the test for change
- *   --- key ---------------------------------------------------------------------------------------------------
- *      .       1        shape: bits 0-3 protocol class (0 TCP 1 UDP 2 ICMP 3 ICMPv6 4 UDP-Lite 5 SCTP 6 DCCP 7 GRE
- *                       15 other), bit 4 IPv6, bit 5 zone follows; bits 6, 7 zero
- *      .       0 or 1   protocol number, class "other" only (and then never one that has a class)
- *      .       0 or 2   zone, not 0
- *      .       8 or 32  original source and destination address
- *      .       0 or 4   ports; or ICMP id, type, code; or GRE keys; none for "other"
- *   --- value -------------------------------------------------------------------------------------------------
- *      .       1        incarnation
- *      .       2        status (FLOW_STATUS_REPLICATED)
- *      .       1        parts: bit 0 reply source, 1 reply destination, 2 reply source port (ICMP: id), 3 reply
- *                       destination port (ICMP: type and code) differ from the mirrored original and follow;
- *                       4 mark follows; 5 protocol state follows; 6 the zone is the original direction's alone;
- *                       7 attributes follow
- *      .       0..36    the reply's parts that differ, in that order
- *      .       0 or 4   mark, not 0
- *      .       0,4,9,10 TCP: state, window scales (original << 4 | reply), flags original, flags reply
- *                       SCTP: state, verification tags; DCCP: state, role, handshake sequence
- *      .       ...      attributes: type, length, value; ascending types, up to the end
+ *   --- key
+ * --------------------------------------------------------------------------------------------------- . 1
+ * shape: bits 0-3 protocol class (0 TCP 1 UDP 2 ICMP 3 ICMPv6 4 UDP-Lite 5 SCTP 6 DCCP 7 GRE 15 other), bit 4
+ * IPv6, bit 5 zone follows; bits 6, 7 zero .       0 or 1   protocol number, class "other" only (and then
+ * never one that has a class) .       0 or 2   zone, not 0 .       8 or 32  original source and destination
+ * address .       0 or 4   ports; or ICMP id, type, code; or GRE keys; none for "other"
+ *   --- value
+ * ------------------------------------------------------------------------------------------------- .       1
+ * incarnation .       2        status (FLOW_STATUS_REPLICATED) .       1        parts: bit 0 reply source, 1
+ * reply destination, 2 reply source port (ICMP: id), 3 reply destination port (ICMP: type and code) differ
+ * from the mirrored original and follow; 4 mark follows; 5 protocol state follows; 6 the zone is the original
+ * direction's alone; 7 attributes follow .       0..36    the reply's parts that differ, in that order . 0 or
+ * 4   mark, not 0 .       0,4,9,10 TCP: state, window scales (original << 4 | reply), flags original, flags
+ * reply SCTP: state, verification tags; DCCP: state, role, handshake sequence .       ...      attributes:
+ * type, length, value; ascending types, up to the end
  *
- * A type with the highest bit set is *skippable*: who doesn't know it keeps it as it is, and hashes it.  An unknown type
- * without that bit is critical.  An attribute that is all zero says nothing and is left out (but a master may be).
- * Every number has one encoding, so equal flows have equal records.
+ * A type with the highest bit set is *skippable*: who doesn't know it keeps it as it is, and hashes it.  An
+ * unknown type without that bit is critical.  An attribute that is all zero says nothing and is left out (but
+ * a master may be). Every number has one encoding, so equal flows have equal records.
  */
 #ifndef PROTO_RECORD_H
 #define PROTO_RECORD_H
@@ -49,8 +45,8 @@ enum record_attribute {
 enum record_verdict {
 	RECORD_GOOD,
 	RECORD_MALFORMED,    /* not a record, or not the canonical one */
-	RECORD_INCOMPATIBLE, /* well formed, but with a critical attribute that we don't know, or with more of the
-				skippable ones than FLOW_EXTRA_MAX holds */
+	RECORD_INCOMPATIBLE, /* well formed, but with a critical attribute that we don't know, or with more of
+				the skippable ones than FLOW_EXTRA_MAX holds */
 };
 
 /* Bytes of a key, in the record (borrowed). */
@@ -60,8 +56,9 @@ struct record_key {
 };
 
 /*
- * Encodes a flow; parts that the flow doesn't have are left out.  Returns the record's length, at most RECORD_MAX and
- * never 0, or 0 if the flow can't be encoded (more than RECORD_MAX; family that we don't know).
+ * Encodes a flow; parts that the flow doesn't have are left out.  Returns the record's length, at most
+ * RECORD_MAX and never 0, or 0 if the flow can't be encoded (more than RECORD_MAX; family that we don't
+ * know).
  */
 size_t record_encode(const struct flow *flow, uint8_t record[RECORD_MAX]);
 
@@ -75,8 +72,9 @@ void record_decode(const uint8_t *record, struct flow *flow);
 int record_decode_key(const uint8_t *key, size_t length, struct flow *flow);
 
 /*
- * Whether the bytes start with a record that is well formed and canonical; *length is then what it takes (also with
- * RECORD_INCOMPATIBLE).  Reads at most `available` bytes.  For bytes from a stranger: never trusts them.
+ * Whether the bytes start with a record that is well formed and canonical; *length is then what it takes
+ * (also with RECORD_INCOMPATIBLE).  Reads at most `available` bytes.  For bytes from a stranger: never trusts
+ * them.
  */
 enum record_verdict record_check(const uint8_t *bytes, size_t available, size_t *length);
 

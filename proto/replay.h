@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Anti-replay window over packet numbers of one session (after RFC 6479): tells what was seen already, or is too old to
- * know.  It moves only after the packet was authenticated.
+ * Anti-replay window over packet numbers of one session (after RFC 6479): tells what was seen already, or is
+ * too old to know.  It moves only after the packet was authenticated.
  */
 #ifndef PROTO_REPLAY_H
 #define PROTO_REPLAY_H

@@ -2,10 +2,10 @@
 /*
  * Version order: references in the order of their versions, found by version without a scan.
  *
- * A log of segments of VLOG_SEGMENT slots (version, reference).  Appending goes to the last segment; a removal leaves a
- * hole; neighbours that have become sparse are merged, so the log never holds more than about three slots for a live
- * one.  A seek is two binary searches over contiguous memory.  No step moves more than one segment's slots, so none is
- * slow, however large the log.
+ * A log of segments of VLOG_SEGMENT slots (version, reference).  Appending goes to the last segment; a
+ * removal leaves a hole; neighbours that have become sparse are merged, so the log never holds more than
+ * about three slots for a live one.  A seek is two binary searches over contiguous memory.  No step moves
+ * more than one segment's slots, so none is slow, however large the log.
  */
 #ifndef PROTO_VLOG_H
 #define PROTO_VLOG_H
@@ -27,7 +27,8 @@ void vlog_destroy(struct vlog *log);
 /* Removes all. */
 void vlog_clear(struct vlog *log);
 
-/* Appends; `version` must be higher than any before, `reference` anything but UINT32_MAX.  Sets *position.  0, or -ENOMEM (nothing changed). */
+/* Appends; `version` must be higher than any before, `reference` anything but UINT32_MAX.  Sets *position. 0,
+ * or -ENOMEM (nothing changed). */
 int vlog_append(struct vlog *log, uint64_t version, uint32_t reference, uint32_t *position);
 
 /* Removes the slot at a position that vlog_append() or `moved` gave.  Never fails. */

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What daemon and command say to each other over the control socket (UNIX, stream).  A client sends one REQUEST for each
- * connection; the daemon answers with any number of RECORDS, JSON, TEXT and PROGRESS, and one RESULT, then closes.
+ * What daemon and command say to each other over the control socket (UNIX, stream).  A client sends one
+ * REQUEST for each connection; the daemon answers with any number of RECORDS, JSON, TEXT and PROGRESS, and
+ * one RESULT, then closes.
  *
  *    +-----------------------+--------+-------------------------
  *    | length (4, of payload)| type(1)| payload
  *    +-----------------------+--------+-------------------------
  *
  * REQUEST: verb, NUL, then any number of "name=value", each ended by NUL.
- * RECORDS: any number of: node id (2; 0: the internal table), kernel's id (4; 0: unknown), record (proto/record.h).
- * JSON, TEXT, PROGRESS: UTF-8, not terminated.  PROGRESS is one line for a person at a terminal.
- * RESULT: exit code for the command (1), then a message (empty: nothing to say), UTF-8.
+ * RECORDS: any number of: node id (2; 0: the internal table), kernel's id (4; 0: unknown), record
+ * (proto/record.h). JSON, TEXT, PROGRESS: UTF-8, not terminated.  PROGRESS is one line for a person at a
+ * terminal. RESULT: exit code for the command (1), then a message (empty: nothing to say), UTF-8.
  *
  * Requests, what they take, and who may ask them (readers: R, administrators: A):
- *   status R (JSON) | health R strict=1 (TEXT, RESULT) | dump R table=internal|external peer=N (RECORDS) | count R (as dump; TEXT)
- *   verify R (PROGRESS, TEXT) | metrics R (TEXT) | primary A | backup A | fault A | commit A (PROGRESS, JSON)
- *   resync A peer=N | flush A table=internal|external|kernel | reload A (TEXT)
+ *   status R (JSON) | health R strict=1 (TEXT, RESULT) | dump R table=internal|external peer=N (RECORDS) |
+ * count R (as dump; TEXT) verify R (PROGRESS, TEXT) | metrics R (TEXT) | primary A | backup A | fault A |
+ * commit A (PROGRESS, JSON) resync A peer=N | flush A table=internal|external|kernel | reload A (TEXT)
  */
 #ifndef CONTROL_MESSAGE_H
 #define CONTROL_MESSAGE_H
@@ -33,7 +34,7 @@ enum message_type {
 
 enum {
 	MESSAGE_HEADER_SIZE = 5,
-	MESSAGE_REQUEST_MAX = 4096,   /* a client that sends more is cut off */
+	MESSAGE_REQUEST_MAX = 4096, /* a client that sends more is cut off */
 	MESSAGE_PAYLOAD_MAX = 1 << 20,
 	MESSAGE_ARGUMENTS_MAX = 16,
 };
