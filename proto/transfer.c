@@ -228,18 +228,21 @@ void node_withdraw_end(struct node *node)
 
 /* ---- what others claimed, and what is left of the departed ---- */
 
-static bool is_claimed(struct node *node, uint16_t id, const struct seal_session_id *session, bool *by_us)
+/* Up to `applied`: what an owner that lived on got after a claim was committed by nobody. */
+static bool is_claimed(struct node *node, uint16_t id, const struct seal_session_id *session,
+		       uint64_t applied, bool *by_us)
 {
+	const struct claim *own = claims_find(&node->claims, id, session);
 	uint64_t version;
 
-	*by_us = node->role.current == FRAME_ROLE_PRIMARY && claims_find(&node->claims, id, session);
+	*by_us = node->role.current == FRAME_ROLE_PRIMARY && own && own->version >= applied;
 	if (*by_us)
 		return true;
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
 		const struct peer *claimant = &node->peers[i];
 
 		if (claimant->id && claimant->has_status && claimant->status.role == FRAME_ROLE_PRIMARY &&
-		    claims_are_announced(&claimant->status, id, session, &version) &&
+		    claims_are_announced(&claimant->status, id, session, &version) && version >= applied &&
 		    node_holds_in_sync(node, claimant))
 			return true;
 	}
@@ -266,7 +269,8 @@ static void review_departed(struct node *node, struct peer *peer)
 	for (unsigned i = 0; i < NODE_ORPHANS_MAX && peer->orphans[i].table;) {
 		const struct peer_orphan *orphan = &peer->orphans[i];
 
-		if (is_claimed(node, peer->id, &orphan->session, &by_us) || is_outdated(node, orphan->term)) {
+		if (is_claimed(node, peer->id, &orphan->session, orphan->version, &by_us) ||
+		    is_outdated(node, orphan->term)) {
 			node_log(node, NODE_LOG_INFO, "orphan-dropped",
 				 "what node %u had before it rebooted is in a newer primary's table",
 				 peer->id);
@@ -276,7 +280,8 @@ static void review_departed(struct node *node, struct peer *peer)
 		}
 	}
 	if (!session_exists(&peer->current) || peer_is_alive(peer, &node->config, node->now) ||
-	    peer->receive.aged || node->takes_over || !is_claimed(node, peer->id, &peer->current.id, &by_us))
+	    peer->receive.aged || node->takes_over ||
+	    !is_claimed(node, peer->id, &peer->current.id, receive_position(&peer->receive), &by_us))
 		return;
 	node_log(node, NODE_LOG_INFO, "claimed", "dropping our copy of silent node %u: %s committed it",
 		 peer->id, by_us ? "we have" : "the new primary has");

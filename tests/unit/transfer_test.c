@@ -203,6 +203,20 @@ static void a_dead_peers_flows_are_committed_once(void **state)
 	finish(c);
 }
 
+static void what_a_claimed_owner_got_since_is_not_dropped(void **state)
+{
+	struct cluster *c = start(2);
+
+	(void)state;
+	cluster_role(c, B, FRAME_ROLE_PRIMARY); /* claims what A has: nothing */
+	create(c, A, 0, 100);
+	cluster_run_us(c, 1000000);
+	cluster_stop(c, A);
+	cluster_run_us(c, 4000000);
+	assert_int_equal(held(c, B, A), 100);
+	finish(c);
+}
+
 static void the_flows_of_a_node_that_rebooted_stay_committable(void **state)
 {
 	struct cluster *c = start(2);
@@ -422,6 +436,7 @@ int main(void)
 	    cmocka_unit_test(a_frozen_stream_ends_where_the_role_was_given_away),
 	    cmocka_unit_test(leftovers_stay_until_the_new_primary_has_all),
 	    cmocka_unit_test(a_dead_peers_flows_are_committed_once),
+	    cmocka_unit_test(what_a_claimed_owner_got_since_is_not_dropped),
 	    cmocka_unit_test(the_flows_of_a_node_that_rebooted_stay_committable),
 	    cmocka_unit_test(a_restart_makes_no_orphan),
 	    cmocka_unit_test(an_orphan_goes_when_a_later_primary_is_proven),
