@@ -86,8 +86,7 @@ void connection_flow(uint32_t number, const struct connection *connection, struc
 	if (flow->protocol != PROTOCOL_ICMP) { /* source NAT */
 		write_address(flow->reply.dst, flow->family == FLOW_IPV6, 203, 1);
 		flow->reply.dport = (uint16_t)(1024 + (number * 4 + connection->nat) % 60000);
-		flow->status =
-		    FLOW_STATUS_SRC_NAT | FLOW_STATUS_SRC_NAT_DONE | FLOW_STATUS_DST_NAT_DONE;
+		flow->status = FLOW_STATUS_SRC_NAT | FLOW_STATUS_SRC_NAT_DONE | FLOW_STATUS_DST_NAT_DONE;
 	}
 	write_progress(connection, flow);
 	flow->mark = connection->mark;

@@ -5,18 +5,16 @@
 #include "tests/sim/invariant.h"
 #include "tests/sim/world.h"
 
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
-	AUDIT_ROWS = 256,   /* in a slice */
+	AUDIT_ROWS = 256, /* in a slice */
 	AUDIT_PAUSE_US = 5000,
 	GETS_A_TURN = 32,
 	DRAIN_BUDGET = 1024,
-	TAKEOVER_CHUNK = 64,
 	COST_STEP_NS = 500,
 	COST_SEND_NS = 2000,
-	COST_COMMIT_NS = 1500,
 };
 
 /* ---- effects ---- */
@@ -72,6 +70,43 @@ static void do_log(void *context, enum node_log_level level, const char *id, con
 	world_trace(host->world, host, "%s: %s", id, text);
 }
 
+static void do_follow(void *context, const struct flow *flow, bool gone)
+{
+	struct host *host = context;
+
+	if (host->follows_count == host->follows_size) {
+		host->follows_size = host->follows_size ? 2 * host->follows_size : 64;
+		host->follows = realloc(host->follows, host->follows_size * sizeof(*host->follows));
+		if (!host->follows)
+			abort();
+	}
+	host->follows[host->follows_count++] = (struct host_followed){*flow, gone};
+	world_meets(host->world, SITUATION_FOLLOW);
+}
+
+static void do_withdraw(void *context)
+{
+	struct host *host = context;
+
+	host->withdraws = true;
+	host->withdraw_after = 0;
+	world_meets(host->world, SITUATION_WITHDRAW);
+}
+
+/* syncd/kernel/timeouts: the larger of the recorded one and the default, less what has elapsed. */
+static uint32_t do_remaining_s(void *context, const struct flow *flow, uint32_t elapsed_s)
+{
+	struct connection connection = connection_of(flow);
+	uint32_t number = 0, timeout_s;
+
+	(void)context;
+	connection_number(flow, &number);
+	timeout_s = connection_timeout_s(number, &connection);
+	if (flow->timeout_s > timeout_s)
+		timeout_s = flow->timeout_s;
+	return timeout_s > elapsed_s ? timeout_s - elapsed_s : 0;
+}
+
 static void do_random(void *context, void *bytes, size_t size)
 {
 	struct host *host = context;
@@ -89,7 +124,10 @@ int daemon_create(struct host *host)
 				 .get_flow = do_get_flow,
 				 .audit_now = do_audit_now,
 				 .log = do_log,
-				 .random = do_random};
+				 .random = do_random,
+				 .follow = do_follow,
+				 .withdraw = do_withdraw,
+				 .remaining_s = do_remaining_s};
 
 	return node_create(&host->node, &host->config, &sink, host_clock(host));
 }
@@ -108,6 +146,8 @@ void daemon_step(struct host *host, struct node_event *event)
 	host->step_sends = host->step_gets = 0;
 	host->cost_ns += COST_STEP_NS;
 	trace_step(host, event);
+	if (event->type == NODE_ROLE)
+		host->role = event->role;
 	invariant_before_step(host, event);
 	node_step(host->node, event);
 	invariant_after_step(host, event);
@@ -206,156 +246,4 @@ void daemon_run_audit(struct host *host)
 	audit->at_us = host->world->now_us + (audit->fast ? 100 : AUDIT_PAUSE_US);
 	if (audit->next >= host->kernel.numbers)
 		end_pass(host);
-}
-
-/* ---- taking over ---- */
-
-static bool comes_before(const struct host_table *a, const struct host_table *b)
-{
-	return a->term > b->term;
-}
-
-/* The tables that there are to commit, in descending order of term. */
-static void list_tables(struct host *host, struct host_takeover *takeover)
-{
-	struct node_view view;
-	struct node_peer_view peer;
-
-	node_view(host->node, host_clock(host), &view);
-	for (unsigned i = 0; i < view.peers && takeover->count < HOST_TABLES; i++) {
-		struct host_table table;
-		unsigned at = takeover->count;
-		int64_t elapsed_us;
-
-		node_peer_view(host->node, host_clock(host), i, &peer);
-		if (!node_external(host->node, peer.id))
-			continue;
-		elapsed_us = host_clock_us(host) - peer.owner_proven_at.us;
-		table = (struct host_table){peer.id, peer.term,
-					    elapsed_us > 0 ? (uint32_t)(elapsed_us / 1000000) : 0};
-		for (; at && comes_before(&table, &takeover->tables[at - 1]); at--)
-			takeover->tables[at] = takeover->tables[at - 1];
-		takeover->tables[at] = table;
-		takeover->count++;
-	}
-}
-
-static const struct table *table_at(const struct host *host, const struct host_table *table)
-{
-	return node_external(host->node, table->owner);
-}
-
-/* syncd/kernel/timeouts: the larger of the recorded one and the default, less what has elapsed. */
-static uint32_t commit_timeout_s(const struct flow *flow, uint32_t number, uint32_t elapsed_s)
-{
-	struct connection connection = connection_of(flow);
-	uint32_t timeout_s = connection_timeout_s(number, &connection);
-
-	if (flow->timeout_s > timeout_s)
-		timeout_s = flow->timeout_s;
-	return timeout_s > elapsed_s ? timeout_s - elapsed_s : 0;
-}
-
-static void commit_one(struct host *host, const struct flow *flow)
-{
-	struct host_takeover *takeover = &host->takeover;
-	enum kernel_result result;
-	struct flow made;
-	struct node_event event = {.type = NODE_FLOW_COMMITTED, .flow = &made};
-	uint32_t number = 0, timeout_s;
-
-	connection_number(flow, &number);
-	timeout_s = commit_timeout_s(flow, number, takeover->tables[takeover->table].elapsed_s);
-	host->cost_ns += COST_COMMIT_NS;
-	result = kernel_commit(&host->kernel, flow, timeout_s, true, host->world->now_us, &made);
-	takeover->results[result]++;
-	invariant_on_commit(host, takeover->tables[takeover->table].owner, number, result);
-	if (result == KERNEL_CREATED || result == KERNEL_UPDATED || result == KERNEL_REPLACED)
-		daemon_step(host, &event);
-}
-
-/* Copied first: the table may change while the node takes in what was committed. */
-static bool take_chunk(struct host *host)
-{
-	struct host_takeover *takeover = &host->takeover;
-	const struct table *table = table_at(host, &takeover->tables[takeover->table]);
-	struct flow flows[TAKEOVER_CHUNK];
-	const struct table_entry *entry = NULL;
-	struct table_walk walk;
-	unsigned count = 0;
-
-	if (!table)
-		return false;
-	walk = table_walk_after(table, takeover->after, false);
-	while (count < TAKEOVER_CHUNK && (entry = table_walk_next(&walk))) {
-		takeover->after = walk.version;
-		record_decode(entry->bytes, &flows[count]);
-		count += !(flows[count].present & FLOW_HAS_MASTER) == !takeover->related;
-	}
-	for (unsigned i = 0; i < count; i++)
-		commit_one(host, &flows[i]);
-	return entry != NULL;
-}
-
-static void end_takeover(struct host *host)
-{
-	const uint64_t *results = host->takeover.results;
-
-	host->takeover.runs = false;
-	world_trace(host->world, host, "committed: %llu created %llu updated %llu kept %llu full",
-		    (unsigned long long)results[KERNEL_CREATED], (unsigned long long)results[KERNEL_UPDATED],
-		    (unsigned long long)results[KERNEL_KEPT],
-		    (unsigned long long)results[KERNEL_TABLE_FULL]);
-	invariant_after_takeover(host);
-	daemon_step(host, &(struct node_event){.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY});
-}
-
-void daemon_run_takeover(struct host *host)
-{
-	struct host_takeover *takeover = &host->takeover;
-
-	if (!takeover->runs)
-		return;
-	if (takeover->table < takeover->count && take_chunk(host))
-		return;
-	takeover->after = 0;
-	if (takeover->table < takeover->count && ++takeover->table < takeover->count)
-		return;
-	if (takeover->related) {
-		end_takeover(host);
-		return;
-	}
-	takeover->related = true;
-	takeover->table = 0;
-}
-
-void daemon_change_role(struct host *host, enum frame_role role)
-{
-	struct node_view view;
-
-	node_view(host->node, host_clock(host), &view);
-	if (role != FRAME_ROLE_PRIMARY) {
-		memset(&host->takeover, 0, sizeof(host->takeover)); /* what was under way is overtaken */
-		daemon_step(host, &(struct node_event){.type = NODE_ROLE, .role = role});
-		return;
-	}
-	if (host->takeover.runs || (view.role == FRAME_ROLE_PRIMARY && !host->config.active_active))
-		return;
-	memset(&host->takeover, 0, sizeof(host->takeover));
-	host->takeover.runs = true;
-	list_tables(host, &host->takeover);
-	invariant_before_takeover(host);
-}
-
-bool host_holds(const struct host *host, uint16_t owner, uint32_t number)
-{
-	const struct table *table = node_external(host->node, owner);
-	struct connection any = {0};
-	uint8_t key[RECORD_KEY_MAX];
-	struct flow flow;
-	size_t length;
-
-	connection_flow(number, &any, &flow);
-	length = record_encode_key(&flow, key);
-	return table && table_find(table, (struct record_key){key, length});
 }

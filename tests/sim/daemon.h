@@ -22,6 +22,16 @@ void daemon_run_gets(struct host *host);
 void daemon_run_audit(struct host *host);
 void daemon_run_takeover(struct host *host);
 
+void daemon_run_withdrawal(struct host *host);
+void daemon_run_follows(struct host *host);
+
+/* Writes the state file, as the daemon does after each step. */
+void daemon_keep_state(struct host *host);
+
+/* A table that a takeover commits, where it is now; false: it is gone, or another has it. */
+bool daemon_find_table(const struct host *host, const struct host_table *wanted,
+		       struct node_table_view *found);
+
 /* A transition; `primary` begins by committing what the peers' tables hold. */
 void daemon_change_role(struct host *host, enum frame_role role);
 

@@ -90,8 +90,8 @@ static void kill_once(struct world *world, unsigned index)
 static void kill_daemon(struct schedule *schedule, struct world *world, unsigned index)
 {
 	struct sim_random *r = &schedule->random;
-	int64_t at = random_chance(r, 500) ? random_between(r, 0, 300 * ms_us)
-					   : random_between(r, 0, 10 * second_us);
+	int64_t at =
+	    random_chance(r, 500) ? random_between(r, 0, 300 * ms_us) : random_between(r, 0, 10 * second_us);
 
 	kill_once(world, index);
 	plan(schedule, world, at, ACTION_START, index, 0);
@@ -218,8 +218,8 @@ static void kill_in_resync(struct schedule *schedule, struct world *world, unsig
 static void partition(struct schedule *schedule, struct world *world, unsigned index, bool one_way)
 {
 	struct sim_random *r = &schedule->random;
-	int64_t in_us = random_between(r, 100 * ms_us,
-				       random_chance(r, 700) ? 4 * second_us : 20 * second_us);
+	int64_t in_us =
+	    random_between(r, 100 * ms_us, random_chance(r, 700) ? 4 * second_us : 20 * second_us);
 
 	for (unsigned i = 0; i < world->hosts_count; i++) {
 		if (i == index)
@@ -407,7 +407,8 @@ void fault_run(struct schedule *schedule, struct world *world, const struct acti
 		switch_over(schedule, world);
 		break;
 	case ACTION_PAUSE:
-		host_pause(host, random_between(r, 20 * ms_us, random_chance(r, 600) ? second_us : 7 * second_us));
+		host_pause(host,
+			   random_between(r, 20 * ms_us, random_chance(r, 600) ? second_us : 7 * second_us));
 		break;
 	case ACTION_PARTITION:
 	case ACTION_ONE_WAY:

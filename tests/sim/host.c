@@ -5,7 +5,7 @@
 #include "tests/sim/invariant.h"
 #include "tests/sim/world.h"
 
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -73,6 +73,7 @@ void host_finish(struct host *host)
 {
 	node_destroy(host->node);
 	empty_inbox(host);
+	free(host->follows);
 	kernel_finish(&host->kernel);
 }
 
@@ -82,6 +83,7 @@ void host_kill(struct host *host)
 		return;
 	world_trace(host->world, host, "daemon ends");
 	invariant_before_end(host);
+	daemon_keep_state(host);
 	node_destroy(host->node);
 	host->node = NULL;
 	empty_inbox(host);
@@ -89,6 +91,8 @@ void host_kill(struct host *host)
 	host->paused_until_us = 0;
 	memset(&host->takeover, 0, sizeof(host->takeover));
 	memset(&host->gets, 0, sizeof(host->gets));
+	host->follows_count = 0;
+	host->withdraws = false;
 }
 
 void host_power_off(struct host *host)
@@ -107,10 +111,26 @@ void host_power_on(struct host *host)
 		return;
 	host->powered = true;
 	host->boots++;
-	host->role_kept = FRAME_ROLE_INIT; /* of another boot */
+	host->role_kept = host->role_reached = FRAME_ROLE_INIT; /* of another boot */
+	host->own_term_kept = 0;
+	host->leftovers_kept = false;
 	host->config.instance.boot_id[0] = (uint8_t)host->boots;
 	kernel_reset(&host->kernel);
 	world_trace(host->world, host, "power on");
+}
+
+/* The role of the state file; one that was not reached is asked for again. */
+static void resume_role(struct host *host)
+{
+	bool takes_over = host->role_kept == FRAME_ROLE_PRIMARY && host->role_reached != FRAME_ROLE_PRIMARY;
+	enum frame_role role = host->role_kept;
+
+	if (takes_over)
+		role = host->role_reached == FRAME_ROLE_FAULT ? FRAME_ROLE_FAULT : FRAME_ROLE_BACKUP;
+	if (role != FRAME_ROLE_INIT)
+		daemon_step(host, &(struct node_event){.type = NODE_ROLE, .role = role});
+	if (takes_over)
+		daemon_change_role(host, FRAME_ROLE_PRIMARY);
 }
 
 void host_start(struct host *host)
@@ -118,17 +138,19 @@ void host_start(struct host *host)
 	if (!host->powered || host->node)
 		return;
 	host->starts++;
+	host->role = FRAME_ROLE_INIT;
 	kernel_listen(&host->kernel, true);
-	host->audit = (struct host_audit){.wanted = true,
-					  .at_us = host->world->now_us,
-					  .interval_us = host->audit.interval_us};
+	host->audit = (struct host_audit){
+	    .wanted = true, .at_us = host->world->now_us, .interval_us = host->audit.interval_us};
 	host->config.first_term = host->term_kept;
+	host->config.own_term = host->own_term_kept;
+	host->config.leftovers = host->leftovers_kept || (host->role_reached == FRAME_ROLE_PRIMARY &&
+							  host->role_kept != FRAME_ROLE_PRIMARY);
 	world_trace(host->world, host, "daemon starts");
 	if (daemon_create(host))
 		world_fail(host->world, "host %u: node_create() failed", host->id);
 	invariant_after_start(host);
-	if (host->role_kept != FRAME_ROLE_INIT)
-		daemon_step(host, &(struct node_event){.type = NODE_ROLE, .role = host->role_kept});
+	resume_role(host);
 }
 
 void host_pause(struct host *host, int64_t us)
@@ -137,6 +159,13 @@ void host_pause(struct host *host, int64_t us)
 		return;
 	world_trace(host->world, host, "stopped for %lld us", (long long)us);
 	host->paused_until_us = host->world->now_us + us;
+}
+
+bool host_passes_packets(const struct host *host)
+{
+	if (!host->powered || !host->node)
+		return host->powered; /* without its daemon the fence is open */
+	return !host->takeover.runs && (host->role == FRAME_ROLE_PRIMARY || host->role == FRAME_ROLE_INIT);
 }
 
 bool host_is_up(const struct host *host)
@@ -230,13 +259,14 @@ void host_run(struct host *host)
 	host->cost_ns = COST_TURN_NS;
 	if (host->inbox_count)
 		take_datagrams(host);
-	if (events_wait(host) &&
-	    host->kernel.readable_us + host->event_latency_us <= host->world->now_us)
+	if (events_wait(host) && host->kernel.readable_us + host->event_latency_us <= host->world->now_us)
 		daemon_read_events(host, EVENTS_A_TURN);
 	daemon_run_gets(host);
 	daemon_run_audit(host);
 	daemon_run_takeover(host);
+	daemon_run_withdrawal(host);
 	take_time(host);
+	daemon_run_follows(host);
 	host->busy_until_us = host->world->now_us + 1 + host->cost_ns * host->slowness / 1000;
 	invariant_after_turn(host);
 }
@@ -252,7 +282,7 @@ int64_t host_next_us(const struct host *host)
 
 	if (!host->node)
 		return INT64_MAX;
-	if (host->inbox_count || host->takeover.runs)
+	if (host->inbox_count || host->takeover.runs || host->withdraws || host->follows_count)
 		at = now;
 	if (events_wait(host))
 		at = earliest(at, host->kernel.readable_us + host->event_latency_us);

@@ -17,7 +17,7 @@ struct world;
 enum {
 	HOST_INBOX = 4096, /* datagrams that wait, at most */
 	HOST_GETS = 1024,
-	HOST_TABLES = 64, /* that a takeover commits */
+	HOST_TABLES = NODE_TABLES_MAX,
 };
 
 struct host_audit {
@@ -35,16 +35,24 @@ struct host_gets {
 /* A table that is being committed. */
 struct host_table {
 	uint16_t owner;
-	uint32_t term;
+	bool orphan;
+	struct seal_session_id session;
 	uint32_t elapsed_s;
+	uint64_t begun_at; /* its newest version when the takeover began */
+};
+
+/* What the node wants in the kernel while another hands over. */
+struct host_followed {
+	struct flow flow;
+	bool gone;
 };
 
 struct host_takeover {
 	bool runs;
 	struct host_table tables[HOST_TABLES];
-	unsigned count, table;
+	unsigned count, table, round;
+	bool stale_seen;
 	uint64_t after;
-	bool related; /* the second round: flows that need others first */
 	uint64_t results[KERNEL_NOT_OURS + 1];
 };
 
@@ -58,8 +66,11 @@ struct host {
 	struct node_config config;
 	bool powered;
 	unsigned boots, starts; /* of the machine; of the daemon */
-	uint32_t term_kept;     /* state file */
-	enum frame_role role_kept;
+	enum frame_role role;   /* of the running daemon */
+	/* the state file */
+	enum frame_role role_kept, role_reached; /* as asked for; as it was */
+	uint32_t term_kept, own_term_kept;
+	bool leftovers_kept;
 	/* its clock */
 	int64_t clock_ppm, clock_offset_us;
 	/* its work */
@@ -74,6 +85,10 @@ struct host {
 	struct host_gets gets;
 	struct host_audit audit;
 	struct host_takeover takeover;
+	struct host_followed *follows;
+	size_t follows_count, follows_size;
+	bool withdraws;
+	uint64_t withdraw_after;
 	unsigned idle_steps;
 	/* what the step that is being taken did */
 	unsigned step_sends, step_gets;
@@ -93,7 +108,8 @@ void host_power_on(struct host *host); /* another kernel instance, empty; no dae
 void host_start(struct host *host);    /* resumes the role of the state file */
 void host_kill(struct host *host);
 void host_pause(struct host *host, int64_t us);
-bool host_is_up(const struct host *host); /* a daemon runs, and is not stopped */
+bool host_passes_packets(const struct host *host); /* its fence is open */
+bool host_is_up(const struct host *host);          /* a daemon runs, and is not stopped */
 
 /* What an operator or keepalived asks for. */
 void host_ask_role(struct host *host, enum frame_role role);

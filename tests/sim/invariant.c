@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/sim/invariant.h"
 
+#include "tests/sim/daemon.h"
 #include "tests/sim/inside.h"
 #include "tests/sim/invariant_state.h"
 
@@ -12,9 +13,12 @@ enum {
 	CHECK_US = 5000,
 	STEP_SENDS_MAX = 32 * 6 * NET_LINKS_MAX + 64, /* STREAM_SLICE for the group and each peer, and some */
 	STEP_GETS_MAX = 512,
-	STEP_REMOVED_MAX = 4096 + 512,                /* RECEIVE_SWEEP_SLICE, and a datagram's */
-	TABLE_FIXED_BYTES = 3 << 20, TABLE_FLOW_BYTES = 200,
-	STATUS_LOOK_US = 10000, STATUS_SLACK_US = 15000, STATUS_SLOW_SLACK_US = 3000,
+	STEP_REMOVED_MAX = 4096 + 512, /* RECEIVE_SWEEP_SLICE, and a datagram's */
+	TABLE_FIXED_BYTES = 3 << 20,
+	TABLE_FLOW_BYTES = 200,
+	STATUS_LOOK_US = 10000,
+	STATUS_SLACK_US = 15000,
+	STATUS_SLOW_SLACK_US = 3000,
 };
 
 struct host_record *invariant_record(const struct host *host)
@@ -85,9 +89,8 @@ static void note_session(struct host *host, const struct node_view *view)
 
 	if (history_same_session(&record->session, &view->session))
 		return;
-	record->session_before = record->session;
-	record->ended_before_us =
-	    record->ended_us == INT64_MAX ? host->world->now_us : record->ended_us;
+	record->before[record->before_count++ % SESSIONS_BEFORE] = (struct session_before){
+	    record->session, record->ended_us == INT64_MAX ? host->world->now_us : record->ended_us};
 	record->session = view->session;
 	record->ended_us = INT64_MAX;
 }
@@ -101,6 +104,7 @@ void invariant_after_start(struct host *host)
 	note_session(host, &view);
 	note_limits(host);
 	record->off_us = INT64_MAX;
+	record->started_us = host->world->now_us;
 	record->status_us = host->world->now_us;
 	for (unsigned i = 0; i < NET_HOSTS_MAX; i++) {
 		record->of[i].known = false;
@@ -142,7 +146,7 @@ static uint64_t fingerprint(const struct host *host)
 		const struct table *held = node_external(host->node, host->world->hosts[i].id);
 
 		if (held)
-			sum = sum * 1000003 + table_digest(held) + 7 * table_newest(held);
+			sum += (table_digest(held) + 7 * table_newest(held)) * (2 * i + 5);
 	}
 	return sum;
 }
@@ -237,7 +241,8 @@ void invariant_after_step(struct host *host, const struct node_event *event)
 	if (event->type == NODE_CONFIGURE)
 		note_limits(host);
 	if (must_change_nothing(host) && fingerprint(host) != record->fingerprint)
-		world_fail(host->world, "(g) host %u: a datagram that no holder of the key sent now changed a table",
+		world_fail(host->world,
+			   "(g) host %u: a datagram that no holder of the key sent now changed a table",
 			   host->id);
 	check_work(host, event);
 }
@@ -286,7 +291,8 @@ static bool is_status(struct host *host, const uint8_t *bytes, size_t length)
 	key = seal_ring_find(&host->config.ring, header.key_id);
 	if (!key)
 		return true; /* nobody could tell */
-	if (!record->opener || record->opener_key != header.key_id || record->opener_cipher != header.cipher ||
+	if (!record->opener || record->opener_key != header.key_id ||
+	    record->opener_cipher != header.cipher ||
 	    !history_same_session(&record->opener_session, &header.session)) {
 		seal_destroy(record->opener);
 		record->opener =
@@ -309,8 +315,8 @@ static void check_heartbeat(struct host *host)
 
 	if (host->paused_until_us > since_us)
 		since_us = host->paused_until_us;
-	if (now_us - since_us > host->config.heartbeat.us + STATUS_SLACK_US +
-				    STATUS_SLOW_SLACK_US * host->slowness)
+	if (now_us - since_us >
+	    host->config.heartbeat.us + STATUS_SLACK_US + STATUS_SLOW_SLACK_US * host->slowness)
 		world_fail(host->world, "(i) host %u: no heartbeat for %lld ms", host->id,
 			   (long long)(now_us - since_us) / 1000);
 }
@@ -321,8 +327,7 @@ void invariant_on_send(struct host *host, unsigned link, int to, const uint8_t *
 	int64_t now_us = host->world->now_us, off_us;
 
 	if (to < 0) {
-		if (!link && now_us - record->status_us > STATUS_LOOK_US &&
-		    is_status(host, bytes, length))
+		if (!link && now_us - record->status_us > STATUS_LOOK_US && is_status(host, bytes, length))
 			record->status_us = now_us;
 		return;
 	}
@@ -362,15 +367,8 @@ void invariant_after_turn(struct host *host)
 
 void invariant_before_takeover(struct host *host)
 {
-	struct host_record *record = invariant_record(host);
-	const struct host_takeover *takeover = &host->takeover;
-
-	memset(record->results, 0, host->kernel.numbers);
-	for (unsigned i = 0; i < takeover->count; i++) {
-		const struct table *table = node_external(host->node, takeover->tables[i].owner);
-
-		record->begun_at[i] = table ? table_newest(table) : 0;
-	}
+	memset(invariant_record(host)->results, 0, host->kernel.numbers);
+	invariant_record(host)->takeover_us = host->world->now_us;
 }
 
 void invariant_on_commit(struct host *host, uint16_t owner, uint32_t number, enum kernel_result result)
@@ -396,22 +394,59 @@ void invariant_after_takeover(struct host *host)
 	const struct host_takeover *takeover = &host->takeover;
 
 	for (unsigned i = 0; i < takeover->count; i++) {
-		const struct table *table = node_external(host->node, takeover->tables[i].owner);
+		struct node_table_view view;
 		const struct table_entry *entry;
 		struct table_walk walk;
 		struct flow flow;
 		uint32_t number;
 
-		if (!table)
+		if (!daemon_find_table(host, &takeover->tables[i], &view))
 			continue;
-		walk = table_walk_after(table, 0, false);
-		while ((entry = table_walk_next(&walk)) && walk.version <= record->begun_at[i]) {
+		walk = table_walk_after(view.table, 0, false);
+		while ((entry = table_walk_next(&walk)) && walk.version <= takeover->tables[i].begun_at) {
 			record_decode(entry->bytes, &flow);
 			if (connection_number(&flow, &number) && !record->results[number])
-				world_fail(host->world, "(h) host %u took over, and left connection %u of host %u out",
+				world_fail(host->world,
+					   "(h) host %u took over, and left connection %u of host %u out",
 					   host->id, number, takeover->tables[i].owner);
 		}
 	}
+}
+
+bool invariant_is_elsewhere(const struct host *host, uint32_t number)
+{
+	if (connection_is_related(number))
+		return true; /* a kernel that no longer has its master refuses it */
+	for (unsigned i = 0; i < host->world->hosts_count; i++) {
+		const struct kernel *other = &host->world->hosts[i].kernel;
+
+		if (i != host->index && (other->flows[number].present || other->refused ||
+					 other->ended_us[number] > host->kernel.flows[number].born_us))
+			return true;
+	}
+	return false;
+}
+
+/* A primary took over while this host's daemon ran, and so was handed all that its kernel has. */
+static bool has_handed_over(const struct host *host)
+{
+	for (unsigned i = 0; i < host->world->hosts_count; i++) {
+		const struct host *heir = &host->world->hosts[i];
+
+		if (heir != host && heir->node && heir->role == FRAME_ROLE_PRIMARY &&
+		    invariant_record(heir)->takeover_us > invariant_record(host)->started_us)
+			return true;
+	}
+	return false;
+}
+
+/* What is deleted as a leftover is in another kernel, or has ended there. */
+void invariant_on_withdrawal(struct host *host, uint32_t number)
+{
+	if (host->kernel.flows[number].present && has_handed_over(host) &&
+	    !invariant_is_elsewhere(host, number))
+		world_fail(host->world, "(h) host %u withdraws connection %u, which no other kernel has",
+			   host->id, number);
 }
 
 /* ---- (a) ---- */
@@ -472,8 +507,8 @@ bool invariant_all_is_equal(struct world *world, void (*fail)(struct world *, co
 		if (number == host->kernel.numbers)
 			continue;
 		if (fail)
-			fail(world, "(a) host %u: connection %u is %s its kernel, %s its table", i + 1, number,
-			     host->kernel.flows[number].present ? "in" : "not in",
+			fail(world, "(a) host %u: connection %u is %s its kernel, %s its table", i + 1,
+			     number, host->kernel.flows[number].present ? "in" : "not in",
 			     invariant_find(node_internal(host->node), number) ? "in" : "not in");
 		return false;
 	}

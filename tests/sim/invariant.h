@@ -40,6 +40,13 @@ void invariant_on_send(struct host *host, unsigned link, int to, const uint8_t *
 void invariant_before_takeover(struct host *host);
 void invariant_on_commit(struct host *host, uint16_t owner, uint32_t number, enum kernel_result result);
 void invariant_after_takeover(struct host *host);
+void invariant_on_withdrawal(struct host *host, uint32_t number);
+
+/* Whether that flow of that host is in another kernel too, or has ended there since. */
+bool invariant_is_elsewhere(const struct host *host, uint32_t number);
+
+/* The table's live entry of that connection; NULL: none. */
+const struct table_entry *invariant_find(const struct table *table, uint32_t number);
 
 /* (a), now; `fail` (or NULL) is told what is missing. */
 bool invariant_all_is_equal(struct world *world, void (*fail)(struct world *, const char *, ...));

@@ -8,23 +8,32 @@
 #include "tests/sim/invariant.h"
 #include "tests/sim/world.h"
 
+enum { SESSIONS_BEFORE = 32 };
+
+struct session_before {
+	struct seal_session_id id;
+	int64_t ended_us;
+};
+
 /* What one host holds of another. */
 struct replica {
 	bool known;
 	struct seal_session_id session;
 	uint64_t applied;
-	size_t departures;    /* of the owner: looked at so far */
-	uint32_t *guarded;    /* by number: which flow of the owner's kernel is held and must stay; NULL: none */
-	int64_t guard_at_us;  /* when to look next */
+	size_t departures; /* of the owner: looked at so far */
+	uint32_t *guarded; /* by number: which flow of the owner's kernel is held and must stay; NULL: none */
+	int64_t guard_at_us; /* when to look next */
 };
 
 /* What is remembered of one host. */
 struct host_record {
 	struct history history;
 	uint64_t *last_departures; /* by number: its latest version of them */
-	struct seal_session_id session, session_before;
-	int64_t ended_us, ended_before_us; /* of these sessions; INT64_MAX: it lives */
-	int64_t off_us;                    /* since when its machine is off; INT64_MAX: it is on */
+	struct seal_session_id session;
+	int64_t ended_us;                              /* of that session; INT64_MAX: it lives */
+	struct session_before before[SESSIONS_BEFORE]; /* ring */
+	unsigned before_count;
+	int64_t off_us;                       /* since when its machine is off; INT64_MAX: it is on */
 	uint32_t flows_high, tombstones_high; /* highest limits that it ever had */
 	struct replica of[NET_HOSTS_MAX];
 	int64_t checked_us;
@@ -40,8 +49,8 @@ struct host_record {
 	struct seal_session_id opener_session;
 	size_t held_before[NET_HOSTS_MAX]; /* flows of each table before the step */
 	/* (h): a takeover */
-	uint8_t *results; /* by number: enum kernel_result + 1; 0: not seen */
-	uint64_t begun_at[HOST_TABLES];
+	int64_t started_us, takeover_us; /* its daemon; its last takeover */
+	uint8_t *results;                /* by number: enum kernel_result + 1; 0: not seen */
 };
 
 struct invariants {
@@ -49,9 +58,6 @@ struct invariants {
 };
 
 struct host_record *invariant_record(const struct host *host);
-
-/* The internal table's entry of that connection; NULL: none. */
-const struct table_entry *invariant_find(const struct table *table, uint32_t number);
 
 /* ---- replica.c ---- */
 void replica_check(struct host *holder, struct host *owner);

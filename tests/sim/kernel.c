@@ -10,16 +10,18 @@ int kernel_init(struct kernel *kernel, uint32_t numbers, uint32_t max, uint32_t 
 	memset(kernel, 0, sizeof(*kernel));
 	kernel->flows = calloc(numbers, sizeof(*kernel->flows));
 	kernel->queue = calloc(queue_max, sizeof(*kernel->queue));
+	kernel->ended_us = calloc(numbers, sizeof(*kernel->ended_us));
 	kernel->numbers = numbers;
 	kernel->max = max;
 	kernel->queue_max = kernel->queue_limit = queue_max;
-	return kernel->flows && kernel->queue ? 0 : -ENOMEM;
+	return kernel->flows && kernel->queue && kernel->ended_us ? 0 : -ENOMEM;
 }
 
 void kernel_finish(struct kernel *kernel)
 {
 	free(kernel->flows);
 	free(kernel->queue);
+	free(kernel->ended_us);
 }
 
 void kernel_reset(struct kernel *kernel)
@@ -113,6 +115,7 @@ static bool add(struct kernel *kernel, uint32_t number, struct connection connec
 	    .id = 1 + kernel->next_id % KERNEL_IDS,
 	    .born = ++kernel->next_id,
 	    .expires_us = now_us + timeout_s * INT64_C(1000000),
+	    .born_us = now_us,
 	};
 	return true;
 }
@@ -122,6 +125,7 @@ bool kernel_packet_new(struct kernel *kernel, uint32_t number, struct connection
 	if (kernel->flows[number].present ||
 	    !add(kernel, number, connection, connection_timeout_s(number, &connection), now_us))
 		return false;
+	kernel->flows[number].touched = true;
 	queue_event(kernel, NODE_FLOW_NEW, number, 0, now_us);
 	return true;
 }
@@ -153,8 +157,8 @@ void kernel_packet_refreshes(struct kernel *kernel, uint32_t number, int64_t now
 {
 	struct kernel_flow *flow = &kernel->flows[number];
 
-	flow->expires_us =
-	    now_us + connection_timeout_s(number, &flow->connection) * INT64_C(1000000);
+	flow->touched = true;
+	flow->expires_us = now_us + connection_timeout_s(number, &flow->connection) * INT64_C(1000000);
 }
 
 bool kernel_destroy_flow(struct kernel *kernel, uint32_t number, int64_t now_us)
@@ -162,6 +166,14 @@ bool kernel_destroy_flow(struct kernel *kernel, uint32_t number, int64_t now_us)
 	if (!kernel->flows[number].present)
 		return false;
 	queue_event(kernel, NODE_FLOW_DESTROY, number, 0, now_us);
+	kernel->ended_us[number] = now_us;
+	return kernel_delete(kernel, number);
+}
+
+bool kernel_delete(struct kernel *kernel, uint32_t number)
+{
+	if (!kernel->flows[number].present)
+		return false;
 	kernel->flows[number].present = false;
 	kernel->count--;
 	return true;
@@ -198,6 +210,7 @@ static enum kernel_result commit_existing(struct kernel *kernel, uint32_t number
 	    expires_us <= flow->expires_us)
 		return KERNEL_KEPT;
 	flow->connection = wanted;
+	flow->touched = false;
 	if (expires_us > flow->expires_us)
 		flow->expires_us = expires_us;
 	return KERNEL_UPDATED;

@@ -18,6 +18,8 @@ struct kernel_flow {
 	struct connection connection;
 	uint32_t id;
 	uint32_t born; /* which create made it: of this model alone, never repeats */
+	bool touched;  /* by a packet, since the daemon wrote it */
+	int64_t born_us;
 	int64_t expires_us;
 };
 
@@ -32,15 +34,16 @@ struct kernel {
 	struct kernel_flow *flows; /* by number of the connection; CONNECTIONS_MAX */
 	uint32_t numbers;          /* of these, in use in this world */
 	uint32_t count, max;
-	uint32_t next_id; /* creates so far */
-	bool always_events; /* nf_conntrack_events = 1 */
-	bool listening;     /* a daemon's socket is there */
-	bool overrun;       /* events were dropped, and it has not been told */
+	uint32_t next_id;           /* creates so far */
+	bool always_events;         /* nf_conntrack_events = 1 */
+	bool listening;             /* a daemon's socket is there */
+	bool overrun;               /* events were dropped, and it has not been told */
 	struct kernel_event *queue; /* ring */
 	uint32_t queue_first, queue_count, queue_max;
 	uint32_t queue_limit; /* at most queue_max: what fits its socket's buffer now */
-	int64_t readable_us; /* when the first in the queue came */
+	int64_t readable_us;  /* when the first in the queue came */
 	uint32_t expire_next;
+	int64_t *ended_us; /* by number: when it last ended here, by itself or as its users wanted */
 	uint64_t overruns, refused;
 };
 
@@ -77,6 +80,9 @@ enum kernel_result {
 	KERNEL_NO_MASTER,
 	KERNEL_NOT_OURS, /* no connection of this world: someone made it up */
 };
+
+/* The daemon deletes it: no event comes of that.  False: there is none. */
+bool kernel_delete(struct kernel *kernel, uint32_t number);
 
 /* What syncd/kernel/commit comes to for one flow; `*result` is then the flow as the kernel has it. */
 enum kernel_result kernel_commit(struct kernel *kernel, const struct flow *flow, uint32_t timeout_s,

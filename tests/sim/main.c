@@ -238,8 +238,8 @@ static int run_many(const struct options *options)
 	clock_gettime(CLOCK_MONOTONIC, &begun);
 	run_all(&run);
 	clock_gettime(CLOCK_MONOTONIC, &ended);
-	result = tell(&run, (double)(ended.tv_sec - begun.tv_sec) +
-				(double)(ended.tv_nsec - begun.tv_nsec) / 1e9);
+	result =
+	    tell(&run, (double)(ended.tv_sec - begun.tv_sec) + (double)(ended.tv_nsec - begun.tv_nsec) / 1e9);
 	free(run.seeds);
 	return result;
 }
@@ -290,7 +290,9 @@ int main(int argc, char **argv)
 			options.twice = true;
 			break;
 		default:
-			fprintf(stderr, "usage: sim --seed S [--trace] | --seeds N [--first S] [--jobs J] [--list FILE] [--twice]\n");
+			fprintf(
+			    stderr,
+			    "usage: sim --seed S [--trace] | --seeds N [--first S] [--jobs J] [--list FILE] [--twice]\n");
 			return 2;
 		}
 	}

@@ -13,8 +13,8 @@
 enum {
 	NET_HOSTS_MAX = 5,
 	NET_LINKS_MAX = 2,
-	NET_SEEN = 1024,      /* datagrams that the attacker remembers */
-	NET_ATTACKER = 200,   /* its address */
+	NET_SEEN = 1024,    /* datagrams that the attacker remembers */
+	NET_ATTACKER = 200, /* its address */
 };
 
 struct datagram {
@@ -40,10 +40,10 @@ struct packet {
 
 struct net_link {
 	int64_t delay_us, jitter_us;
-	uint32_t loss, duplication, corruption;         /* per mille */
-	uint32_t burst_starts, burst_ends, burst_loss;  /* per mille, for each datagram */
+	uint32_t loss, duplication, corruption;        /* per mille */
+	uint32_t burst_starts, burst_ends, burst_loss; /* per mille, for each datagram */
 	bool down;
-	bool bad[NET_HOSTS_MAX][NET_HOSTS_MAX];         /* a burst of loss is on, from there to there */
+	bool bad[NET_HOSTS_MAX][NET_HOSTS_MAX]; /* a burst of loss is on, from there to there */
 };
 
 struct net {

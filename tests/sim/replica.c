@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GUARD_LOOK_US = 400000, SLACK_US = 15000 };
+enum { GUARD_LOOK_US = 400000, GUARD_LIFE_US = 25000000, SLACK_US = 15000 };
 
 static struct world *world_of(const struct host *host)
 {
@@ -20,33 +20,34 @@ static const struct history_state *check_age(const struct host *holder, const st
 					     const struct seal_session_id *session, uint64_t version,
 					     const char *what)
 {
-	const struct history_state *state =
-	    history_at(&invariant_record(owner)->history, session, version);
+	const struct history_state *state = history_at(&invariant_record(owner)->history, session, version);
 	int64_t limit_us = 2 * owner->config.heartbeat.us + SLACK_US, age_us;
 
 	if (!state) {
-		world_fail(world_of(holder), "(b) host %u says in_sync (%s) of host %u at a version that never was",
-			   holder->id, what, owner->id);
+		world_fail(world_of(holder),
+			   "(b) host %u says in_sync (%s) of host %u at a version that never was", holder->id,
+			   what, owner->id);
 		return NULL;
 	}
 	age_us = state->until_us == INT64_MAX ? 0 : world_of(holder)->now_us - state->until_us;
 	if (age_us > limit_us)
-		world_fail(world_of(holder), "(b) host %u says in_sync (%s) of host %u at version %llu, %lld ms old",
-			   holder->id, what, owner->id, (unsigned long long)version,
-			   (long long)age_us / 1000);
+		world_fail(
+		    world_of(holder), "(b) host %u says in_sync (%s) of host %u at version %llu, %lld ms old",
+		    holder->id, what, owner->id, (unsigned long long)version, (long long)age_us / 1000);
 	return state;
 }
 
-static void check_copy(const struct host *holder, const struct host *owner,
-		       const struct node_peer_view *view, const struct history_state *state)
+static void check_copy(const struct host *holder, const struct host *owner, const struct node_peer_view *view,
+		       const struct history_state *state)
 {
 	const struct table *copy = node_external(holder->node, owner->id);
 
 	if (!state || state->version != view->holds.version || view->applied != view->holds.version || !copy)
 		return;
 	if (table_count(copy) != state->count || table_digest(copy) != state->digest)
-		world_fail(world_of(holder), "(b) host %u says in_sync of host %u at %llu, and its copy is another",
-			   holder->id, owner->id, (unsigned long long)state->version);
+		world_fail(world_of(holder),
+			   "(b) host %u says in_sync of host %u at %llu, and its copy is another", holder->id,
+			   owner->id, (unsigned long long)state->version);
 }
 
 static void check_claims(const struct host *holder, const struct host *owner,
@@ -80,11 +81,11 @@ static void check_departures(struct host *holder, struct host *owner, const stru
 			if (gone->version == invariant_record(owner)->last_departures[gone->number] &&
 			    invariant_find(copy, gone->number) &&
 			    !invariant_find(node_internal(owner->node), gone->number))
-				world_fail(world_of(holder),
-					   "(c) host %u holds connection %u of host %u, gone at %llu; applied %llu",
-					   holder->id, gone->number, owner->id,
-					   (unsigned long long)gone->version,
-					   (unsigned long long)view->applied);
+				world_fail(
+				    world_of(holder),
+				    "(c) host %u holds connection %u of host %u, gone at %llu; applied %llu",
+				    holder->id, gone->number, owner->id, (unsigned long long)gone->version,
+				    (unsigned long long)view->applied);
 		}
 		replica->departures++;
 	}
@@ -102,9 +103,10 @@ static void check_session(const struct host *holder, const struct host *owner,
 	if (history_same_session(&record->session, session) &&
 	    (record->ended_us == INT64_MAX || now_us - record->ended_us < recent_us))
 		return;
-	if (history_same_session(&record->session_before, session) &&
-	    now_us - record->ended_before_us < recent_us)
-		return;
+	for (unsigned i = 0; i < SESSIONS_BEFORE; i++)
+		if (history_same_session(&record->before[i].id, session) &&
+		    now_us - record->before[i].ended_us < recent_us)
+			return;
 	world_fail(world_of(holder), "(g) host %u takes a dead session of host %u for current", holder->id,
 		   owner->id);
 }
@@ -166,7 +168,7 @@ static void guard_check(struct host *holder, const struct host *owner)
 
 		if (!replica->guarded[n] || !flow->present || flow->born != replica->guarded[n])
 			continue;
-		if (!host_holds(holder, owner->id, n)) {
+		if (!host_holds(holder, owner->id, n) && !invariant_is_elsewhere(owner, n)) {
 			world_fail(world_of(holder),
 				   "(h) host %u lost connection %u of host %u, whose daemon restarted",
 				   holder->id, n, owner->id);
@@ -180,9 +182,11 @@ static void guard_run(struct host *holder, const struct host *owner, const struc
 {
 	struct replica *replica = &invariant_record(holder)->of[owner->index];
 	const struct host_record *theirs = invariant_record(owner);
-	bool again = view->holds.in_sync && history_same_session(&view->session, &theirs->session) &&
-		     owner->node;
+	bool again =
+	    view->holds.in_sync && history_same_session(&view->session, &theirs->session) && owner->node;
 
+	if (replica->guarded && !owner->node && world_of(holder)->now_us - theirs->ended_us > GUARD_LIFE_US)
+		guard_release(replica); /* the shortest timeouts begin to run out */
 	if (!replica->guarded)
 		return;
 	if (again || world_of(holder)->now_us >= replica->guard_at_us)
@@ -239,7 +243,9 @@ void replica_owner_ends(struct host *owner)
 		if (holder == owner || !holder->node)
 			continue;
 		check_proven(holder, owner);
-		guard_begin(holder, owner);
+		if (owner->role ==
+		    FRAME_ROLE_PRIMARY) /* what a backup got since its table was claimed may go */
+			guard_begin(holder, owner);
 	}
 }
 

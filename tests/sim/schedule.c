@@ -25,13 +25,11 @@ void schedule_plan(struct schedule *schedule, const struct world *world, int64_t
 static enum action_kind choose_fault(struct sim_random *r)
 {
 	static const uint8_t weights[ACTION_FAULTS] = {
-	    [ACTION_KILL] = 12,      [ACTION_POWER_CUT] = 14,   [ACTION_SWITCH_OVER] = 12,
-	    [ACTION_PAUSE] = 8,      [ACTION_PARTITION] = 8,    [ACTION_ONE_WAY] = 6,
-	    [ACTION_LINK_DOWN] = 5,  [ACTION_LOSS] = 10,        [ACTION_NOISE] = 8,
-	    [ACTION_ROLL_OVER] = 5,  [ACTION_OVERRUN] = 7,      [ACTION_REQUEST] = 6,
-	    [ACTION_FLAP] = 5,       [ACTION_SMALL_TABLE] = 4,  [ACTION_SMALL_KERNEL] = 4,
-	    [ACTION_ATTACK] = 8,     [ACTION_ALL_DIE] = 3,      [ACTION_UPHEAVAL] = 7,
-	    [ACTION_RESYNC_KILL] = 4,
+	    [ACTION_KILL] = 12,     [ACTION_POWER_CUT] = 14,  [ACTION_SWITCH_OVER] = 12, [ACTION_PAUSE] = 8,
+	    [ACTION_PARTITION] = 8, [ACTION_ONE_WAY] = 6,     [ACTION_LINK_DOWN] = 5,    [ACTION_LOSS] = 10,
+	    [ACTION_NOISE] = 8,     [ACTION_ROLL_OVER] = 5,   [ACTION_OVERRUN] = 7,      [ACTION_REQUEST] = 6,
+	    [ACTION_FLAP] = 5,      [ACTION_SMALL_TABLE] = 4, [ACTION_SMALL_KERNEL] = 4, [ACTION_ATTACK] = 8,
+	    [ACTION_ALL_DIE] = 3,   [ACTION_UPHEAVAL] = 7,    [ACTION_RESYNC_KILL] = 4,
 	};
 	uint32_t sum = 0, dice;
 
@@ -161,8 +159,7 @@ int schedule_init(struct schedule *schedule, struct world *world)
 	first_starts(schedule, world);
 	draw_faults(schedule, world);
 	if (world->traffic.leans_to_storms)
-		schedule_plan(schedule, world, START_US,
-			      (struct action){.kind = ACTION_LOSS, .value = 1});
+		schedule_plan(schedule, world, START_US, (struct action){.kind = ACTION_LOSS, .value = 1});
 	return 0;
 }
 
@@ -216,8 +213,14 @@ void schedule_heal(struct schedule *schedule, struct world *world)
 			host->config.ring.count--;
 		host->config.ring = world->hosts[0].config.ring;
 		host_configure(host);
-		host_ask_role(host, schedule->active_active || (int)i == world->traffic.active
-					? FRAME_ROLE_PRIMARY
-					: FRAME_ROLE_BACKUP);
+		host_ask_role(host, schedule->active_active ? FRAME_ROLE_PRIMARY : FRAME_ROLE_BACKUP);
 	}
+	if (world->traffic.active < 0)
+		world->traffic.active = 0;
+}
+
+void schedule_settle(struct schedule *schedule, struct world *world)
+{
+	if (!schedule->active_active)
+		host_ask_role(&world->hosts[world->traffic.active], FRAME_ROLE_PRIMARY);
 }

@@ -36,18 +36,18 @@ enum action_kind {
 	ACTION_SMALL_KERNEL,
 	ACTION_ATTACK,
 	ACTION_ALL_DIE,
-	ACTION_UPHEAVAL, /* most connections end while nobody hears */
+	ACTION_UPHEAVAL,    /* most connections end while nobody hears */
 	ACTION_RESYNC_KILL, /* a restart in the middle of a full catch-up */
 	ACTION_FAULTS,
 	/* what follows of them */
 	ACTION_START = ACTION_FAULTS,
 	ACTION_POWER_ON,
-	ACTION_ROLE,       /* .value: enum frame_role */
-	ACTION_TAKE_OVER,  /* the address moves here, and then the role */
-	ACTION_UNBLOCK,    /* from .host to .other */
+	ACTION_ROLE,      /* .value: enum frame_role */
+	ACTION_TAKE_OVER, /* the address moves here, and then the role */
+	ACTION_UNBLOCK,   /* from .host to .other */
 	ACTION_LINK_UP,
 	ACTION_LINK_GOOD,
-	ACTION_CONFIGURE,  /* .value: step of a roll-over, or ... */
+	ACTION_CONFIGURE, /* .value: step of a roll-over, or ... */
 	ACTION_GROW_TABLE,
 	ACTION_GROW_KERNEL,
 	ACTION_ATTACK_MORE,
@@ -78,7 +78,9 @@ int schedule_init(struct schedule *schedule, struct world *world);
 int64_t schedule_next_us(const struct schedule *schedule);
 void schedule_run(struct schedule *schedule, struct world *world);
 
-/* The end of all faults: everything runs, and nothing disturbs it. */
+/* The end of all faults: everything runs, and nothing disturbs it; all are backups, */
 void schedule_heal(struct schedule *schedule, struct world *world);
+/* and soon after one is primary. */
+void schedule_settle(struct schedule *schedule, struct world *world);
 
 #endif

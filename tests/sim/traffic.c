@@ -94,7 +94,7 @@ void traffic_stop(struct traffic *traffic)
 
 int64_t traffic_next_us(const struct traffic *traffic)
 {
-	return traffic->stopped                                   ? INT64_MAX
+	return traffic->stopped                              ? INT64_MAX
 	       : traffic->next_us < traffic->collect_next_us ? traffic->next_us
 							     : traffic->collect_next_us;
 }
@@ -103,9 +103,9 @@ static void choose_mood(struct traffic *traffic, int64_t now_us)
 {
 	struct sim_random *r = &traffic->random;
 
-	traffic->mood = random_chance(r, 650)                                  ? TRAFFIC_CALM
+	traffic->mood = random_chance(r, 650)                                    ? TRAFFIC_CALM
 			: random_chance(r, traffic->leans_to_storms ? 300 : 900) ? TRAFFIC_BUSY
-									       : TRAFFIC_STORM;
+										 : TRAFFIC_STORM;
 	if (traffic->mood == TRAFFIC_STORM)
 		traffic->mood_ends_us = now_us + random_between(r, 60000, 250000);
 	else
@@ -122,6 +122,8 @@ static void run_service(struct traffic *traffic, struct world *world)
 		choose_mood(traffic, world->now_us);
 	traffic->next_us = world->now_us + intervals_us[traffic->mood];
 	if (traffic->active < 0 || (!traffic->budget && traffic->mood != TRAFFIC_CALM))
+		return;
+	if (!host_passes_packets(&world->hosts[traffic->active]))
 		return;
 	changes = 1 + random_below(&traffic->random, batches[traffic->mood]);
 	traffic->budget -= changes < traffic->budget ? changes : traffic->budget;

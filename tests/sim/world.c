@@ -25,6 +25,8 @@ const char *situation_name(enum situation situation)
 	    [SITUATION_SPLIT_BRAIN] = "split brain",
 	    [SITUATION_HANDOVER] = "hand-over",
 	    [SITUATION_TAKEOVER] = "takeover of flows",
+	    [SITUATION_FOLLOW] = "stream followed",
+	    [SITUATION_WITHDRAW] = "leftovers withdrawn",
 	    [SITUATION_ROLL_OVER] = "key roll-over",
 	    [SITUATION_TABLE_FULL] = "table full",
 	    [SITUATION_KERNEL_FULL] = "kernel table full",
@@ -48,8 +50,9 @@ void world_fail(struct world *world, const char *format, ...)
 	if (world->failed)
 		return;
 	world->failed = true;
-	length = snprintf(world->failure, sizeof(world->failure), "at %lld.%06lld: ",
-			  (long long)world->now_us / 1000000, (long long)world->now_us % 1000000);
+	length = snprintf(world->failure, sizeof(world->failure),
+			  "at %lld.%06lld: ", (long long)world->now_us / 1000000,
+			  (long long)world->now_us % 1000000);
 	va_start(arguments, format);
 	vsnprintf(world->failure + length, sizeof(world->failure) - (size_t)length, format, arguments);
 	va_end(arguments);
@@ -159,6 +162,8 @@ struct world *world_run(uint64_t seed, FILE *trace)
 	}
 	run_until(world, world->schedule.end_us);
 	schedule_heal(&world->schedule, world);
+	run_until(world, world->now_us + SCHEDULE_CALM_US / 4);
+	schedule_settle(&world->schedule, world);
 	run_until(world, world->now_us + SCHEDULE_CALM_US);
 	traffic_stop(&world->traffic);
 	settle(world);
