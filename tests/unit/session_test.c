@@ -61,6 +61,17 @@ static void absurd_stamps_measure_nothing(void **state)
 	}
 }
 
+static void a_peer_whose_clock_runs_faster_is_dated_all_the_same(void **state)
+{
+	struct session s = session_of(7, 5000000);
+	struct frame_peer p = said(7, 4800000, 200290);
+
+	(void)state;
+	session_hear(&s, &p, monotime_from_us(5000000));
+	assert_int_equal(s.rtt_us, 0);
+	assert_int_equal(s.sent_after.us, 5000000);
+}
+
 static void a_recording_that_goes_on_dies_when_its_echoes_are_old(void **state)
 {
 	struct session s = session_of(7, 5000000);
@@ -96,6 +107,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(only_the_right_echo_answers),
 	    cmocka_unit_test(absurd_stamps_measure_nothing),
+	    cmocka_unit_test(a_peer_whose_clock_runs_faster_is_dated_all_the_same),
 	    cmocka_unit_test(a_recording_that_goes_on_dies_when_its_echoes_are_old),
 	    cmocka_unit_test(what_was_overtaken_is_dated_long_ago),
 	};
