@@ -33,7 +33,8 @@ static void session_measure(struct session *session, const struct frame_peer *ab
 	rtt = now.us - stamp - (int64_t)about_us->held_us;
 	if (stamp > session->alive_at.us)
 		session->alive_at.us = stamp;
-	/* its clock runs faster than ours: on a short wire it held our stamp longer than the whole way took */
+	/* its clock runs faster than ours: on a short wire it held our stamp longer than the whole way took
+	 */
 	if (rtt < 0 && rtt > -(int64_t)(about_us->held_us / CLOCKS_DIFFER))
 		rtt = 0;
 	if (rtt < 0)
