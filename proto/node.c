@@ -139,8 +139,12 @@ static void change_role(struct node *node, enum frame_role wanted)
 	bool resumes =
 	    before == FRAME_ROLE_INIT && wanted == FRAME_ROLE_PRIMARY && node->role.term && !node->takes_over;
 
-	if ((unsigned)wanted >= FRAME_ROLES || !role_set(&node->role, wanted, resumes))
+	if ((unsigned)wanted >= FRAME_ROLES)
 		return;
+	if (!role_set(&node->role, wanted, resumes)) {
+		node->takes_over = false; /* active-active: a primary that has committed again */
+		return;
+	}
 	node_role_changed(node, before == FRAME_ROLE_PRIMARY);
 	node_log(node, NODE_LOG_NOTICE, "role", "%s -> %s, term %u", frame_role_name(before),
 		 frame_role_name(wanted), node->role.term);

@@ -112,9 +112,11 @@ static void stop_following(struct node *node)
 	}
 }
 
+/* What was committed before it failed is here, and nowhere else for us to answer for: given back as leftovers. */
 void node_takeover_failed(struct node *node)
 {
 	node->takes_over = false;
+	node->handover.leftovers |= node->role.current != FRAME_ROLE_PRIMARY && !node->config.active_active;
 	stop_following(node);
 }
 
