@@ -84,6 +84,19 @@ static void print_peer_links(const struct page *page, const json_t *peer)
 	}
 }
 
+static void print_peer_orphans(const struct page *page, const json_t *peer)
+{
+	const json_t *orphan;
+	size_t i;
+
+	json_array_foreach(json_object_get(peer, "orphans"), i, orphan)
+	    page_line(page, PAGE_DOUBTFUL, INDENT, "",
+		      "%s flows from before it rebooted are kept for a takeover (term %" JSON_INTEGER_FORMAT
+		      ", last known to live %s ago)",
+		      NUMBER(json_number(orphan, "flows", 0)), json_number(orphan, "term", 0),
+		      DURATION(json_number(orphan, "age_ms", 0) * 1000));
+}
+
 static void print_peer(const struct page *page, const json_t *peer)
 {
 	bool alive = json_flag(peer, "alive", false);
@@ -102,8 +115,27 @@ static void print_peer(const struct page *page, const json_t *peer)
 		  *software ? ", twintrackd " : "", software);
 	print_proof(page, "its flows here", json_object_get(peer, "holds"));
 	print_proof(page, "our flows there", json_object_get(peer, "held"));
+	print_peer_orphans(page, peer);
 	print_peer_counters(page, peer);
 	print_peer_links(page, peer);
+}
+
+/* What a hand-over has still to do; nothing is said of one that is over. */
+static void print_handover(const struct page *page, const json_t *status)
+{
+	const json_t *handover = json_object_get(status, "handover");
+	const char *state = json_words(handover, "state"), *wanted = json_words(status, "wanted_role");
+
+	if (*wanted && strcmp(wanted, "init") && strcmp(json_words(status, "role"), wanted))
+		page_line(page, PAGE_DOUBTFUL, INDENT, "role", "%s is wanted, and not reached yet", wanted);
+	if (!strcmp(state, "frozen"))
+		page_line(page, PAGE_PLAIN, INDENT, "handover",
+			  "our stream ends at version %" JSON_INTEGER_FORMAT
+			  "; what our kernel has left stays until a new primary holds all of it",
+			  json_number(handover, "v_end", 0));
+	else if (!strcmp(state, "withdrawing"))
+		page_line(page, PAGE_PLAIN, INDENT, "handover",
+			  "the new primary holds all: our kernel's leftovers are being deleted");
 }
 
 static void print_peers(const struct page *page, const json_t *status)
@@ -266,6 +298,7 @@ static void print_status(const json_t *status)
 	page_line(&page, colours[verdict.kind], 0, "", "%s", verdict.text);
 	print_problems(&page, status);
 	print_node(&page, status);
+	print_handover(&page, status);
 	print_peers(&page, status);
 	print_kernel(&page, status);
 	print_fence(&page, status);
