@@ -364,7 +364,8 @@ static void take_copy(struct node *node, struct peer *peer, struct session *sess
 		drop(node, NODE_DROP_REPLAYED, 0);
 		return;
 	}
-	if (replay_check(&l->seen, packet_number) != REPLAY_NEW) {
+	/* over a single link there are no copies */
+	if (node->config.links == 1 || replay_check(&l->seen, packet_number) != REPLAY_NEW) {
 		drop(node, NODE_DROP_REPLAYED, peer->id);
 		return;
 	}
