@@ -57,6 +57,9 @@ static void review_liveness(struct node *node, struct peer *peer)
 	if (alive == peer->was_alive)
 		return;
 	peer->was_alive = alive;
+	/* it was away, and not for its own restart: what it missed of the other's stream comes now */
+	if (alive && peer->receive.newest > peer->receive.applied && peer->receive.applied)
+		peer->receive.resyncs_partial++;
 	if (!alive) {
 		catchup_stop(&peer->catchup);
 		flight_reset(&peer->live);

@@ -116,6 +116,7 @@ static void an_outage_leaves_nothing_stale(void **state)
 	c->dark = false;
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
 	assert_int_equal(table_count(node_external(c->nodes[1].node, 1)), 10000);
+	assert_true(cluster_peer_view(c, 1, 0).resyncs_partial >= 1);
 	assert_int_equal(cluster_peer_view(c, 1, 0).resyncs_full, 1);
 }
 
