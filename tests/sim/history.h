@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HISTORY_STATES = 1 << 13, HISTORY_DEPARTURES = 1 << 13 };
+enum { HISTORY_STATES = 1 << 16, HISTORY_DEPARTURES = 1 << 13 };
 
 struct history_state {
 	struct seal_session_id session;

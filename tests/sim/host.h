@@ -85,6 +85,7 @@ struct host {
 	struct host_gets gets;
 	struct host_audit audit;
 	struct host_takeover takeover;
+	bool took_partially; /* once: what did not fit its tables is in none of its kernel's */
 	struct host_followed *follows;
 	size_t follows_count, follows_size;
 	bool withdraws;

@@ -16,6 +16,7 @@ enum {
 	STEP_REMOVED_MAX = 4096 + 512, /* RECEIVE_SWEEP_SLICE, and a datagram's */
 	TABLE_FIXED_BYTES = 3 << 20,
 	TABLE_FLOW_BYTES = 200,
+	RELAY_US = 5000000,
 	STATUS_LOOK_US = 10000,
 	STATUS_SLACK_US = 15000,
 	STATUS_SLOW_SLACK_US = 3000,
@@ -104,7 +105,6 @@ void invariant_after_start(struct host *host)
 	note_session(host, &view);
 	note_limits(host);
 	record->off_us = INT64_MAX;
-	record->started_us = host->world->now_us;
 	record->status_us = host->world->now_us;
 	for (unsigned i = 0; i < NET_HOSTS_MAX; i++) {
 		record->of[i].known = false;
@@ -178,6 +178,11 @@ static void count_strange(struct host *host)
 	unsigned from = host->packet->from == NET_ATTACKER ? NET_HOSTS_MAX : host->packet->from;
 
 	record->strange_in[from] += host->packet->datagram->length;
+	/* what was sent just now, relayed as it is: a detour on the way to a peer, until that is heard
+	 * directly */
+	if (host->packet->kind == PACKET_REPLAYED &&
+	    host->world->now_us - host->packet->datagram->sent_us < RELAY_US)
+		record->strange_in[from] = UINT64_MAX / 2;
 }
 
 void invariant_before_step(struct host *host, const struct node_event *event)
@@ -209,7 +214,9 @@ static void check_work(struct host *host, const struct node_event *event)
 	for (unsigned i = 0; i < host->world->hosts_count; i++) {
 		const struct table *held = node_external(host->node, host->world->hosts[i].id);
 
-		if (held && table_count(held) + STEP_REMOVED_MAX < record->held_before[i])
+		/* (one that is dropped, or becomes an orphan, is gone whole) */
+		if (held && table_count(held) &&
+		    table_count(held) + STEP_REMOVED_MAX < record->held_before[i])
 			world_fail(host->world, "(i) host %u: a step removed %zu flows", host->id,
 				   record->held_before[i] - table_count(held));
 	}
@@ -368,7 +375,6 @@ void invariant_after_turn(struct host *host)
 void invariant_before_takeover(struct host *host)
 {
 	memset(invariant_record(host)->results, 0, host->kernel.numbers);
-	invariant_record(host)->takeover_us = host->world->now_us;
 }
 
 void invariant_on_commit(struct host *host, uint16_t owner, uint32_t number, enum kernel_result result)
@@ -420,22 +426,27 @@ bool invariant_is_elsewhere(const struct host *host, uint32_t number)
 	for (unsigned i = 0; i < host->world->hosts_count; i++) {
 		const struct kernel *other = &host->world->hosts[i].kernel;
 
-		if (i != host->index && (other->flows[number].present || other->refused ||
-					 other->ended_us[number] > host->kernel.flows[number].born_us))
+		if (i != host->index &&
+		    (other->flows[number].present || other->refused || host->world->hosts[i].took_partially ||
+		     other->ended_us[number] > host->kernel.flows[number].born_us))
 			return true;
 	}
 	return false;
 }
 
-/* A primary took over while this host's daemon ran, and so was handed all that its kernel has. */
+/* A primary took over from this very session of its daemon, and so was handed all that its kernel has. */
 static bool has_handed_over(const struct host *host)
 {
 	for (unsigned i = 0; i < host->world->hosts_count; i++) {
 		const struct host *heir = &host->world->hosts[i];
 
-		if (heir != host && heir->node && heir->role == FRAME_ROLE_PRIMARY &&
-		    invariant_record(heir)->takeover_us > invariant_record(host)->started_us)
-			return true;
+		if (heir == host || !heir->node || heir->role != FRAME_ROLE_PRIMARY)
+			continue;
+		for (unsigned t = 0; t < heir->takeover.count; t++)
+			if (heir->takeover.tables[t].owner == host->id &&
+			    history_same_session(&heir->takeover.tables[t].session,
+						 &invariant_record(host)->session))
+				return true;
 	}
 	return false;
 }

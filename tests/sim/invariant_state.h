@@ -49,8 +49,7 @@ struct host_record {
 	struct seal_session_id opener_session;
 	size_t held_before[NET_HOSTS_MAX]; /* flows of each table before the step */
 	/* (h): a takeover */
-	int64_t started_us, takeover_us; /* its daemon; its last takeover */
-	uint8_t *results;                /* by number: enum kernel_result + 1; 0: not seen */
+	uint8_t *results; /* by number: enum kernel_result + 1; 0: not seen */
 };
 
 struct invariants {

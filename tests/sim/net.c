@@ -202,6 +202,7 @@ void net_send(struct net *net, int64_t now_us, unsigned from, int to, unsigned l
 	struct packet packet = {.datagram = datagram, .from = (uint8_t)from, .link = (uint8_t)link};
 
 	net->sent++;
+	datagram->sent_us = now_us;
 	if (net->attacker_listens && random_chance(&net->random, 100))
 		remember(net, datagram, from);
 	for (unsigned i = 0; i < net->hosts; i++) {

@@ -20,6 +20,7 @@ enum {
 struct datagram {
 	uint32_t references;
 	uint16_t length;
+	int64_t sent_us;
 	uint8_t bytes[FRAME_PAYLOAD_MAX];
 };
 

@@ -195,6 +195,16 @@ static void guard_run(struct host *holder, const struct host *owner, const struc
 		guard_release(replica);
 }
 
+/* Not just one of that key, from before. */
+static bool holds_as_it_is(const struct host *holder, const struct host *owner, uint32_t number)
+{
+	const struct table *copy = node_external(holder->node, owner->id);
+	const struct table_entry *held = copy ? invariant_find(copy, number) : NULL;
+	const struct table_entry *own = held ? invariant_find(node_internal(owner->node), number) : NULL;
+
+	return own && record_equals(held->bytes, own->bytes);
+}
+
 static void guard_begin(struct host *holder, const struct host *owner)
 {
 	struct replica *replica = &invariant_record(holder)->of[owner->index];
@@ -206,7 +216,7 @@ static void guard_begin(struct host *holder, const struct host *owner)
 	for (uint32_t n = 0; n < owner->kernel.numbers; n++) {
 		const struct kernel_flow *flow = &owner->kernel.flows[n];
 
-		if (flow->present && flow->has_events && host_holds(holder, owner->id, n))
+		if (flow->present && holds_as_it_is(holder, owner, n))
 			replica->guarded[n] = flow->born;
 	}
 	replica->guard_at_us = world_of(holder)->now_us + GUARD_LOOK_US;

@@ -51,6 +51,14 @@ void daemon_keep_state(struct host *host)
 
 /* ---- taking over ---- */
 
+/* Our table of that node was too small for all of its flows. */
+static bool is_partial(const struct host *host, uint16_t owner)
+{
+	struct node_peer_view view;
+
+	return host_view_of(host, &host->world->hosts[owner - 1], &view) && view.overflowed;
+}
+
 static void list_tables(struct host *host)
 {
 	struct host_takeover *takeover = &host->takeover;
@@ -68,6 +76,7 @@ static void list_tables(struct host *host)
 		    .begun_at = table_newest(views[i].table),
 		};
 		takeover->stale_seen |= views[i].has_stale;
+		host->took_partially |= is_partial(host, views[i].id);
 		if (views[i].orphan && table_count(views[i].table))
 			world_meets(host->world, SITUATION_ORPHAN);
 	}
