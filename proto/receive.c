@@ -354,7 +354,8 @@ static void sweep_start(struct receive *receive)
 /* Under steady change the newest is never reached: what counts is the first version that was complete. */
 static void note_complete(struct receive *receive, const struct frame_status *status)
 {
-	if (!(status->flags & FRAME_STATUS_COMPLETE)) {
+	/* a sender that had to refuse flows does not name all that its kernel has, either */
+	if (!(status->flags & FRAME_STATUS_COMPLETE) || status->flags & FRAME_STATUS_REFUSED) {
 		receive->full.complete_known = false;
 	} else if (!receive->full.complete_known) {
 		receive->full.complete_known = true;

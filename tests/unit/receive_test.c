@@ -230,6 +230,30 @@ static void a_full_catch_up_of_an_incomplete_sender_sweeps_nothing(void **state)
 	assert_true(b->receive.has_proof);
 }
 
+static void a_full_catch_up_of_a_sender_without_room_sweeps_nothing(void **state)
+{
+	struct bench *b = *state;
+	struct frame_status refused;
+
+	own_range(b, 0, 10);
+	catch_up(b);
+	for (uint32_t i = 0; i < 9; i++)
+		disown(b, i);
+	receive_new_session(&b->receive, b->now);
+	b->now.us += 3000000;
+	status(b, false);
+	run(b);
+	data(b, 0, table_newest(b->owner), FULL_ID);
+	refused = status_of(b, true);
+	refused.flags |= FRAME_STATUS_REFUSED;
+	receive_status(&b->receive, &refused, b->now, b->now);
+	run(b);
+	assert_int_equal(table_count(b->receive.table), 10);
+	status(b, true); /* it has room now */
+	run(b);
+	assert_int_equal(table_count(b->receive.table), 1);
+}
+
 static void the_sweep_comes_under_steady_change_too(void **state)
 {
 	struct bench *b = *state;
@@ -453,6 +477,7 @@ int main(void)
 	    promise(large_frames_fill_the_stash_by_their_bytes),
 	    promise(applied_never_goes_back),
 	    promise(a_full_catch_up_of_an_incomplete_sender_sweeps_nothing),
+	    promise(a_full_catch_up_of_a_sender_without_room_sweeps_nothing),
 	    promise(the_sweep_comes_under_steady_change_too),
 	    promise(a_frame_older_than_the_catch_ups_first_is_ignored),
 	    promise(a_catch_up_that_the_horizon_passed_starts_over_once_backed_off),
