@@ -31,7 +31,8 @@ struct transition {
 	struct loop_timer wait; /* for the peers */
 	struct monotime opened;
 	enum frame_role wanted;
-	bool commits; /* the first's takeover runs */
+	bool commits;      /* the first's takeover runs */
+	bool is_committed; /* all that was here; what a live peer still sends is followed */
 	struct takeover takeover;
 	struct monotime next_progress;
 };
@@ -289,11 +290,34 @@ static void begin_takeover(struct transition *transition)
 		return;
 	}
 	transition->commits = true;
+	transition->is_committed = false;
 	/* that leftovers will be here, whatever happens from now on */
 	transition->parts.role_changed(transition->parts.context);
 	if (request->kind == TRANSITION_PRIMARY)
 		tell_node(transition, NODE_TAKEOVER);
 	transition->next_progress = monotime_add(clock_now(), monotime_from_us(PROGRESS_US));
+}
+
+/*
+ * While the table of a live peer is still coming in, the fence stays closed, for as long as it may: what is
+ * missing would be answered with RST.  Without a fence there is nothing to wait for.
+ */
+static bool is_worth_waiting(const struct transition *transition)
+{
+	int64_t max_wait_us = transition->parts.config->fence.max_wait_us;
+	struct monotime now = clock_now();
+	struct node_view node;
+	if (transition->first->kind != TRANSITION_PRIMARY || !guard_is_armed(transition->parts.guard) ||
+	    monotime_sub(now, transition->takeover.begun).us >= max_wait_us)
+		return false;
+	view(transition, &node);
+	for (unsigned i = 0; i < node.peers; i++) {
+		struct node_peer_view peer;
+		node_peer_view(drive_node(transition->parts.drive), now, i, &peer);
+		if (peer.alive && peer.full_running && peer.newest > peer.applied)
+			return true;
+	}
+	return false;
 }
 
 static void tell_progress(struct transition *transition)
@@ -396,9 +420,14 @@ static void run_takeover(struct transition *transition, struct monotime until)
 		begin_takeover(transition);
 		return;
 	}
-	bool done = takeover_run(&transition->takeover, until);
+	if (!transition->is_committed)
+		transition->is_committed = takeover_run(&transition->takeover, until);
 	tell_progress(transition);
-	if (done)
+	if (!transition->is_committed)
+		return;
+	if (is_worth_waiting(transition))
+		transition->wait.deadline = monotime_add(clock_now(), monotime_from_us(LOOK_US));
+	else
 		end_takeover(transition);
 }
 
