@@ -239,6 +239,7 @@ static void a_full_catch_up_of_a_sender_without_room_sweeps_nothing(void **state
 	catch_up(b);
 	for (uint32_t i = 0; i < 9; i++)
 		disown(b, i);
+	table_set_limits(b->owner, 10 * LIMIT, 0);
 	receive_new_session(&b->receive, b->now);
 	b->now.us += 3000000;
 	status(b, false);
