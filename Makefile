@@ -85,6 +85,12 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call objects,$(UNIT_SHARED)) $(BU
 $(BUILD)/libdaemon.a: $(call objects,$(filter-out syncd/daemon/main.c,$(DAEMON)))
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# the deterministic simulator: the protocol alone, in simulated worlds
+SIM := $(wildcard tests/sim/*.c)
+$(BUILD)/sim: $(call objects,$(SIM)) $(BUILD)/libtwintrack.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
 $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(BUILD)/libtwintrack.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -111,7 +117,7 @@ $(BUILD)/fuzz-corpus: $(BUILD)/obj/tests/fuzz/corpus.o $(BUILD)/libfuzz.a $(BUIL
 
 # ---- tests and the demonstration ----
 
-.PHONY: check test demo fuzz
+.PHONY: check test demo fuzz sim mutants
 # neither root nor a network
 check:
 	$(Q)scripts/run-tests check
@@ -120,6 +126,16 @@ check:
 test:
 	$(Q)scripts/install-deps --test
 	$(Q)scripts/run-tests test
+
+# SEEDS simulated worlds from FIRST on, after those that failed once
+SEEDS ?= 2000
+FIRST ?= 1
+sim: $(BUILD)/sim
+	$(Q)$(BUILD)/sim --list tests/sim/seeds.txt --seeds $(SEEDS) --first $(FIRST) --jobs $(shell nproc)
+
+# whether the simulator finds the faults in tests/sim/mutants
+mutants:
+	$(Q)scripts/run-mutants
 
 # every fuzzer for T seconds in all, shared out evenly, from the corpora in tests/fuzz/corpus
 T ?= 600

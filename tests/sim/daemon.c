@@ -145,6 +145,7 @@ void daemon_step(struct host *host, struct node_event *event)
 	event->now = host_clock(host);
 	host->step_sends = host->step_gets = 0;
 	host->cost_ns += COST_STEP_NS;
+	host->deadline_us = INT64_MIN;
 	trace_step(host, event);
 	if (event->type == NODE_ROLE)
 		host->role = event->role;

@@ -241,6 +241,7 @@ static void take_time(struct host *host)
 {
 	struct node_event event = {.type = NODE_TIME};
 
+	host->deadline_us = INT64_MIN;
 	if (monotime_is_before(host_clock(host), node_deadline(host->node)))
 		return;
 	daemon_step(host, &event);
@@ -276,7 +277,7 @@ static int64_t earliest(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-int64_t host_next_us(const struct host *host)
+int64_t host_next_us(struct host *host)
 {
 	int64_t at = INT64_MAX, now = host->world->now_us;
 
@@ -289,7 +290,9 @@ int64_t host_next_us(const struct host *host)
 	if (host->gets.count)
 		at = earliest(at, host->gets.at_us);
 	at = earliest(at, host->audit.at_us);
-	at = earliest(at, world_time_us(host, node_deadline(host->node)));
+	if (host->deadline_us == INT64_MIN)
+		host->deadline_us = world_time_us(host, node_deadline(host->node));
+	at = earliest(at, host->deadline_us);
 	at = at < host->busy_until_us ? host->busy_until_us : at;
 	at = at < host->paused_until_us ? host->paused_until_us : at;
 	return at < now ? now : at;

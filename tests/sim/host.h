@@ -67,6 +67,7 @@ struct host {
 	bool powered;
 	unsigned boots, starts; /* of the machine; of the daemon */
 	enum frame_role role;   /* of the running daemon */
+	int64_t deadline_us;    /* of its node, in the world's time; INT64_MIN: to be asked for */
 	/* the state file */
 	enum frame_role role_kept, role_reached; /* as asked for; as it was */
 	uint32_t term_kept, own_term_kept;
@@ -121,7 +122,7 @@ void host_configure(struct host *host);
 void host_deliver(struct host *host, struct packet packet);
 
 /* When it has something to do; and does it. */
-int64_t host_next_us(const struct host *host);
+int64_t host_next_us(struct host *host);
 void host_run(struct host *host);
 
 /* The view of that host that this one has; false: it knows no such node. */

@@ -189,11 +189,12 @@ void invariant_before_step(struct host *host, const struct node_event *event)
 {
 	struct host_record *record = invariant_record(host);
 
-	(void)event;
 	if (host->packet)
 		count_strange(host);
 	if (must_change_nothing(host))
 		record->fingerprint = fingerprint(host);
+	if (event->type != NODE_TIME && event->type != NODE_DATAGRAM)
+		return;
 	for (unsigned i = 0; i < host->world->hosts_count; i++) {
 		const struct table *held = node_external(host->node, host->world->hosts[i].id);
 
@@ -209,7 +210,7 @@ static void check_work(struct host *host, const struct node_event *event)
 	if (host->step_sends > STEP_SENDS_MAX || host->step_gets > STEP_GETS_MAX)
 		world_fail(host->world, "(i) host %u: a step sent %u datagrams and asked %u times", host->id,
 			   host->step_sends, host->step_gets);
-	if (event->type == NODE_FLUSH_EXTERNAL)
+	if (event->type != NODE_TIME && event->type != NODE_DATAGRAM)
 		return;
 	for (unsigned i = 0; i < host->world->hosts_count; i++) {
 		const struct table *held = node_external(host->node, host->world->hosts[i].id);
@@ -229,7 +230,8 @@ static void note_departure(struct host *host, const struct node_event *event)
 	const struct table *own = node_internal(host->node);
 	uint32_t number;
 
-	if (event->type != NODE_FLOW_DESTROY && (event->type != NODE_GET_REPLY || event->found))
+	if (event->type != NODE_FLOW_DESTROY && event->type != NODE_FLOW_WITHDRAWN &&
+	    (event->type != NODE_GET_REPLY || event->found))
 		return;
 	if (!connection_number(event->flow, &number) || invariant_find(own, number))
 		return;

@@ -17,7 +17,7 @@ void traffic_init(struct traffic *traffic, uint64_t seed)
 				      : random_chance(r, 950) ? random_between(r, 400, 2000)
 							      : random_between(r, 8000, 24000));
 	traffic->own = (uint32_t)random_between(r, 4, 60);
-	traffic->budget = (uint32_t)random_between(r, 500, 4000);
+	traffic->budget = (uint32_t)random_between(r, 300, 2500);
 	traffic->active = 0;
 	traffic->leans_to_storms = random_chance(r, 150);
 }

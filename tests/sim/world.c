@@ -9,7 +9,7 @@
 #include <xxhash.h>
 
 enum {
-	SETTLE_LIMIT_S = 60, /* two back-offs of a full catch-up, at their longest, and some */
+	SETTLE_LIMIT_S = 330, /* the longest back-off of a full catch-up, and some */
 	SETTLE_LOOK_US = 20000,
 };
 
@@ -98,7 +98,7 @@ static int64_t earliest(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-static int64_t next_us(const struct world *world)
+static int64_t next_us(struct world *world)
 {
 	int64_t at = net_next_us(&world->net);
 
