@@ -45,7 +45,7 @@ static void do_get_flow(void *context, const struct flow *key)
 		return;
 	}
 	if (host->gets.count == HOST_GETS) {
-		world_fail(host->world, "host %u asks for too many flows at once", host->id);
+		world_fail(host->world, "(i) host %u asks for too many flows at once", host->id);
 		return;
 	}
 	if (!host->gets.count)

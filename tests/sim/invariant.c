@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-	CHECK_US = 5000,
+	CHECK_US = 7000,
 	STEP_SENDS_MAX = 32 * 6 * NET_LINKS_MAX + 64, /* STREAM_SLICE for the group and each peer, and some */
 	STEP_GETS_MAX = 512,
 	STEP_REMOVED_MAX = 4096 + 512, /* RECEIVE_SWEEP_SLICE, and a datagram's */

@@ -5,6 +5,7 @@
  *
  *   sim --seed S [--trace]                     one seed; with everything that happens
  *   sim --seeds N [--first S] [--jobs J]       N seeds from S on, after those of --list FILE
+ *   --stop                                     at the first that fails
  *   --twice                                    each seed twice: it must be the same run, byte for byte
  */
 #include "tests/sim/world.h"
@@ -22,7 +23,7 @@ enum { FAILED_SHOWN = 20, LISTED_MAX = 4096, JOBS_MAX = 64 };
 struct options {
 	uint64_t first, seeds;
 	unsigned jobs;
-	bool trace, twice;
+	bool trace, twice, stop;
 	const char *list;
 };
 
@@ -38,7 +39,8 @@ struct run {
 	const struct options *options;
 	uint64_t *seeds;
 	size_t count;
-	struct outcome *outcomes; /* of each, in shared memory */
+	struct outcome *outcomes;    /* of each, in shared memory */
+	volatile uint32_t *failures; /* so far, there too: more or less */
 };
 
 /* ---- one seed ---- */
@@ -77,9 +79,12 @@ static void run_share(const struct run *run, unsigned job)
 
 		if (outcome->done)
 			continue;
+		if (run->options->stop && *run->failures)
+			return;
 		outcome->done = 1;
 		run_seed(run->options, run->seeds[i], outcome);
 		outcome->done = 2;
+		*run->failures += outcome->failed;
 	}
 }
 
@@ -229,12 +234,13 @@ static int run_many(const struct options *options)
 	run.count = read_list(options->list, run.seeds);
 	for (uint64_t i = 0; i < options->seeds; i++)
 		run.seeds[run.count++] = options->first + i;
-	run.outcomes = mmap(NULL, run.count * sizeof(*run.outcomes), PROT_READ | PROT_WRITE,
+	run.outcomes = mmap(NULL, (run.count + 1) * sizeof(*run.outcomes), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (run.outcomes == MAP_FAILED) {
 		perror("mmap");
 		return 2;
 	}
+	run.failures = &run.outcomes[run.count].situations;
 	clock_gettime(CLOCK_MONOTONIC, &begun);
 	run_all(&run);
 	clock_gettime(CLOCK_MONOTONIC, &ended);
@@ -260,10 +266,15 @@ static int run_one(const struct options *options)
 int main(int argc, char **argv)
 {
 	static const struct option known[] = {
-	    {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'n'},
-	    {"first", required_argument, NULL, 'f'}, {"jobs", required_argument, NULL, 'j'},
-	    {"list", required_argument, NULL, 'l'},  {"trace", no_argument, NULL, 't'},
-	    {"twice", no_argument, NULL, '2'},       {NULL, 0, NULL, 0},
+	    {"seed", required_argument, NULL, 's'},
+	    {"seeds", required_argument, NULL, 'n'},
+	    {"first", required_argument, NULL, 'f'},
+	    {"jobs", required_argument, NULL, 'j'},
+	    {"list", required_argument, NULL, 'l'},
+	    {"trace", no_argument, NULL, 't'},
+	    {"twice", no_argument, NULL, '2'},
+	    {"stop", no_argument, NULL, 'x'},
+	    {NULL, 0, NULL, 0},
 	};
 	struct options options = {.first = 1, .jobs = 1};
 	int option;
@@ -286,13 +297,16 @@ int main(int argc, char **argv)
 		case 't':
 			options.trace = true;
 			break;
+		case 'x':
+			options.stop = true;
+			break;
 		case '2':
 			options.twice = true;
 			break;
 		default:
 			fprintf(
 			    stderr,
-			    "usage: sim --seed S [--trace] | --seeds N [--first S] [--jobs J] [--list FILE] [--twice]\n");
+			    "usage: sim --seed S [--trace] | --seeds N [--first S] [--jobs J] [--list FILE] [--twice] [--stop]\n");
 			return 2;
 		}
 	}

@@ -286,8 +286,8 @@ void replica_check(struct host *holder, struct host *owner)
 	if (!host_view_of(holder, owner, &view))
 		return;
 	check_progress(holder, owner, &view);
-	check_claims(holder, owner, &view);
 	check_departures(holder, owner, &view);
+	check_claims(holder, owner, &view);
 	guard_run(holder, owner, &view);
 	note_situations(holder, owner, &view);
 }

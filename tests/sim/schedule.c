@@ -149,7 +149,7 @@ int schedule_init(struct schedule *schedule, struct world *world)
 
 	memset(schedule, 0, sizeof(*schedule));
 	*r = random_stream(world->seed, 3);
-	schedule->end_us = random_between(r, 60, 75) * second_us;
+	schedule->end_us = random_between(r, 60, 65) * second_us;
 	dice = random_below(r, 100);
 	world->hosts_count = dice < 50 ? 2 : dice < 80 ? 3 : dice < 92 ? 4 : 5;
 	schedule->active_active = random_chance(r, 80);

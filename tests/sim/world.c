@@ -10,7 +10,7 @@
 
 enum {
 	SETTLE_LIMIT_S = 330, /* the longest back-off of a full catch-up, and some */
-	SETTLE_LOOK_US = 20000,
+	SETTLE_LOOK_US = 50000,
 };
 
 const char *situation_name(enum situation situation)
