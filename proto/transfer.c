@@ -112,7 +112,8 @@ static void stop_following(struct node *node)
 	}
 }
 
-/* What was committed before it failed is here, and nowhere else for us to answer for: given back as leftovers. */
+/* What was committed before it failed is here, and nowhere else for us to answer for: given back as
+ * leftovers. */
 void node_takeover_failed(struct node *node)
 {
 	node->takes_over = false;
@@ -120,8 +121,25 @@ void node_takeover_failed(struct node *node)
 	stop_following(node);
 }
 
-/* Claims go as far as what was followed; one whose owner froze, and whose stream is here up to there, is
- * closed. */
+/*
+ * Whether the owner's stream as primary is here to its end: up to where it froze.  It may be frozen so
+ * shortly that we never see it: it withdraws as soon as it knows that we hold all.  Then it is no primary any
+ * more, is sure of its table, and what it had to say is here.
+ */
+static bool stream_has_ended(const struct peer *peer)
+{
+	const struct receive *receive = &peer->receive;
+	const struct frame_status *status = &peer->status;
+
+	if (!peer->has_status || receive->full.running || receive->full.sweeping || receive->full.sweep_waits)
+		return false;
+	if (status->frozen_at)
+		return receive->applied + 1 >= status->frozen_at;
+	return status->role != FRAME_ROLE_PRIMARY && status->flags & FRAME_STATUS_COMPLETE &&
+	       !(status->flags & FRAME_STATUS_SUSPECT) && receive->applied >= status->newest;
+}
+
+/* Claims go as far as what was followed; one whose owner's stream has ended is closed. */
 static void review_own_claims(struct node *node)
 {
 	for (unsigned i = 0; i < node->claims.count; i++) {
@@ -137,9 +155,7 @@ static void review_own_claims(struct node *node)
 		}
 		if (receive_position(&peer->receive) > claim->version)
 			claim->version = receive_position(&peer->receive);
-		if (!peer->has_status || !peer->status.frozen_at || peer->receive.full.running ||
-		    peer->receive.full.sweeping || peer->receive.full.sweep_waits ||
-		    peer->receive.applied + 1 < peer->status.frozen_at)
+		if (!stream_has_ended(peer))
 			continue;
 		follow_gone(node, peer);
 		claim->open = false;
