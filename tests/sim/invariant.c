@@ -107,7 +107,7 @@ void invariant_after_start(struct host *host)
 	record->off_us = INT64_MAX;
 	record->status_us = host->world->now_us;
 	for (unsigned i = 0; i < NET_HOSTS_MAX; i++) {
-		record->of[i].known = false;
+		record->of[i].known = record->of[i].flushed = false;
 		if (i != host->index)
 			host->world->invariants->hosts[i].strange_in[host->index] =
 			    host->world->invariants->hosts[i].strange_out[host->index] = 0;
@@ -133,6 +133,8 @@ void invariant_before_power_off(struct host *host)
 void invariant_on_flush(struct host *host)
 {
 	replica_forget(host);
+	for (unsigned i = 0; i < NET_HOSTS_MAX; i++)
+		invariant_record(host)->of[i].flushed = true;
 }
 
 /* ---- (g) ---- */
@@ -451,6 +453,11 @@ static bool has_handed_over(const struct host *host)
 				return true;
 	}
 	return false;
+}
+
+bool invariant_was_flushed(const struct host *host, uint16_t owner)
+{
+	return owner && owner <= NET_HOSTS_MAX && invariant_record(host)->of[owner - 1].flushed;
 }
 
 /* What is deleted as a leftover is in another kernel, or has ended there. */

@@ -42,6 +42,9 @@ void invariant_on_commit(struct host *host, uint16_t owner, uint32_t number, enu
 void invariant_after_takeover(struct host *host);
 void invariant_on_withdrawal(struct host *host, uint32_t number);
 
+/* Whether what is held of that node was flushed by request, and is not whole again. */
+bool invariant_was_flushed(const struct host *host, uint16_t owner);
+
 /* Whether that flow of that host is in another kernel too, or has ended there since. */
 bool invariant_is_elsewhere(const struct host *host, uint32_t number);
 

@@ -18,6 +18,7 @@ struct session_before {
 /* What one host holds of another. */
 struct replica {
 	bool known;
+	bool flushed; /* by request, and not in sync since */
 	struct seal_session_id session;
 	uint64_t applied;
 	size_t departures; /* of the owner: looked at so far */

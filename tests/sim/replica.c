@@ -289,5 +289,7 @@ void replica_check(struct host *holder, struct host *owner)
 	check_departures(holder, owner, &view);
 	check_claims(holder, owner, &view);
 	guard_run(holder, owner, &view);
+	if (view.holds.in_sync)
+		invariant_record(holder)->of[owner->index].flushed = false;
 	note_situations(holder, owner, &view);
 }

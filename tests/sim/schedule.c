@@ -61,7 +61,7 @@ static void draw_faults(struct schedule *schedule, const struct world *world)
 static void draw_network(struct schedule *schedule, struct world *world, unsigned links)
 {
 	struct sim_random *r = &schedule->random;
-	bool far = random_chance(r, 150);
+	bool far = random_chance(r, world->traffic.leans_to_storms ? 500 : 120);
 
 	net_init(&world->net, world->seed, world->hosts_count);
 	for (unsigned i = 0; i < links; i++) {

@@ -51,12 +51,13 @@ void daemon_keep_state(struct host *host)
 
 /* ---- taking over ---- */
 
-/* Our table of that node was too small for all of its flows. */
+/* Our table of that node was too small for all of its flows, or emptied by request. */
 static bool is_partial(const struct host *host, uint16_t owner)
 {
 	struct node_peer_view view;
 
-	return host_view_of(host, &host->world->hosts[owner - 1], &view) && view.overflowed;
+	return invariant_was_flushed(host, owner) ||
+	       (host_view_of(host, &host->world->hosts[owner - 1], &view) && view.overflowed);
 }
 
 static void list_tables(struct host *host)
