@@ -280,6 +280,14 @@ static bool is_outdated(const struct node *node, uint32_t term)
 	return false;
 }
 
+/* How far our copy goes: of a full catch-up that was under way, what was there before it, too. */
+static uint64_t reach_of(const struct receive *receive)
+{
+	uint64_t position = receive_position(receive);
+
+	return receive->applied > position ? receive->applied : position;
+}
+
 static void review_departed(struct node *node, struct peer *peer)
 {
 	bool by_us;
@@ -299,7 +307,7 @@ static void review_departed(struct node *node, struct peer *peer)
 	}
 	if (!session_exists(&peer->current) || peer_is_alive(peer, &node->config, node->now) ||
 	    peer->receive.aged || node->takes_over ||
-	    !is_claimed(node, peer->id, &peer->current.id, receive_position(&peer->receive), &by_us))
+	    !is_claimed(node, peer->id, &peer->current.id, reach_of(&peer->receive), &by_us))
 		return;
 	node_log(node, NODE_LOG_INFO, "claimed", "dropping our copy of silent node %u: %s committed it",
 		 peer->id, by_us ? "we have" : "the new primary has");

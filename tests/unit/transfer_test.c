@@ -217,6 +217,22 @@ static void what_a_claimed_owner_got_since_is_not_dropped(void **state)
 	finish(c);
 }
 
+static void nor_when_it_falls_silent_in_the_middle_of_a_catch_up(void **state)
+{
+	struct cluster *c = start(2);
+	struct node_event resync = {.type = NODE_RESYNC};
+
+	(void)state;
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	create(c, A, 0, 100);
+	cluster_run_us(c, 1000000);
+	cluster_step(c, B, &resync);
+	cluster_stop(c, A);
+	cluster_run_us(c, 4000000);
+	assert_int_equal(held(c, B, A), 100);
+	finish(c);
+}
+
 static void the_flows_of_a_node_that_rebooted_stay_committable(void **state)
 {
 	struct cluster *c = start(2);
@@ -437,6 +453,7 @@ int main(void)
 	    cmocka_unit_test(leftovers_stay_until_the_new_primary_has_all),
 	    cmocka_unit_test(a_dead_peers_flows_are_committed_once),
 	    cmocka_unit_test(what_a_claimed_owner_got_since_is_not_dropped),
+	    cmocka_unit_test(nor_when_it_falls_silent_in_the_middle_of_a_catch_up),
 	    cmocka_unit_test(the_flows_of_a_node_that_rebooted_stay_committable),
 	    cmocka_unit_test(a_restart_makes_no_orphan),
 	    cmocka_unit_test(an_orphan_goes_when_a_later_primary_is_proven),
