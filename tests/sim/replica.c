@@ -70,7 +70,9 @@ static void check_departures(struct host *holder, struct host *owner, const stru
 	const struct history *history = &invariant_record(owner)->history;
 	const struct table *copy = node_external(holder->node, owner->id);
 
-	if (!owner->node || !copy || view->overflowed || inside_is_unswept(holder->node, owner->id))
+	if (!owner->node || !history_same_session(&view->session, &invariant_record(owner)->session))
+		return; /* of that session it has no table any more */
+	if (!copy || view->overflowed || inside_is_unswept(holder->node, owner->id))
 		return;
 	while (replica->departures < history->departures_count) {
 		const struct history_departure *gone = history_departure(history, replica->departures);
