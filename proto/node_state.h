@@ -81,6 +81,8 @@ void node_withdraw_end(struct node *node);
 void node_succeed_session(struct node *node, struct peer *peer, const struct session *successor);
 /* Withdrawals, claims of others, ageing of what silent peers left: in slices, now and then. */
 void node_review_transfer(struct node *node);
+/* Which of the claimed streams have ended: as soon as their owners say so. */
+void node_review_claims(struct node *node);
 /* Versions of our stream that others have claimed; returns how many. */
 unsigned node_claimed_versions(const struct node *node, uint64_t versions[FRAME_PEERS_MAX]);
 

@@ -148,6 +148,8 @@ static void full_start(struct receive *receive, uint32_t random, struct monotime
 	receive->full.backoff.us = backoff * 2 < backoff_last_us ? backoff * 2 : backoff_last_us;
 	receive->full.wanted = false;
 	receive->full.running = true;
+	receive->follow_sweep =
+	    false; /* it was asked for later: what its owner withdrew meanwhile it does not name */
 	receive->full.started = false;
 	receive->aged = false;
 	receive->full.sweeping = receive->full.sweep_waits = false;
@@ -189,6 +191,7 @@ static void sweep_slice(struct receive *receive)
 	for (unsigned i = 0; i < RECEIVE_SWEEP_SLICE; i++) {
 		entry = table_walk_next(&walk);
 		if (!entry) {
+			receive->follow_sweep = false;
 			receive->full.sweeping = false;
 			return;
 		}

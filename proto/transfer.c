@@ -140,7 +140,7 @@ static bool stream_has_ended(const struct peer *peer)
 }
 
 /* Claims go as far as what was followed; one whose owner's stream has ended is closed. */
-static void review_own_claims(struct node *node)
+void node_review_claims(struct node *node)
 {
 	for (unsigned i = 0; i < node->claims.count; i++) {
 		struct claim *claim = &node->claims.items[i];
@@ -357,7 +357,7 @@ void node_review_transfer(struct node *node)
 	if (node->now.us - node->transfer_at.us < review_interval_us)
 		return;
 	node->transfer_at = node->now;
-	review_own_claims(node);
+	node_review_claims(node);
 	review_handover(node);
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
 		if (!node->peers[i].id)

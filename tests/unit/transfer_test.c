@@ -305,6 +305,30 @@ static void a_node_that_preempts_while_it_catches_up_ends_with_everything(void *
 	finish(c);
 }
 
+/* The withdrawal of a large table passes the horizon: the full catch-up that follows names nothing, and ends nothing. */
+static void a_withdrawal_beyond_the_tombstones_touches_no_kernel(void **state)
+{
+	struct cluster *c = start(2);
+
+	(void)state;
+	c->nodes[A].config.max_tombstones = 50;
+	cluster_restart(c, A);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	create(c, A, 0, 60000);
+	cluster_run_us(c, 1000000);
+	c->nodes[B].config.receive_window = 256 << 10;
+	cluster_reboot(c, B);
+	c->delay_us = 5000;
+	while (!held(c, B, A))
+		cluster_run_us(c, 100);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	assert_clean_end(c, B, A, 60000);
+	finish(c);
+}
+
 static void there_and_back_again_commits_nothing_that_had_ended(void **state)
 {
 	struct cluster *c = start(2);
@@ -458,6 +482,7 @@ int main(void)
 	    cmocka_unit_test(a_restart_makes_no_orphan),
 	    cmocka_unit_test(an_orphan_goes_when_a_later_primary_is_proven),
 	    cmocka_unit_test(a_node_that_preempts_while_it_catches_up_ends_with_everything),
+	    cmocka_unit_test(a_withdrawal_beyond_the_tombstones_touches_no_kernel),
 	    cmocka_unit_test(there_and_back_again_commits_nothing_that_had_ended),
 	    cmocka_unit_test(a_restarted_node_with_leftovers_withdraws_them),
 	    cmocka_unit_test(a_restarted_primary_goes_on_in_its_term),
