@@ -188,6 +188,7 @@ struct node_view {
 	uint64_t drops[NODE_DROPS];
 	unsigned peers;     /* for node_peer_view() */
 	unsigned strangers; /* for node_stranger_view() */
+	unsigned claims;    /* for node_claim_view() */
 };
 void node_view(const struct node *node, struct monotime now, struct node_view *view);
 
@@ -248,6 +249,17 @@ struct node_table_view {
 enum { NODE_ORPHANS_MAX = 2, NODE_TABLES_MAX = FRAME_PEERS_MAX * (1 + NODE_ORPHANS_MAX) };
 /* Writes up to NODE_TABLES_MAX views; returns how many. */
 unsigned node_tables(const struct node *node, struct node_table_view views[NODE_TABLES_MAX]);
+
+/* What our last takeover claimed: whose table, in which session, how far, and whether its stream is still
+ * followed. */
+struct node_claim_view {
+	uint16_t id;
+	struct seal_session_id session;
+	uint64_t version;
+	bool open;
+};
+/* index 0..view.claims-1 */
+void node_claim_view(const struct node *node, unsigned index, struct node_claim_view *view);
 
 /* Datagrams that name a node but could not be taken from it: wrong key, other version, duplicate id, replays
  * ... */

@@ -54,6 +54,7 @@ void node_view(const struct node *node, struct monotime now, struct node_view *v
 	    .refused = local->refused,
 	    .split_brain = node->split_brain,
 	    .duplicate_id = node->duplicate_id,
+	    .claims = node->claims.count,
 	    .handover = handover_state_name(node->handover.state),
 	    .v_end = handover_is_frozen(&node->handover) ? node->handover.v_end : 0,
 	    .leftovers = node->handover.leftovers || node->role.current == FRAME_ROLE_PRIMARY,
@@ -270,6 +271,15 @@ void node_peer_view(const struct node *node, struct monotime now, unsigned index
 	prove_held(node, peer, now, &view->held);
 	view_links(node, peer, view);
 	describe_problem(node, peer, now, view->problem);
+}
+
+void node_claim_view(const struct node *node, unsigned index, struct node_claim_view *view)
+{
+	const struct claim *claim = &node->claims.items[index];
+
+	memset(view, 0, sizeof(*view));
+	if (index < node->claims.count)
+		*view = (struct node_claim_view){claim->node_id, claim->session, claim->version, claim->open};
 }
 
 /* ---- strangers ---- */

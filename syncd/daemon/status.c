@@ -135,6 +135,22 @@ static json_t *describe_internal(const struct daemon *daemon, const struct node_
 	return internal;
 }
 
+static json_t *describe_claims(const struct daemon *daemon, const struct node_view *view)
+{
+	json_t *claims = json_array();
+	for (unsigned i = 0; i < view->claims; i++) {
+		struct node_claim_view claim;
+		char session[2 * SEAL_SESSION_SIZE + 1];
+		node_claim_view(drive_node(daemon->drive), i, &claim);
+		for (size_t byte = 0; byte < SEAL_SESSION_SIZE; byte++)
+			snprintf(session + 2 * byte, 3, "%02x", claim.session.bytes[byte]);
+		json_array_append_new(claims, json_pack("{s:i,s:s,s:I,s:b}", "node", claim.id, "session",
+							session, "version", (json_int_t)claim.version,
+							"followed", claim.open));
+	}
+	return claims;
+}
+
 static json_t *describe_handover(const struct daemon *daemon, const struct node_view *view)
 {
 	struct drive_statistics statistics;
@@ -148,6 +164,7 @@ static json_t *describe_handover(const struct daemon *daemon, const struct node_
 	status_set(handover, "follow_deleted", statistics.follow_deleted);
 	status_set(handover, "follow_touched", statistics.follow_touched);
 	status_set(handover, "follow_lost", statistics.follow_lost);
+	json_object_set_new(handover, "claims", describe_claims(daemon, view));
 	return handover;
 }
 

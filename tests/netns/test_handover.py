@@ -91,6 +91,12 @@ def test_what_begins_and_ends_at_the_old_primary_is_followed(lab):
     flows = wait_settled(lab, 2)
     status = lab.daemon[2].status()["handover"]
     assert status["followed"] > 0 and status["follow_lost"] == 0
+    assert status["follow_deleted"] >= 1000 and status["follow_touched"] == 0
+    claims = {claim["node"]: claim for claim in status["claims"]}
+    assert not claims[1]["followed"] and claims[1]["version"] >= 3000
+    assert claims[1]["session"] == lab.daemon[1].status()["session"]
+    assert lab.daemon[1].status()["handover"]["withdrawn"] >= 2000
+    assert lab.daemon[1].status()["wanted_role"] == "backup"
     assert 2000 <= flows <= 2500, "what had ended is gone here, what was left is here"
 
 

@@ -190,6 +190,7 @@ def test_audit_interval_is_when_silent_changes_are_found(lab):
     lab.fw[1].sysctl(net__netfilter__nf_conntrack_events=2)
     daemon = lab.daemon[1].start(overrides={"kernel": {"audit-interval": "24h"}})
     wait_for(lambda: daemon.status()["internal"]["flows"] == 200, what="the first dump")
+    assert daemon.status()["kernel"]["conntrack_events"] == 2
     lab.flowgen(1, "destroy", "--count", 200)
     assert daemon.twintrack("verify", check=False).returncode == 1
     assert daemon.status()["internal"]["flows"] == 200
