@@ -159,6 +159,10 @@ static void keep_house(void *context, struct monotime now)
 	daemon_configure_node(daemon);
 	if (max != daemon->conntrack_max || buckets != daemon->conntrack_buckets)
 		tell_limits(daemon);
+	/* with max-flows = auto there is room now for what was refused */
+	if (daemon->conntrack_max > max && daemon->config.table.max_flows == 0 &&
+	    !transition_is_running(daemon->transition))
+		drive_audit_soon(daemon->drive);
 	/* not during a takeover, which needs the kernel's table for itself */
 	if (generation != daemon->address_generation && !transition_is_running(daemon->transition)) {
 		daemon->address_generation = generation;
