@@ -67,8 +67,10 @@ static void draw_network(struct schedule *schedule, struct world *world, unsigne
 	for (unsigned i = 0; i < links; i++) {
 		struct net_link *link = &world->net.links[i];
 
-		link->delay_us = far ? random_between(r, 10000, 90000) : random_between(r, 30, 2000);
-		link->jitter_us = random_chance(r, 300) ? random_between(r, 0, link->delay_us) : 50;
+		link->delay_us = far                     ? random_between(r, 10000, 90000)
+				 : random_chance(r, 250) ? random_between(r, 5, 60)
+							 : random_between(r, 60, 2000);
+		link->jitter_us = random_chance(r, 300) ? random_between(r, 0, link->delay_us) : 10;
 		link->loss = random_chance(r, 300) ? random_below(r, 50) : 0;
 	}
 }
