@@ -88,16 +88,53 @@ static void learn(struct guard *guard, const struct address_prefix *prefix)
 	guard->learnt_count++;
 }
 
+/* Who else is here beside a new address. */
+struct company {
+	const struct address *address;
+	bool is_elsewhere; /* the same on another interface */
+	bool has_another;  /* another one of its family on its interface, link-local ones aside */
+};
+
+static bool is_link_local(const struct address_prefix *prefix)
+{
+	return prefix->family == AF_INET6 && prefix->bytes[0] == 0xfe && (prefix->bytes[1] & 0xc0) == 0x80;
+}
+
+static void look_around(void *context, const struct address *other)
+{
+	struct company *company = context;
+	const struct address *address = company->address;
+	bool is_same = other->prefix.family == address->prefix.family &&
+		       memcmp(other->prefix.bytes, address->prefix.bytes, 16) == 0;
+	if (is_same && other->ifindex != address->ifindex)
+		company->is_elsewhere = true;
+	if (!is_same && other->ifindex == address->ifindex &&
+	    other->prefix.family == address->prefix.family && !is_link_local(&other->prefix))
+		company->has_another = true;
+}
+
+/* Has this address come as a virtual one does?  VRRP adds it to an interface that has one of its own. */
+static bool may_be_learnt(const struct guard *guard, const struct address *address)
+{
+	struct company company = {.address = address};
+	if (!address_may_be_virtual(address))
+		return false;
+	address_set_walk(guard->addresses, look_around, &company);
+	if (company.is_elsewhere)
+		return false;
+	return company.has_another || !guard->driver.passes(guard->driver.context, address->ifindex);
+}
+
 struct search {
 	const struct guard *guard;
-	bool found;
+	const struct address *found; /* NULL: none is here */
 };
 
 static void look_for_virtual(void *context, const struct address *address)
 {
 	struct search *search = context;
 	if (guard_is_virtual(search->guard, address->prefix.family, address->prefix.bytes))
-		search->found = true;
+		search->found = address;
 }
 
 /* Starts or ends the wait for a `primary`, by whether a virtual address is here. */
@@ -105,7 +142,7 @@ static void judge_arrival(struct guard *guard, struct monotime now)
 {
 	struct search search = {.guard = guard};
 	address_set_walk(guard->addresses, look_for_virtual, &search);
-	if (!search.found)
+	if (search.found == NULL)
 		guard->arrived = MONOTIME_NEVER;
 	else if (guard->arrived.us == MONOTIME_NEVER.us)
 		guard->arrived = now;
@@ -140,11 +177,16 @@ static void open_fence(struct guard *guard, enum guard_state state)
 
 static void give_up(struct guard *guard)
 {
+	char text[INET6_ADDRSTRLEN] = "?";
+	struct search search = {.guard = guard};
+	address_set_walk(guard->addresses, look_for_virtual, &search);
+	if (search.found != NULL)
+		inet_ntop(search.found->prefix.family, search.found->prefix.bytes, text, sizeof(text));
 	log_write(
 	    guard->log, LOG_ERR, "fence-gave-up",
 	    "a virtual address has been here for %lld s and no `primary` followed: the fence opens, connections may be "
-	    "reset; check the notify script",
-	    (long long)(guard->max_wait.us / 1000000));
+	    "reset; check the notify script, or, if %s is none, name the virtual ones with [fence] address",
+	    (long long)(guard->max_wait.us / 1000000), text);
 	guard->gave_up_count++;
 	open_fence(guard, GUARD_GAVE_UP);
 }
@@ -214,7 +256,7 @@ static void resume_address(void *context, const struct address *address)
 		if (own->family == prefix->family && memcmp(own->bytes, prefix->bytes, 16) == 0)
 			return;
 	}
-	if (address_may_be_virtual(address) &&
+	if (may_be_learnt(resume->guard, address) &&
 	    find_learnt(resume->guard, prefix->family, prefix->bytes) == resume->guard->learnt_count)
 		learn(resume->guard, prefix);
 }
@@ -237,7 +279,7 @@ void guard_address_changed(struct guard *guard, enum address_change change, cons
 	if (change == ADDRESS_REMOVED && !still_here && at < guard->learnt_count)
 		guard->learnt[at] = guard->learnt[--guard->learnt_count];
 	else if (change == ADDRESS_ADDED && at == guard->learnt_count && guard_learns(guard) &&
-		 role_wants_fence(guard->role) && address_may_be_virtual(address))
+		 role_wants_fence(guard->role) && may_be_learnt(guard, address))
 		learn(guard, prefix);
 	if (guard->state == GUARD_CLOSED) {
 		int error = guard->driver.set_own(guard->driver.context);

@@ -5,8 +5,9 @@
  * guard_driver.
  *
  * An address that appears while this node stands by (backup, fault) is virtual, unless its lifetime is finite
- * or the kernel made it; every other own address is the host's own.  `[fence] address` names further virtual
- * ones.
+ * or the kernel made it, another interface bore it already, or it is the first one on an interface whose
+ * packets always pass (a sync link that came up late); every other own address is the host's own.
+ * `[fence] address` names further virtual ones.
  */
 #ifndef DAEMON_GUARD_H
 #define DAEMON_GUARD_H
@@ -30,6 +31,8 @@ struct guard_driver {
 	int (*set_own)(void *context); /* guard_own() has changed while it is closed */
 	int (*check)(
 	    void *context); /* look whether it is there: 0 yes, 1 it was not and is again, negative errno */
+	/* true for a sync link and an accept-interface */
+	bool (*passes)(void *context, uint32_t ifindex);
 };
 
 enum guard_state {

@@ -4,18 +4,41 @@
 #include "syncd/daemon/clock.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
-static int set_interfaces(const struct guard_fence *gf)
+enum { PASSING_MAX = CONFIG_LINKS_MAX + CONFIG_ACCEPT_INTERFACES_MAX };
+
+/* The interfaces whose packets always pass; returns how many. */
+static size_t list_passing(const struct guard_fence *gf, const char *names[PASSING_MAX])
 {
-	const char *names[CONFIG_LINKS_MAX + CONFIG_ACCEPT_INTERFACES_MAX];
 	size_t count = 0;
 	for (size_t i = 0; i < gf->config->link_count; i++)
 		names[count++] = gf->config->links[i].interface;
 	for (size_t i = 0; i < gf->config->fence.accept_interface_count; i++)
 		names[count++] = gf->config->fence.accept_interface[i];
+	return count;
+}
+
+static int set_interfaces(const struct guard_fence *gf)
+{
+	const char *names[PASSING_MAX];
+	size_t count = list_passing(gf, names);
 	return fence_set_interfaces(gf->fence, names, count);
+}
+
+static bool do_passes(void *context, uint32_t ifindex)
+{
+	const char *names[PASSING_MAX];
+	char name[IF_NAMESIZE];
+	size_t count = list_passing(context, names);
+	if (if_indextoname(ifindex, name) == NULL)
+		return false; /* it has gone already */
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
 }
 
 static int set_addresses(const struct guard_fence *gf)
@@ -87,7 +110,8 @@ struct guard_driver guard_fence_driver(struct guard_fence *gf)
 				     .refresh = do_refresh,
 				     .open = do_open,
 				     .set_own = do_set_own,
-				     .check = do_check};
+				     .check = do_check,
+				     .passes = do_passes};
 }
 
 int guard_fence_open(struct guard_fence *gf, const struct config *config, const struct guard *guard,

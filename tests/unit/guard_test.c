@@ -62,6 +62,13 @@ static int do_check(void *context)
 	return world->check_result;
 }
 
+/* Interface 7 is a sync link. */
+static bool do_passes(void *context, uint32_t ifindex)
+{
+	(void)context;
+	return ifindex == 7;
+}
+
 static struct monotime no_time(void)
 {
 	return monotime_from_us(0);
@@ -78,7 +85,7 @@ static void keep_log(void *context, int level, const char *id, const char *text)
 
 static void start_guard(struct world *world)
 {
-	struct guard_driver driver = {world, do_close, do_refresh, do_open, do_set_own, do_check};
+	struct guard_driver driver = {world, do_close, do_refresh, do_open, do_set_own, do_check, do_passes};
 	guard_start(&world->guard, &world->config, world->addresses, &driver, world->log);
 }
 
@@ -271,6 +278,42 @@ static void what_is_finite_or_made_by_the_kernel_is_not_virtual(void **state)
 	assert_int_equal(world->sets, 1);
 }
 
+static void add_address_on(struct world *world, const char *text, uint32_t ifindex)
+{
+	struct address address = make_address(text);
+	address.ifindex = ifindex;
+	address_set_put(world->addresses, &address);
+	guard_address_changed(&world->guard, ADDRESS_ADDED, &address, world->now);
+}
+
+static void what_another_interface_bears_already_is_not_virtual(void **state)
+{
+	struct world *world = *state;
+	add_address(world, "192.0.2.1");
+	set_role(world, FRAME_ROLE_BACKUP);
+	add_address_on(world, "192.0.2.1", 3);
+	assert_false(is_virtual(world, "192.0.2.1"));
+	add_address(world, "198.51.100.1");
+	add_address_on(world, "198.51.100.1", 3);
+	assert_true(is_virtual(world, "198.51.100.1"));
+}
+
+static void the_first_address_of_a_late_sync_link_is_not_virtual_but_a_second_one_is(void **state)
+{
+	struct world *world = *state;
+	set_role(world, FRAME_ROLE_BACKUP);
+	add_address_on(world, "fe80::7", 7); /* without a maker, by luck of an old kernel */
+	add_address_on(world, "10.0.0.1", 7);
+	add_address_on(world, "2001:db8::1", 7);
+	assert_false(is_virtual(world, "fe80::7") || is_virtual(world, "10.0.0.1") ||
+		     is_virtual(world, "2001:db8::1"));
+	pass(world, 60000);
+	assert_true(world->is_closed);
+	add_address_on(world, "10.0.0.100", 7);
+	add_address_on(world, "2001:db8::100", 7);
+	assert_true(is_virtual(world, "10.0.0.100") && is_virtual(world, "2001:db8::100"));
+}
+
 static void an_address_that_left_and_came_back_while_primary_is_our_own(void **state)
 {
 	struct world *world = *state;
@@ -380,6 +423,8 @@ int main(void)
 	    TEST(after_a_takeover_that_failed_it_waits_anew),
 	    TEST(what_was_here_before_is_not_virtual),
 	    TEST(what_is_finite_or_made_by_the_kernel_is_not_virtual),
+	    TEST(what_another_interface_bears_already_is_not_virtual),
+	    TEST(the_first_address_of_a_late_sync_link_is_not_virtual_but_a_second_one_is),
 	    TEST(an_address_that_left_and_came_back_while_primary_is_our_own),
 	    TEST(configured_addresses_are_virtual_and_none_is_learnt),
 	    TEST(addresses_that_came_while_the_daemon_was_down_are_virtual),
