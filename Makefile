@@ -117,7 +117,7 @@ $(BUILD)/fuzz-corpus: $(BUILD)/obj/tests/fuzz/corpus.o $(BUILD)/libfuzz.a $(BUIL
 
 # ---- tests and the demonstration ----
 
-.PHONY: check test demo fuzz sim mutants
+.PHONY: check test demo fuzz sim mutants chaos
 # neither root nor a network
 check:
 	$(Q)scripts/run-tests check
@@ -136,6 +136,12 @@ sim: $(BUILD)/sim
 # whether the simulator finds the faults in tests/sim/mutants
 mutants:
 	$(Q)scripts/run-mutants
+
+# N random sequences of failures and switch-overs on namespaces, under traffic; as root.  SEED=S N=1 repeats one
+chaos:
+	$(Q)scripts/install-deps --test
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)TWINTRACK_BUILD=$(abspath $(BUILD)) tests/netns/chaos.py $(if $(N),--sequences $(N)) $(if $(SEED),--seed $(SEED))
 
 # every fuzzer for T seconds in all, shared out evenly, from the corpora in tests/fuzz/corpus
 T ?= 600
