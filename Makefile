@@ -131,7 +131,7 @@ test:
 SEEDS ?= 2000
 FIRST ?= 1
 sim: $(BUILD)/sim
-	$(Q)$(BUILD)/sim --list tests/sim/seeds.txt --seeds $(SEEDS) --first $(FIRST) --jobs $(shell nproc)
+	$(Q)$(BUILD)/sim --list tests/sim/seeds.txt --open tests/sim/open.txt --seeds $(SEEDS) --first $(FIRST) --jobs $(shell nproc)
 
 # whether the simulator finds the faults in tests/sim/mutants
 mutants:

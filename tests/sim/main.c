@@ -6,6 +6,7 @@
  *   sim --seed S [--trace]                     one seed; with everything that happens
  *   sim --seeds N [--first S] [--jobs J]       N seeds from S on, after those of --list FILE
  *   --stop                                     at the first that fails
+ *   --open FILE                                leaves out, and says so, seeds that are known to fail
  *   --twice                                    each seed twice: it must be the same run, byte for byte
  */
 #include "tests/sim/world.h"
@@ -24,7 +25,7 @@ struct options {
 	uint64_t first, seeds;
 	unsigned jobs;
 	bool trace, twice, stop;
-	const char *list;
+	const char *list, *open;
 };
 
 /* Shared by all processes: what each seed came to. */
@@ -223,6 +224,26 @@ static size_t read_list(const char *path, uint64_t *seeds)
 	return count;
 }
 
+/* Seeds that are known to fail, and why, are told, not run. */
+static void leave_out_open(const struct options *options, struct run *run)
+{
+	uint64_t *open = calloc(LISTED_MAX, sizeof(*open));
+	size_t count = open ? read_list(options->open, open) : 0, kept = 0;
+
+	for (size_t i = 0; i < run->count; i++) {
+		bool is_open = false;
+
+		for (size_t k = 0; k < count; k++)
+			is_open |= open[k] == run->seeds[i];
+		if (is_open)
+			printf("seed %llu left out: an open failure\n", (unsigned long long)run->seeds[i]);
+		else
+			run->seeds[kept++] = run->seeds[i];
+	}
+	run->count = kept;
+	free(open);
+}
+
 static int run_many(const struct options *options)
 {
 	struct run run = {.options = options, .seeds = calloc(options->seeds + LISTED_MAX, sizeof(uint64_t))};
@@ -234,6 +255,7 @@ static int run_many(const struct options *options)
 	run.count = read_list(options->list, run.seeds);
 	for (uint64_t i = 0; i < options->seeds; i++)
 		run.seeds[run.count++] = options->first + i;
+	leave_out_open(options, &run);
 	run.outcomes = mmap(NULL, (run.count + 1) * sizeof(*run.outcomes), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (run.outcomes == MAP_FAILED) {
@@ -266,15 +288,11 @@ static int run_one(const struct options *options)
 int main(int argc, char **argv)
 {
 	static const struct option known[] = {
-	    {"seed", required_argument, NULL, 's'},
-	    {"seeds", required_argument, NULL, 'n'},
-	    {"first", required_argument, NULL, 'f'},
-	    {"jobs", required_argument, NULL, 'j'},
-	    {"list", required_argument, NULL, 'l'},
-	    {"trace", no_argument, NULL, 't'},
-	    {"twice", no_argument, NULL, '2'},
-	    {"stop", no_argument, NULL, 'x'},
-	    {NULL, 0, NULL, 0},
+	    {"open", required_argument, NULL, 'o'},  {"seed", required_argument, NULL, 's'},
+	    {"seeds", required_argument, NULL, 'n'}, {"first", required_argument, NULL, 'f'},
+	    {"jobs", required_argument, NULL, 'j'},  {"list", required_argument, NULL, 'l'},
+	    {"trace", no_argument, NULL, 't'},       {"twice", no_argument, NULL, '2'},
+	    {"stop", no_argument, NULL, 'x'},        {NULL, 0, NULL, 0},
 	};
 	struct options options = {.first = 1, .jobs = 1};
 	int option;
@@ -294,6 +312,9 @@ int main(int argc, char **argv)
 		case 'l':
 			options.list = optarg;
 			break;
+		case 'o':
+			options.open = optarg;
+			break;
 		case 't':
 			options.trace = true;
 			break;
@@ -306,7 +327,7 @@ int main(int argc, char **argv)
 		default:
 			fprintf(
 			    stderr,
-			    "usage: sim --seed S [--trace] | --seeds N [--first S] [--jobs J] [--list FILE] [--twice] [--stop]\n");
+			    "usage: sim --seed S [--trace] | --seeds N [--first S] [--jobs J] [--list FILE] [--open FILE] [--twice] [--stop]\n");
 			return 2;
 		}
 	}
