@@ -12,13 +12,22 @@
 
 #include "proto/frame.h"
 
+enum claim_state {
+	CLAIM_IDLE,    /* its owner was no primary when it was claimed, and is none: nothing to follow */
+	CLAIM_OPEN,    /* what comes of that session is followed */
+	CLAIM_COVERED, /* a later session of an owner that was claimed: counts as far as it is here, and is
+			  not followed */
+	CLAIM_CLOSED,  /* its stream as primary has ended, and is here */
+};
+
 struct claim {
 	uint16_t node_id;
 	struct seal_session_id session;
 	uint64_t version; /* committed, and since then followed, up to here */
-	bool open;        /* what comes of that session is followed */
-	uint32_t full_id; /* of the full catch-up that was running when it was claimed: its sweep is followed,
-			     too; 0: none */
+	enum claim_state state;
+	/* opened late: what had come beyond the claim until then is brought to the kernel in slices */
+	bool walks;
+	uint64_t walk_after;
 };
 
 struct claims {

@@ -36,12 +36,11 @@ bool handover_completed(struct handover *handover, enum frame_role role, uint64_
 	return gave && handover->leftovers && freeze(handover, newest);
 }
 
-bool handover_may_withdraw(const struct handover *handover, uint32_t our_term,
-			   const struct handover_heir *heir)
+bool handover_may_withdraw(const struct handover *handover, const struct handover_heir *heir)
 {
 	return handover->state == HANDOVER_FROZEN && heir->alive && heir->primary && heir->complete &&
-	       !heir->suspect && heir->term > our_term && heir->holds_in_sync && heir->follows &&
-	       heir->applied >= handover->v_end;
+	       !heir->suspect && heir->outranks_us && heir->holds_in_sync && heir->follows &&
+	       heir->applied >= handover->v_end && heir->claims && heir->claimed >= handover->v_end;
 }
 
 void handover_withdraw(struct handover *handover)

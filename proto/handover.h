@@ -28,9 +28,12 @@ struct handover {
 /* What is known of a peer that may be the new primary. */
 struct handover_heir {
 	bool alive, primary, complete, suspect;
+	bool outranks_us; /* its term is above that of our last takeover, or the same and its id is */
 	uint32_t term;
 	bool holds_in_sync; /* we hold its table, proven */
 	bool follows;       /* it knows our session and is in no full catch-up */
+	bool claims;        /* it has claimed our session ... */
+	uint64_t claimed;   /* ... and brought it to its kernel up to here */
 	uint64_t applied;   /* of our stream */
 };
 
@@ -46,8 +49,7 @@ bool handover_role(struct handover *handover, enum frame_role role, bool was_pri
 bool handover_completed(struct handover *handover, enum frame_role role, uint64_t newest);
 
 /* Whether that heir has all that we have, so that the leftovers may go. */
-bool handover_may_withdraw(const struct handover *handover, uint32_t our_term,
-			   const struct handover_heir *heir);
+bool handover_may_withdraw(const struct handover *handover, const struct handover_heir *heir);
 
 void handover_withdraw(struct handover *handover);
 

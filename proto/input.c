@@ -215,8 +215,7 @@ static void take_current_status(struct node *node, struct peer *peer, const stru
 		peer->proven_at = node->now;
 	note_outcome(node, peer,
 		     receive_status(&peer->receive, status, session_sent_after(&peer->current), node->now));
-	if (node->claims.count)
-		node_review_claims(node);
+	node_review_claims(node);
 	if (!us || !echoed)
 		return;
 	if (!(us->flags & FRAME_PEER_CURRENT)) { /* it hears us, and does not follow us yet */

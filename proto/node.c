@@ -142,7 +142,7 @@ static void change_role(struct node *node, enum frame_role wanted)
 	if ((unsigned)wanted >= FRAME_ROLES)
 		return;
 	if (!role_set(&node->role, wanted, resumes)) {
-		node->takes_over = false; /* active-active: a primary that has committed again */
+		node_taken_again(node);
 		return;
 	}
 	node_role_changed(node, before == FRAME_ROLE_PRIMARY);

@@ -149,6 +149,8 @@ struct monotime node_deadline(const struct node *node);
 /* ---- to look at ---- */
 
 const struct table *node_internal(const struct node *node);
+/* We are primary, and have seen this flow end since: what another node still holds of it is not taken. */
+bool node_has_ended(const struct node *node, struct record_key key);
 /* The external table kept for that node id; NULL: none. */
 const struct table *node_external(const struct node *node, uint16_t id);
 
@@ -182,6 +184,7 @@ struct node_view {
 	const char *handover;                                    /* "none", "frozen", "withdrawing" */
 	uint64_t v_end;                                          /* while frozen: where our stream ends */
 	bool leftovers;                                          /* to be kept in the state file */
+	bool must_retake; /* primary, and who took over after us has given way: take over again */
 	uint64_t events[3], overruns, audits, audit_corrections; /* corrections: what events had missed */
 	uint64_t flows_refused;                                  /* beyond max_flows */
 	uint64_t sent_datagrams, sent_bytes, received_datagrams, received_bytes;

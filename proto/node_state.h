@@ -43,6 +43,7 @@ struct node {
 					      borrows them */
 	unsigned claimed_count;
 	bool takes_over;             /* between NODE_TAKEOVER and its end */
+	uint64_t primary_since;      /* our newest version when we became primary */
 	struct monotime transfer_at; /* when both sides were last looked after */
 	unsigned status_turn; /* the peer that the next STATUS to the group names first, when not all fit */
 	/* when which version was the newest: to date what peers have proven */
@@ -74,6 +75,10 @@ void node_review_candidate(struct node *node, struct peer *peer, struct session 
 /* ---- transfer.c ---- */
 void node_takeover_begin(struct node *node);
 void node_takeover_failed(struct node *node);
+/* We are primary, and another node that took over after us has given way: its flows are still to come. */
+bool node_must_retake(const struct node *node);
+/* A primary has committed again. */
+void node_taken_again(struct node *node);
 /* After a role change: freezes, or claims and drops. */
 void node_role_changed(struct node *node, bool was_primary);
 void node_withdraw_end(struct node *node);

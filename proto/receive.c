@@ -79,6 +79,17 @@ void receive_destroy(struct receive *receive)
 	receive->table = NULL;
 }
 
+void receive_claim(struct receive *receive, uint64_t after)
+{
+	receive->claim_generation++;
+	receive->followed_after = after;
+}
+
+bool receive_is_beyond_claim(const struct receive *receive, const struct table_entry *entry)
+{
+	return entry->tag == receive->claim_generation;
+}
+
 void receive_follow(struct receive *receive, receive_followed *followed, void *context, uint16_t id,
 		    uint64_t after)
 {
@@ -307,6 +318,8 @@ static unsigned upsert_apply(struct receive *receive, const uint8_t *record, boo
 		return RECEIVE_REFUSED;
 	}
 	kept->mark = receive->epoch;
+	if (follows)
+		kept->tag = receive->claim_generation;
 	if (change != TABLE_SAME)
 		follow(receive, kept->bytes, false, follows);
 	return 0;

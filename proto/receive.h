@@ -60,9 +60,10 @@ struct receive {
 	receive_followed *followed; /* NULL: nothing is followed */
 	void *followed_context;
 	uint16_t followed_id;
-	uint64_t followed_after; /* only what frames beyond this version bring */
-	bool follow_sweep;       /* and what the sweep of the full catch-up takes away */
-	bool aged;               /* entries have run out here that their silent owner may still have */
+	uint32_t claim_generation; /* tag of the entries that came beyond the claim */
+	uint64_t followed_after;   /* only what frames beyond this version bring */
+	bool follow_sweep;         /* and what the sweep of the full catch-up takes away */
+	bool aged;                 /* entries have run out here that their silent owner may still have */
 	uint64_t applied;
 	uint64_t exact_at; /* largest asof applied: the copy is an exact state only at applied >= exact_at */
 	uint64_t newest;   /* the sender's newest version that we heard of */
@@ -115,6 +116,11 @@ unsigned receive_data(struct receive *receive, struct reader body, struct monoti
  * trusted. */
 unsigned receive_status(struct receive *receive, const struct frame_status *status,
 			struct monotime sent_after, struct monotime now);
+
+/* A takeover claims the copy up to `after`: what comes beyond is told apart from now on
+ * (receive_is_beyond_claim()). */
+void receive_claim(struct receive *receive, uint64_t after);
+bool receive_is_beyond_claim(const struct receive *receive, const struct table_entry *entry);
 
 /* From now on what comes beyond `after` is followed; NULL ends it. */
 void receive_follow(struct receive *receive, receive_followed *followed, void *context, uint16_t id,

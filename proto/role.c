@@ -7,14 +7,18 @@ void role_init(struct role *role, uint32_t own, uint32_t highest)
 	    (struct role){.current = FRAME_ROLE_INIT, .term = own, .highest = own > highest ? own : highest};
 }
 
+void role_renew(struct role *role)
+{
+	role->term = role->highest < UINT32_MAX ? role->highest + 1 : UINT32_MAX;
+	role->highest = role->term;
+}
+
 bool role_set(struct role *role, enum frame_role wanted, bool resumes)
 {
 	if (role->current == wanted)
 		return false;
-	if (wanted == FRAME_ROLE_PRIMARY && !resumes) {
-		role->term = role->highest < UINT32_MAX ? role->highest + 1 : UINT32_MAX;
-		role->highest = role->term;
-	}
+	if (wanted == FRAME_ROLE_PRIMARY && !resumes)
+		role_renew(role);
 	role->current = wanted;
 	return true;
 }

@@ -30,6 +30,9 @@ void role_init(struct role *role, uint32_t own, uint32_t highest);
  */
 bool role_set(struct role *role, enum frame_role wanted, bool resumes);
 
+/* A primary takes over again: a term above all that are known. */
+void role_renew(struct role *role);
+
 /* Another node's term; absurd ones (beyond ROLE_TERM_STEP_MAX above the highest) are not believed. */
 enum { ROLE_TERM_STEP_MAX = 1 << 20 };
 void role_hear(struct role *role, uint32_t term);

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { AGE_SLICE = 4096 };
+enum { AGE_SLICE = 4096, WALK_SLICE = 4096 };
 static const int64_t review_interval_us = 50000;
 
 /* ---- taking ---- */
@@ -57,10 +57,9 @@ static void follow_gone(struct node *node, struct peer *peer)
 }
 
 /* Only an owner that is, or was, primary has something under way that must not be lost. */
-static bool is_to_be_followed(const struct node *node, const struct peer *peer)
+static bool was_primary(const struct peer *peer)
 {
-	return !node->config.active_active && peer->has_status &&
-	       (peer->status.role == FRAME_ROLE_PRIMARY || peer->status.frozen_at);
+	return peer->has_status && (peer->status.role == FRAME_ROLE_PRIMARY || peer->status.frozen_at);
 }
 
 static void claim_peer(struct node *node, struct peer *peer)
@@ -68,18 +67,22 @@ static void claim_peer(struct node *node, struct peer *peer)
 	struct claim claim = {.node_id = peer->id,
 			      .session = peer->current.id,
 			      .version = receive_position(&peer->receive),
-			      .open = is_to_be_followed(node, peer)};
+			      .state = CLAIM_IDLE};
 
 	for (unsigned i = 0; i < NODE_ORPHANS_MAX; i++)
 		if (peer->orphans[i].table)
 			claims_add(&node->claims, &(struct claim){.node_id = peer->id,
 								  .session = peer->orphans[i].session,
-								  .version = peer->orphans[i].version});
+								  .version = peer->orphans[i].version,
+								  .state = CLAIM_CLOSED});
 	if (!session_exists(&peer->current))
 		return;
-	claims_add(&node->claims, &claim);
-	if (claim.open)
+	receive_claim(&peer->receive, claim.version);
+	if (!node->config.active_active && was_primary(peer)) {
+		claim.state = CLAIM_OPEN;
 		receive_follow(&peer->receive, followed, node, peer->id, claim.version);
+	}
+	claims_add(&node->claims, &claim);
 }
 
 static void thaw(struct node *node)
@@ -139,27 +142,101 @@ static bool stream_has_ended(const struct peer *peer)
 	       !(status->flags & FRAME_STATUS_SUSPECT) && receive->applied >= status->newest;
 }
 
+/* It came beyond the claim before the claim was opened. */
+static void walk_slice(struct node *node, struct peer *peer, struct claim *claim)
+{
+	struct table_walk walk = table_walk_after(peer->receive.table, claim->walk_after, false);
+	const struct table_entry *entry;
+
+	for (unsigned i = 0; i < WALK_SLICE; i++) {
+		entry = table_walk_next(&walk);
+		if (!entry) {
+			claim->walks = false;
+			return;
+		}
+		claim->walk_after = walk.version;
+		if (receive_is_beyond_claim(&peer->receive, entry))
+			followed(node, peer->id, entry->bytes, false);
+	}
+}
+
+/*
+ * An owner that was no primary when we took over turns out to be one of a lower term, after a partition: what
+ * it did meanwhile is brought here.
+ */
+static void open_late(struct node *node, struct peer *peer, struct claim *claim)
+{
+	claim->state = CLAIM_OPEN;
+	claim->walks = true;
+	claim->walk_after = 0;
+	receive_follow(&peer->receive, followed, node, peer->id, claim->version);
+	node_log(node, NODE_LOG_NOTICE, "follow-late",
+		 "node %u was primary, too (term %u): following what it did meanwhile", peer->id,
+		 peer->status.term);
+}
+
+static bool yields_to_us(const struct node *node, const struct peer *peer)
+{
+	return node->role.current == FRAME_ROLE_PRIMARY && !node->config.active_active && was_primary(peer) &&
+	       role_yields(peer->status.term, peer->id, node->role.term, node->config.id);
+}
+
+/*
+ * A session that we did not claim, of an owner that gives way to us.  Claimed before in an earlier session:
+ * it was restarted since, and what it has from then may have ended here, so nothing more is brought over.
+ * Never claimed: we were restarted, and do not know what we brought over; then everything that is not here
+ * is.
+ */
+static void claim_newcomer(struct node *node, struct peer *peer)
+{
+	struct claim claim = {.node_id = peer->id, .session = peer->current.id, .state = CLAIM_COVERED};
+
+	for (unsigned i = 0; i < node->claims.count; i++)
+		if (node->claims.items[i].node_id == peer->id &&
+		    node->claims.items[i].state != CLAIM_CLOSED) {
+			node->claims.items[i].state = CLAIM_CLOSED;
+		}
+	for (unsigned i = 0; i < node->claims.count; i++)
+		if (node->claims.items[i].node_id == peer->id) {
+			claims_add(&node->claims, &claim);
+			return;
+		}
+	claims_add(&node->claims, &claim);
+	receive_claim(&peer->receive, 0);
+	peer->receive.claim_generation = 0; /* all of it counts as beyond */
+	open_late(node, peer, claims_find(&node->claims, peer->id, &peer->current.id));
+}
+
+static void review_claim(struct node *node, struct peer *peer, struct claim *claim)
+{
+	if (claim->state == CLAIM_IDLE && yields_to_us(node, peer))
+		open_late(node, peer, claim);
+	if (claim->walks)
+		walk_slice(node, peer, claim);
+	if ((claim->state == CLAIM_OPEN && !claim->walks) || claim->state == CLAIM_COVERED)
+		if (receive_position(&peer->receive) > claim->version)
+			claim->version = receive_position(&peer->receive);
+	if (claim->state != CLAIM_OPEN || claim->walks || !stream_has_ended(peer))
+		return;
+	follow_gone(node, peer);
+	claim->state = CLAIM_CLOSED;
+	receive_follow(&peer->receive, NULL, NULL, 0, 0);
+}
+
 /* Claims go as far as what was followed; one whose owner's stream has ended is closed. */
 void node_review_claims(struct node *node)
 {
-	for (unsigned i = 0; i < node->claims.count; i++) {
-		struct claim *claim = &node->claims.items[i];
-		struct peer *peer = peer_of(node, claim->node_id);
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		struct peer *peer = &node->peers[i];
+		struct claim *claim;
 
-		if (!claim->open || !peer)
+		if (!peer->id || !session_exists(&peer->current))
 			continue;
-		if (!session_exists(&peer->current) ||
-		    !session_id_equals(&peer->current.id, &claim->session)) {
-			claim->open = false;
-			continue;
-		}
-		if (receive_position(&peer->receive) > claim->version)
-			claim->version = receive_position(&peer->receive);
-		if (!stream_has_ended(peer))
-			continue;
-		follow_gone(node, peer);
-		claim->open = false;
-		receive_follow(&peer->receive, NULL, NULL, 0, 0);
+		claim = claims_find(&node->claims, peer->id, &peer->current.id);
+		if (claim)
+			review_claim(node, peer, claim);
+		else if (!node->takes_over && yields_to_us(node, peer))
+			claim_newcomer(node, peer);
 	}
 }
 
@@ -185,6 +262,7 @@ void node_role_changed(struct node *node, bool was_primary)
 
 	if (node->role.current == FRAME_ROLE_PRIMARY) {
 		node->takes_over = false;
+		node->primary_since = newest;
 		node->handover = (struct handover){.state = HANDOVER_NONE};
 		thaw(node);
 		return;
@@ -198,14 +276,20 @@ void node_role_changed(struct node *node, bool was_primary)
 
 static struct handover_heir heir_of(const struct node *node, const struct peer *peer)
 {
+	uint64_t claimed = 0;
+	bool claims = claims_are_announced(&peer->status, node->config.id, &node->outbox.session, &claimed);
+
 	return (struct handover_heir){
 	    .alive = peer_is_alive(peer, &node->config, node->now),
 	    .primary = peer->has_status && peer->status.role == FRAME_ROLE_PRIMARY,
 	    .complete = peer->status.flags & FRAME_STATUS_COMPLETE,
 	    .suspect = peer->status.flags & FRAME_STATUS_SUSPECT,
+	    .outranks_us = role_yields(node->role.term, node->config.id, peer->status.term, peer->id),
 	    .term = peer->status.term,
 	    .holds_in_sync = node_holds_in_sync(node, peer),
 	    .follows = peer->has_about_us && !peer->about_us.full_id,
+	    .claims = claims,
+	    .claimed = claimed,
 	    .applied = peer->about_us.applied,
 	};
 }
@@ -224,7 +308,7 @@ static void review_handover(struct node *node)
 		if (!peer->id)
 			continue;
 		heir = heir_of(node, peer);
-		if (!handover_may_withdraw(handover, node->role.term, &heir))
+		if (!handover_may_withdraw(handover, &heir))
 			continue;
 		handover_withdraw(handover);
 		node_log(node, NODE_LOG_NOTICE, "withdraw",

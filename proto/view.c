@@ -63,6 +63,7 @@ void node_view(const struct node *node, struct monotime now, struct node_view *v
 	    .audits = local->passes,
 	    .audit_corrections = local->corrections,
 	    .flows_refused = local->flows_refused,
+	    .must_retake = node_must_retake(node),
 	    .sent_datagrams = node->outbox.datagrams,
 	    .sent_bytes = node->outbox.bytes,
 	    .received_datagrams = node->received_datagrams,
@@ -279,7 +280,8 @@ void node_claim_view(const struct node *node, unsigned index, struct node_claim_
 
 	memset(view, 0, sizeof(*view));
 	if (index < node->claims.count)
-		*view = (struct node_claim_view){claim->node_id, claim->session, claim->version, claim->open};
+		*view = (struct node_claim_view){claim->node_id, claim->session, claim->version,
+						 claim->state == CLAIM_OPEN};
 }
 
 /* ---- strangers ---- */

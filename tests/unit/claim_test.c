@@ -10,7 +10,8 @@
 
 static struct claim claim_of(uint16_t node, uint8_t session, uint64_t version)
 {
-	return (struct claim){.node_id = node, .session = {{session}}, .version = version, .open = true};
+	return (struct claim){
+	    .node_id = node, .session = {{session}}, .version = version, .state = CLAIM_OPEN};
 }
 
 static void a_claim_is_found_by_node_and_session(void **state)

@@ -114,7 +114,7 @@ void cluster_role(struct cluster *c, unsigned index, enum frame_role role)
 	if (n->down)
 		return;
 	node_view(n->node, c->now, &view);
-	if (role == FRAME_ROLE_PRIMARY && view.role != FRAME_ROLE_PRIMARY) {
+	if (role == FRAME_ROLE_PRIMARY && (view.role != FRAME_ROLE_PRIMARY || view.must_retake)) {
 		tell(n, NODE_TAKEOVER, NULL);
 		for (unsigned i = 0, count = node_tables(n->node, tables); i < count; i++)
 			commit_table(n, tables[i].table);

@@ -11,9 +11,12 @@
 static const struct handover_heir good = {.alive = true,
 					  .primary = true,
 					  .complete = true,
+					  .outranks_us = true,
 					  .term = 2,
 					  .holds_in_sync = true,
 					  .follows = true,
+					  .claims = true,
+					  .claimed = 100,
 					  .applied = 100};
 
 static struct handover frozen_at(uint64_t version)
@@ -69,24 +72,26 @@ static void taking_the_role_again_ends_it(void **state)
 static void leftovers_go_only_when_every_condition_holds(void **state)
 {
 	struct handover h = frozen_at(100);
-	struct handover_heir heirs[9];
+	struct handover_heir heirs[11];
 
 	(void)state;
-	for (unsigned i = 0; i < 9; i++)
+	for (unsigned i = 0; i < 11; i++)
 		heirs[i] = good;
 	heirs[1].alive = false;
 	heirs[2].primary = false;
 	heirs[3].complete = false;
 	heirs[4].suspect = true;
-	heirs[5].term = 1;
+	heirs[5].outranks_us = false;
 	heirs[6].holds_in_sync = false;
 	heirs[7].follows = false;
 	heirs[8].applied = 99;
-	for (unsigned i = 0; i < 9; i++)
-		assert_int_equal(handover_may_withdraw(&h, 1, &heirs[i]), i == 0);
+	heirs[9].claims = false;
+	heirs[10].claimed = 99;
+	for (unsigned i = 0; i < 11; i++)
+		assert_int_equal(handover_may_withdraw(&h, &heirs[i]), i == 0);
 	handover_withdraw(&h);
 	assert_true(handover_is_frozen(&h));
-	assert_false(handover_may_withdraw(&h, 1, &good)); /* under way already */
+	assert_false(handover_may_withdraw(&h, &good)); /* under way already */
 	handover_end(&h);
 	assert_false(handover_is_frozen(&h));
 	assert_false(h.leftovers);

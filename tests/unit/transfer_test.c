@@ -305,7 +305,8 @@ static void a_node_that_preempts_while_it_catches_up_ends_with_everything(void *
 	finish(c);
 }
 
-/* The withdrawal of a large table passes the horizon: the full catch-up that follows names nothing, and ends nothing. */
+/* The withdrawal of a large table passes the horizon: the full catch-up that follows names nothing, and ends
+ * nothing. */
 static void a_withdrawal_beyond_the_tombstones_touches_no_kernel(void **state)
 {
 	struct cluster *c = start(2);
@@ -326,6 +327,77 @@ static void a_withdrawal_beyond_the_tombstones_touches_no_kernel(void **state)
 	cluster_run_us(c, 1000);
 	cluster_role(c, A, FRAME_ROLE_BACKUP);
 	assert_clean_end(c, B, A, 60000);
+	finish(c);
+}
+
+/* Both took over in the dark, neither knowing of the other: what the one that yields did meanwhile is not
+ * lost. */
+static void what_a_rival_did_in_the_dark_is_brought_over_when_it_yields(void **state)
+{
+	struct cluster *c = start(2);
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	c->dark = true;
+	cluster_run_us(c, 3000000);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	create(c, A, 0, 70);
+	create(c, B, 1000, 30);
+	cluster_run_us(c, 1000000);
+	c->dark = false;
+	cluster_run_us(c, 1000000);
+	assert_true(view_of(c, A).split_brain && view_of(c, B).split_brain);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	assert_clean_end(c, B, A, 100);
+	finish(c);
+}
+
+static void the_rival_with_the_lower_term_takes_over_again_when_the_other_yields(void **state)
+{
+	struct cluster *c = start(2);
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	create(c, A, 0, 50);
+	cluster_run_us(c, 1000000);
+	c->dark = true;
+	cluster_run_us(c, 3000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	create(c, B, 1000, 30);
+	c->dark = false;
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	assert_true(view_of(c, A).must_retake);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	assert_clean_end(c, A, B, 80);
+	assert_true(view_of(c, A).term > view_of(c, B).term);
+	assert_false(view_of(c, A).must_retake);
+	finish(c);
+}
+
+static void a_restarted_heir_brings_over_what_is_frozen(void **state)
+{
+	struct cluster *c = start(2);
+	struct node_event primary = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	create(c, A, 0, 50);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	c->nodes[A].muted = true;
+	create(c, A, 100, 20);
+	cluster_run_us(c, 100000);
+	c->nodes[B].config.own_term = view_of(c, B).term;
+	cluster_restart(c, B);
+	cluster_step(c, B, &primary); /* it resumes */
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	c->nodes[A].muted = false;
+	assert_clean_end(c, B, A, 70);
 	finish(c);
 }
 
@@ -483,6 +555,9 @@ int main(void)
 	    cmocka_unit_test(an_orphan_goes_when_a_later_primary_is_proven),
 	    cmocka_unit_test(a_node_that_preempts_while_it_catches_up_ends_with_everything),
 	    cmocka_unit_test(a_withdrawal_beyond_the_tombstones_touches_no_kernel),
+	    cmocka_unit_test(what_a_rival_did_in_the_dark_is_brought_over_when_it_yields),
+	    cmocka_unit_test(the_rival_with_the_lower_term_takes_over_again_when_the_other_yields),
+	    cmocka_unit_test(a_restarted_heir_brings_over_what_is_frozen),
 	    cmocka_unit_test(there_and_back_again_commits_nothing_that_had_ended),
 	    cmocka_unit_test(a_restarted_node_with_leftovers_withdraws_them),
 	    cmocka_unit_test(a_restarted_primary_goes_on_in_its_term),

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Taking over again.  Two were primary, and the later one gave way: VRRP tells the older one nothing, for it
+ * was master all the time.  What the later one has got meanwhile is handed over all the same, by another
+ * takeover, which gives the older one the higher term.
+ */
+#include "proto/node_state.h"
+
+bool node_must_retake(const struct node *node)
+{
+	bool must = false;
+
+	if (node->role.current != FRAME_ROLE_PRIMARY || node->config.active_active || node->takes_over)
+		return false;
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		const struct peer *peer = &node->peers[i];
+		bool alive = peer->id && peer->has_status && peer_is_alive(peer, &node->config, node->now);
+
+		if (alive && peer->status.role == FRAME_ROLE_PRIMARY)
+			return false;
+		must |= alive && peer->status.frozen_at &&
+			role_yields(node->role.term, node->config.id, peer->status.term, peer->id);
+		for (unsigned o = 0; o < NODE_ORPHANS_MAX && peer->id && peer->orphans[o].table; o++)
+			must |= peer->orphans[o].term > node->role.term;
+	}
+	return must;
+}
+
+void node_taken_again(struct node *node)
+{
+	bool took = node->takes_over;
+
+	node->takes_over = false;
+	if (!took || node->config.active_active || node->role.current != FRAME_ROLE_PRIMARY)
+		return;
+	role_renew(&node->role);
+	node_log(node, NODE_LOG_NOTICE, "role", "primary again, term %u", node->role.term);
+	node_want_status(node);
+}
+
+bool node_has_ended(const struct node *node, struct record_key key)
+{
+	const struct table_entry *entry;
+
+	if (node->role.current != FRAME_ROLE_PRIMARY || node->config.active_active)
+		return false;
+	entry = table_find(node->local.table, key);
+	return entry && entry->flags & TABLE_ENTRY_TOMBSTONE && !(entry->flags & TABLE_ENTRY_WITHDRAWN) &&
+	       table_version(node->local.table, entry) > node->primary_since;
+}
