@@ -21,10 +21,12 @@ def notify(tmp_path):
                        f'echo "$1" >>"{tmp_path}/asked"\necho "did $1"\nexit "${{ANSWER:-0}}"\n')
     command.chmod(0o755)
 
-    def start(*words, answer=0):
-        environment = {**os.environ, "TWINTRACK": str(command), "TWINTRACK_NOTIFY_DIR": str(tmp_path / "run"),
+    def start(*words, answer=0, before="", **options):
+        directory = options.pop("directory", str(tmp_path / "run"))
+        environment = {**os.environ, "TWINTRACK": str(command), "TWINTRACK_NOTIFY_DIR": directory,
                        "ANSWER": str(answer)}
-        return subprocess.Popen([SCRIPT, *words], env=environment, stderr=subprocess.PIPE, text=True)
+        command_line = [SCRIPT, *words] if not before else ["sh", "-c", f'{before}\nexec "$0" "$@"', SCRIPT, *words]
+        return subprocess.Popen(command_line, env=environment, stderr=subprocess.PIPE, text=True)
 
     def run(*words, **options):
         process = start(*words, **options)
@@ -94,3 +96,30 @@ def test_a_directory_that_cannot_be_written_hinders_nothing(notify):
     (notify.directory / "run").write_text("a file in its place")
     assert notify("GROUP", "firewall", "MASTER", "0")[0] == 0
     assert notify.asked() == ["primary"]
+
+
+@pytest.mark.parametrize("directory", ["/proc/sys/kernel", "/proc/nothing/below"])
+def test_nor_does_one_in_which_nothing_can_be_created(notify, directory):
+    assert notify("GROUP", "firewall", "MASTER", "0", directory=directory)[0] == 0
+    assert notify.asked() == ["primary"]
+
+
+def test_an_older_call_that_gets_to_run_late_does_not_overrule_a_newer_one(notify):
+    """keepalived starts them in order, but the system may run them in another."""
+    gate = notify.directory / "gate"
+    older = notify.start("GROUP", "firewall", "MASTER", "0", before=f"while [ ! -e '{gate}' ]; do sleep 0.02; done")
+    assert notify("GROUP", "firewall", "BACKUP", "0")[0] == 0
+    gate.touch()
+    said = older.communicate(timeout=60)[1]
+    assert older.returncode == 0 and "passed over, a newer call has asked for backup" in said
+    assert notify.asked() == ["backup", "backup"]
+    assert notify("GROUP", "firewall", "MASTER", "0")[0] == 0
+    assert notify.asked()[-1] == "primary"
+
+
+def test_what_was_written_down_before_a_reboot_is_older_than_anything(notify):
+    assert notify("GROUP", "firewall", "MASTER", "0")[0] == 0
+    order = notify.directory / "run" / "notify.order"
+    order.write_text("another-boot 999999999999 99999\n")
+    assert notify("GROUP", "firewall", "BACKUP", "0")[0] == 0
+    assert notify.asked() == ["primary", "backup"]
