@@ -118,7 +118,7 @@ def udp_frame(target, source_mac, target_mac, source_port, target_port, data):
 
 
 def router_advertisement(prefix, valid_s, preferred_s):
-    """RFC 4861, 4.2 and 4.6.2: a prefix for autonomous addresses, no default route.  The kernel fills the checksum in."""
+    """RFC 4861, 4.2, 4.6.2: a prefix for autonomous addresses, no default route; the kernel fills the checksum in."""
     option = struct.pack("!BBBBIII16s", 3, 4, 64, 0xc0, valid_s, preferred_s, 0,
                          socket.inet_pton(socket.AF_INET6, prefix))
     return struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 0, 0, 0) + option

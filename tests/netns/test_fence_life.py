@@ -9,7 +9,7 @@ import pytest
 
 import announce
 from lab import CLIENT, LAN_VIP, LAN_VIP6, SERVER, WAN_VIP, WAN_VIP6, Lab, wait_for
-from packets import (VRRP, advertise, arrives, is_held_back, join, listen, open_socket, sender, tcp_connects, udp_frame)
+from packets import VRRP, advertise, arrives, is_held_back, join, listen, open_socket, sender, tcp_connects, udp_frame
 from space import Namespace
 
 CONFIGURED = {"enable": "yes", "max-wait": "5m", "address": [LAN_VIP, WAN_VIP, LAN_VIP6, WAN_VIP6]}
@@ -19,7 +19,7 @@ UDP, RAW = socket.SOCK_DGRAM, socket.SOCK_RAW
 
 
 def answers(space, address):
-    return space.run("ping", "-n", "-c", "1", "-W", "1", address, check=False).returncode == 0
+    return space.run("ping", "-n", "-c", "1", "-W", "0.4", address, check=False).returncode == 0
 
 
 def stand_by(lab, fence, **changes):
@@ -157,7 +157,7 @@ def test_the_table_has_an_owner_and_a_timed_element_that_is_renewed(closed):
     elements = [element["elem"] for element in alive["elem"]]
     assert len(elements) == 2 and all(0 < element["expires"] <= element["timeout"] == 3 for element in elements)
     assert "flags owner" in closed.fw[2].run("nft", "list", "table", "inet", state["table"]).stdout
-    wait_for(lambda: fence_of(closed)["refreshes"] >= state["refreshes"] + 4, 30, "it is renewed")
+    wait_for(lambda: fence_of(closed)["refreshes"] >= state["refreshes"] + 2, 30, "it is renewed")
     assert fence_of(closed)["lapses"] == 0 and not answers(closed.client, LAN_VIP)
 
 
@@ -167,7 +167,7 @@ def test_flush_ruleset_does_not_touch_it(closed):
     assert answers(closed.client, OWN) and fence_of(closed)["repairs"] == 0
 
 
-# -- addresses that come and go while it stands by -----------------------------------------------------------------------
+# -- addresses that come and go while it stands by -------------------------------------------------------------------
 
 @pytest.fixture
 def learning(lab):
@@ -267,7 +267,7 @@ def test_a_primary_that_comes_after_it_gave_up_still_works(lab):
     assert fence_of(lab)["armed"]
 
 
-# -- other interfaces ----------------------------------------------------------------------------------------------------
+# -- other interfaces ------------------------------------------------------------------------------------------------
 
 @pytest.fixture
 def guest(lab):

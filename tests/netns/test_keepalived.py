@@ -3,59 +3,10 @@
 
 import pytest
 
-from lab import LAN_VIP, LAN_VIP6, WAN_VIP, WAN_VIP6, Lab, wait_for
-from vrrp import Keepalived
+from lab import Lab, wait_for
+from vrrp import Pair, holds_address, is_primary
 
 CONNECTIONS = 500
-FENCE = {"enable": "yes", "address": [LAN_VIP, WAN_VIP, LAN_VIP6, WAN_VIP6]}
-
-
-def holds_address(lab, node):
-    """The virtual addresses of both sides are at this node."""
-    shown = lab.fw[node].run("ip", "-o", "addr", "show").stdout
-    return all(f" {address}/" in shown for address in (LAN_VIP, WAN_VIP, LAN_VIP6, WAN_VIP6))
-
-
-def is_primary(lab, node):
-    return holds_address(lab, node) and lab.daemon[node].status()["role"] == "primary"
-
-
-class Pair:
-    """Two firewalls, each with twintrackd and keepalived, firewall 1 preferred."""
-
-    def __init__(self, lab):
-        self.lab = lab
-        self.keepalived = {}
-        for node in lab.nodes:
-            lab.daemon[node].write_config(fence=FENCE)
-        for node in lab.nodes:
-            self.start(node)
-
-    def start(self, node):
-        self.lab.daemon[node].start(fence=FENCE)
-        self.keepalived[node] = Keepalived(self.lab, node).start()
-
-    def wait_primary(self, node):
-        wait_for(lambda: is_primary(self.lab, node), 120, f"firewall {node} is primary and holds the addresses")
-
-    def wait_settled(self, node):
-        """Both may be masters for a moment when both start at once: wait until the other has given way."""
-        def settled():
-            return is_primary(self.lab, node) and all(
-                self.lab.daemon[other].status()["role"] == "backup" and not holds_address(self.lab, other)
-                for other in self.lab.nodes if other != node)
-        wait_for(settled, 120, f"firewall {node}, and it alone, is primary and holds the addresses")
-
-    def wait_synced(self, node):
-        self.lab.daemon[node].wait_synced(timeout=120)
-
-    def close(self):
-        for keepalived in self.keepalived.values():
-            keepalived.close()
-
-    def logs(self):
-        return "".join(f"--- keepalived {node} ---\n{keepalived.log()}{keepalived.calls()}"
-                       for node, keepalived in self.keepalived.items())
 
 
 @pytest.fixture
