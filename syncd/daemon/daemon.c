@@ -169,6 +169,7 @@ static void keep_house(void *context, struct monotime now)
 		if (daemon->filter.ignore_local)
 			drive_audit_soon(daemon->drive);
 	}
+	transition_retake_if_needed(daemon->transition);
 	persist_save(daemon);
 	tell_supervisor(daemon, now);
 	int64_t period_us = daemon->watchdog_us > 0 && daemon->watchdog_us < 3000000

@@ -132,6 +132,7 @@ static bool is_in_round(const struct takeover *takeover, const struct node_table
  */
 static bool take_chunk(struct takeover *takeover)
 {
+	const struct node *node = drive_node(takeover->parts.drive);
 	struct flow flows[CHUNK];
 	unsigned count = 0;
 	struct node_table_view view;
@@ -144,7 +145,8 @@ static bool take_chunk(struct takeover *takeover)
 		record_decode(entry->bytes, &flows[count]);
 		bool is_related = flows[count].present & FLOW_HAS_MASTER;
 		takeover->related_seen |= is_related;
-		count += is_in_round(takeover, &view, entry, is_related);
+		count += is_in_round(takeover, &view, entry, is_related) &&
+			 !node_has_ended(node, record_key(entry->bytes));
 	}
 	for (unsigned i = 0; i < count; i++)
 		take_flow(takeover, &flows[i]);

@@ -140,6 +140,17 @@ void transition_resume_takeover(struct transition *transition)
 	request->waits_for_tables = true;
 }
 
+void transition_retake_if_needed(struct transition *transition)
+{
+	struct node_view now;
+	view(transition, &now);
+	if (!now.must_retake || transition->first != NULL ||
+	    append(transition, TRANSITION_PRIMARY, NULL) == NULL)
+		return;
+	log_write(transition->parts.log, LOG_NOTICE, "retake",
+		  "a node that took over after us has given way: taking its flows");
+}
+
 /* ---- answers ---- */
 
 static json_t *describe(struct transition *transition, const struct request *request, enum frame_role before)
@@ -255,9 +266,10 @@ static void tell_node(struct transition *transition, enum node_event_type type)
 	drive_step(transition->parts.drive, &event);
 }
 
-static bool is_needed(struct transition *transition, const struct request *request, enum frame_role role)
+static bool is_needed(struct transition *transition, const struct request *request,
+		      const struct node_view *now)
 {
-	if (request->kind == TRANSITION_COMMIT || role != FRAME_ROLE_PRIMARY)
+	if (request->kind == TRANSITION_COMMIT || now->role != FRAME_ROLE_PRIMARY || now->must_retake)
 		return true;
 	return transition->parts.config->node.mode == CONFIG_MODE_ACTIVE_ACTIVE;
 }
@@ -267,7 +279,7 @@ static void begin_takeover(struct transition *transition)
 	struct request *request = transition->first;
 	struct node_view now;
 	view(transition, &now);
-	if (!is_needed(transition, request, now.role)) {
+	if (!is_needed(transition, request, &now)) {
 		finish(transition, describe(transition, request, now.role), 0, "already primary");
 		return;
 	}
