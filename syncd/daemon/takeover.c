@@ -30,7 +30,10 @@ int takeover_begin(struct takeover *takeover, const struct takeover_parts *parts
 {
 	memset(takeover, 0, sizeof(*takeover));
 	takeover->parts = *parts;
+	struct node_view node;
 	takeover->begun = clock_now();
+	node_view(drive_node(parts->drive), takeover->begun, &node);
+	takeover->has_leftovers = node.leftovers && node.role != FRAME_ROLE_PRIMARY;
 	takeover->timeouts = timeouts_read();
 	if (takeover->timeouts == NULL)
 		return -ENOMEM;
@@ -56,16 +59,30 @@ static void name_flow(struct takeover *takeover, const struct flow *flow, enum c
 		 error != 0 ? ": " : "", error != 0 ? strerror(-error) : "");
 }
 
+static void give_committed(struct takeover *takeover, const struct flow *flow)
+{
+	struct node_event event = {.type = NODE_FLOW_COMMITTED, .flow = flow};
+	drive_give(takeover->parts.drive, &event);
+}
+
+static void own_settled(void *context, const struct flow *flow, enum commit_result result, int error)
+{
+	struct takeover *takeover = context;
+	(void)error;
+	if (result != COMMIT_UPDATED)
+		return;
+	takeover->own_refreshed++;
+	give_committed(takeover, flow);
+}
+
 static void settled(void *context, const struct flow *flow, enum commit_result result, int error)
 {
 	struct takeover *takeover = context;
 	if (result >= COMMIT_CLASH)
 		name_flow(takeover, flow, result, error);
 	takeover->results[result]++;
-	if (result == COMMIT_CREATED || result == COMMIT_UPDATED || result == COMMIT_REPLACED) {
-		struct node_event event = {.type = NODE_FLOW_COMMITTED, .flow = flow};
-		drive_give(takeover->parts.drive, &event);
-	}
+	if (result == COMMIT_CREATED || result == COMMIT_UPDATED || result == COMMIT_REPLACED)
+		give_committed(takeover, flow);
 }
 
 static void take_flow(struct takeover *takeover, const struct flow *flow)
@@ -153,13 +170,58 @@ static bool take_chunk(struct takeover *takeover)
 	return entry != NULL;
 }
 
+static struct commit_options own_options(const struct takeover *takeover)
+{
+	struct commit_options options = takeover->parts.options;
+	options.existing_only = true;
+	return options;
+}
+
+static bool has_old_windows(const struct flow *flow)
+{
+	return flow->present & FLOW_HAS_TCP &&
+	       !(flow->tcp.flags[0] & flow->tcp.flags[1] & FLOW_TCP_FLAG_BE_LIBERAL);
+}
+
+/*
+ * Connections went on at the other node since we were primary, and the windows that this kernel knows of them
+ * are old: their packets would be invalid.  No peer's table need name them: the sync link may be dark.
+ * False at the table's end.
+ */
+static bool refresh_chunk(struct takeover *takeover)
+{
+	const struct table *own = node_internal(drive_node(takeover->parts.drive));
+	struct commit_options options = own_options(takeover);
+	struct table_entry *entry = NULL;
+	struct flow flows[CHUNK];
+	unsigned count = 0, seen = 0;
+	if (takeover->own_end == 0)
+		takeover->own_end = table_newest(own);
+	struct table_walk walk = table_walk_after(own, takeover->after, false);
+	while (seen++ < CHUNK && (entry = table_walk_next(&walk)) != NULL) {
+		takeover->after = walk.version;
+		record_decode(entry->bytes, &flows[count]);
+		count += has_old_windows(&flows[count]);
+	}
+	for (unsigned i = 0; i < count; i++)
+		commit_flow(takeover->parts.commit, &flows[i],
+			    flows[i].timeout_s > 0 ? flows[i].timeout_s : 1, &options, own_settled, takeover);
+	return entry != NULL && takeover->after < takeover->own_end;
+}
+
 static void flush(struct takeover *takeover)
 {
-	commit_flush(takeover->parts.commit, &takeover->parts.options, settled, takeover);
+	struct commit_options options = own_options(takeover);
+	if (takeover->round == TAKEOVER_OWN)
+		commit_flush(takeover->parts.commit, &options, own_settled, takeover);
+	else
+		commit_flush(takeover->parts.commit, &takeover->parts.options, settled, takeover);
 }
 
 static bool is_round_needed(const struct takeover *takeover)
 {
+	if (takeover->round == TAKEOVER_OWN)
+		return takeover->has_leftovers && takeover->parts.options.tcp_liberal;
 	if (takeover->round >= TAKEOVER_RELATED && !takeover->related_seen)
 		return false;
 	return takeover->stale_seen || !is_stale_round(takeover->round);
@@ -179,10 +241,11 @@ bool takeover_run(struct takeover *takeover, struct monotime until)
 {
 	bool done = false;
 	while (!done && monotime_is_before(clock_now(), until)) {
-		if (take_chunk(takeover))
+		if (takeover->round == TAKEOVER_OWN ? refresh_chunk(takeover) : take_chunk(takeover))
 			continue;
 		takeover->after = 0;
-		if (takeover->table < takeover->tables_count && ++takeover->table < takeover->tables_count)
+		if (takeover->round != TAKEOVER_OWN && takeover->table < takeover->tables_count &&
+		    ++takeover->table < takeover->tables_count)
 			continue;
 		/* a round is in the kernel before the next one is sent */
 		flush(takeover);
@@ -216,6 +279,7 @@ json_t *takeover_report(const struct takeover *takeover)
 		json_object_set_new(report, commit_result_name((enum commit_result)result),
 				    json_integer((json_int_t)takeover->results[result]));
 	json_object_set_new(report, "local", json_integer((json_int_t)takeover->local));
+	json_object_set_new(report, "refreshed", json_integer((json_int_t)takeover->own_refreshed));
 	json_object_set_new(report, "duration_us",
 			    json_integer(monotime_sub(clock_now(), takeover->begun).us));
 	for (unsigned i = 0; i < takeover->tables_count; i++)

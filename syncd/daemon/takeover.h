@@ -25,13 +25,15 @@ struct takeover_parts {
 
 /*
  * Masters go before what is related to them (else ENOENT), and of each what the owner has named lately before
- * what a running full catch-up has not named yet.
+ * what a running full catch-up has not named yet.  Last, what is here since an earlier time as primary: the
+ * windows of its TCP connections are those of that time.
  */
 enum takeover_round {
 	TAKEOVER_MASTERS,
 	TAKEOVER_MASTERS_STALE,
 	TAKEOVER_RELATED,
 	TAKEOVER_RELATED_STALE,
+	TAKEOVER_OWN,
 	TAKEOVER_ROUNDS,
 };
 
@@ -49,6 +51,9 @@ struct takeover {
 	uint64_t after;            /* version in that table up to which all is done */
 	enum takeover_round round;
 	bool related_seen, stale_seen;
+	bool has_leftovers;           /* of an earlier time as primary */
+	uint64_t own_end;             /* our newest version when their turn came */
+	uint64_t own_refreshed;       /* flows of theirs that were given another window */
 	uint64_t total, taken, local; /* local: of this host itself, left out */
 	uint64_t results[COMMIT_RESULTS];
 	char named[COMMIT_RESULTS][TAKEOVER_NAMED][FLOW_TEXT_SIZE + 48];

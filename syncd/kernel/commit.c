@@ -302,7 +302,7 @@ void commit_flow(struct commit *commit, const struct flow *flow, uint32_t timeou
 		done(context, flow, COMMIT_EXPIRED, 0);
 		return;
 	}
-	slot = queue(commit, STEP_CREATE);
+	slot = queue(commit, options->existing_only ? STEP_FIND : STEP_CREATE);
 	slot->timeout_s = timeout_s;
 	slot->flow = *flow;
 	slot->flow.present &= ~local;

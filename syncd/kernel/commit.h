@@ -37,6 +37,7 @@ bool commit_is_in_kernel(enum commit_result result, int error);
 struct commit_options {
 	bool fence_closed; /* no packet can touch a flow meanwhile: replace what clashes */
 	bool tcp_liberal;
+	bool existing_only; /* bring forward what is there; nothing is created (COMMIT_EXPIRED) or replaced */
 };
 
 /* 0 or a negative errno. */

@@ -208,7 +208,7 @@ static void advance_create(const struct slot *slots, struct slot *slot)
 static void give_way_or_replace(struct slot *slot, const struct flow *found,
 				const struct commit_options *options)
 {
-	if (options->fence_closed || !(found->status & FLOW_STATUS_ASSURED))
+	if (!options->existing_only && (options->fence_closed || !(found->status & FLOW_STATUS_ASSURED)))
 		slot->step = STEP_REMOVE;
 	else
 		step_settle(slot, COMMIT_CLASH, -EEXIST);
@@ -242,7 +242,9 @@ static void bring_forward(struct slot *slot, const struct flow *found, const str
 
 static void advance_find(struct slot *slot, const struct flow *found, const struct commit_options *options)
 {
-	if (slot->error == -ENOENT)
+	if (slot->error == -ENOENT && options->existing_only)
+		step_settle(slot, COMMIT_EXPIRED, 0);
+	else if (slot->error == -ENOENT)
 		slot->step = STEP_FIND_REPLY;
 	else if (slot->error)
 		step_settle(slot, COMMIT_REFUSED, slot->error);
@@ -290,7 +292,7 @@ static void advance_update(struct slot *slot, const struct flow *found, const st
 		break;
 	case ENOENT: /* gone meanwhile */
 	case ETIME:  /* going */
-		slot->step = STEP_CREATE;
+		slot->step = options->existing_only ? STEP_FIND : STEP_CREATE;
 		break;
 	case EBUSY: /* its status changed meanwhile */
 	case EPERM: /* or its timeout was fixed */
