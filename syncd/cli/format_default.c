@@ -2,72 +2,66 @@
 #include "syncd/cli/format.h"
 
 #include <string.h>
+#include <time.h>
 
-/* the two numbers of a line's start: name, padded to eight, blank */
-static const char *protocol_name(uint8_t protocol)
+const char *format_protocol_name(uint8_t protocol)
 {
 	switch (protocol) {
 	case PROTOCOL_ICMP:
-		return "icmp     ";
+		return "icmp";
 	case PROTOCOL_TCP:
-		return "tcp      ";
+		return "tcp";
 	case PROTOCOL_UDP:
-		return "udp      ";
+		return "udp";
 	case PROTOCOL_DCCP:
-		return "dccp     ";
+		return "dccp";
 	case PROTOCOL_GRE:
-		return "gre      ";
+		return "gre";
 	case PROTOCOL_ICMPV6:
-		return "icmpv6   ";
+		return "icmpv6";
 	case PROTOCOL_SCTP:
-		return "sctp     ";
+		return "sctp";
 	case PROTOCOL_UDPLITE:
-		return "udplite  ";
+		return "udplite";
 	default:
-		return "unknown  ";
+		return "unknown";
 	}
 }
 
 /* enum tcp_conntrack, sctp_conntrack and ct_dccp_states of the kernel's uapi headers, in their order */
-static const char *const tcp_states[] = {
-    "NONE ",       "SYN_SENT ", "SYN_RECV ",  "ESTABLISHED ", "FIN_WAIT ",
-    "CLOSE_WAIT ", "LAST_ACK ", "TIME_WAIT ", "CLOSE ",       "SYN_SENT2 ",
-};
-static const char *const sctp_states[] = {
-    "NONE ",          "CLOSED ",        "COOKIE_WAIT ",       "COOKIE_ECHOED ",  "ESTABLISHED ",
-    "SHUTDOWN_SENT ", "SHUTDOWN_RECD ", "SHUTDOWN_ACK_SENT ", "HEARTBEAT_SENT ", "HEARTBEAT_ACKED ",
-};
-static const char *const dccp_states[] = {
-    "NONE ",     "REQUEST ", "RESPOND ",  "PARTOPEN ", "OPEN ",
-    "CLOSEREQ ", "CLOSING ", "TIMEWAIT ", "IGNORE ",   "INVALID ",
-};
 enum { STATES = 10 };
+static const char *const tcp_states[STATES] = {
+    "NONE",       "SYN_SENT", "SYN_RECV",  "ESTABLISHED", "FIN_WAIT",
+    "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE",       "SYN_SENT2",
+};
+static const char *const sctp_states[STATES] = {
+    "NONE",          "CLOSED",        "COOKIE_WAIT",       "COOKIE_ECHOED",  "ESTABLISHED",
+    "SHUTDOWN_SENT", "SHUTDOWN_RECD", "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT", "HEARTBEAT_ACKED",
+};
+static const char *const dccp_states[STATES] = {
+    "NONE", "REQUEST", "RESPOND", "PARTOPEN", "OPEN", "CLOSEREQ", "CLOSING", "TIMEWAIT", "IGNORE", "INVALID",
+};
 
-static char *put_state(char *at, const char *const names[STATES], uint8_t state)
-{
-	return put_text(at, names[state < STATES ? state : 0]);
-}
-
-static char *put_protocol_state(char *at, const struct flow *flow)
+const char *format_state_name(const struct flow *flow)
 {
 	if (flow->present & FLOW_HAS_TCP)
-		at = put_state(at, tcp_states, flow->tcp.state);
+		return tcp_states[flow->tcp.state < STATES ? flow->tcp.state : 0];
 	if (flow->present & FLOW_HAS_SCTP)
-		at = put_state(at, sctp_states, flow->sctp.state);
+		return sctp_states[flow->sctp.state < STATES ? flow->sctp.state : 0];
 	if (flow->present & FLOW_HAS_DCCP)
-		at = put_state(at, dccp_states, flow->dccp.state);
-	return at;
+		return dccp_states[flow->dccp.state < STATES ? flow->dccp.state : 0];
+	return NULL;
 }
 
-static char *put_address(char *at, uint8_t family, const uint8_t *address)
+char *format_put_address(char *at, uint8_t family, const uint8_t *address)
 {
 	return family == FLOW_IPV6 ? put_ipv6(at, address) : put_ipv4(at, address);
 }
 
 static char *put_tuple(char *at, const struct flow *flow, const struct flow_tuple *tuple)
 {
-	at = put_address(put_text(at, "src="), flow->family, tuple->src);
-	at = put_address(put_text(at, " dst="), flow->family, tuple->dst);
+	at = format_put_address(put_text(at, "src="), flow->family, tuple->src);
+	at = format_put_address(put_text(at, " dst="), flow->family, tuple->dst);
 	if (flow_has_ports(flow->protocol)) {
 		at = put_u64(put_text(at, " sport="), tuple->sport);
 		at = put_u64(put_text(at, " dport="), tuple->dport);
@@ -137,7 +131,7 @@ static char *put_foreign(char *at, const char *text, size_t size)
 	return at;
 }
 
-static uint64_t lifetime_s(const struct flow *flow, int64_t now_s)
+uint64_t format_lifetime_s(const struct flow *flow, int64_t now_s)
 {
 	enum { NS = 1000000000 };
 	uint64_t end_s = flow->timestamp_stop_ns ? flow->timestamp_stop_ns / NS : (uint64_t)now_s;
@@ -145,7 +139,47 @@ static uint64_t lifetime_s(const struct flow *flow, int64_t now_s)
 	return end_s - flow->timestamp_start_ns / NS;
 }
 
-static char *put_attributes(char *at, const struct flow *flow, int64_t now_s)
+/* As ctime() writes it, in brackets. */
+static char *put_moment(char *at, const char *name, uint64_t time_ns)
+{
+	enum { NS = 1000000000 };
+	time_t time = (time_t)(time_ns / NS);
+	char text[32];
+
+	if (!ctime_r(&time, text))
+		return at;
+	text[strcspn(text, "\n")] = 0;
+	at = put_text(put_text(at, name), text);
+	*at++ = ']';
+	*at++ = ' ';
+	return at;
+}
+
+static char *put_times(char *at, const struct format_dump *dump, const struct flow *flow)
+{
+	at = put_field(at, "delta-time=", format_lifetime_s(flow, dump->now_s));
+	if (!(dump->flags & FORMAT_KTIMESTAMP))
+		return at;
+	at = put_moment(at, "[start=", flow->timestamp_start_ns);
+	return flow->timestamp_stop_ns ? put_moment(at, "[stop=", flow->timestamp_stop_ns) : at;
+}
+
+static char *put_labels(char *at, const struct labels *labels, const struct flow *flow)
+{
+	const char *before = "labels=";
+
+	for (unsigned bit = 0; bit < LABEL_BITS; bit++) {
+		if (!(flow->labels[bit / 8] >> bit % 8 & 1) || !labels->name[bit][0])
+			continue;
+		at = put_text(put_text(at, before), labels->name[bit]);
+		before = ",";
+	}
+	if (*before == ',')
+		*at++ = ' ';
+	return at;
+}
+
+static char *put_attributes(char *at, const struct format_dump *dump, const struct flow *flow)
 {
 	if (flow->present & FLOW_HAS_MARK)
 		at = put_field(at, "mark=", flow->mark);
@@ -154,39 +188,84 @@ static char *put_attributes(char *at, const struct flow *flow, int64_t now_s)
 	if (flow->zone && flow->zone_scope == FLOW_ZONE_BOTH)
 		at = put_field(at, "zone=", flow->zone);
 	if (flow->present & FLOW_HAS_TIMESTAMP)
-		at = put_field(at, "delta-time=", lifetime_s(flow, now_s));
+		at = put_times(at, dump, flow);
 	if (flow->present & FLOW_HAS_HELPER)
 		at = put_foreign(put_text(at, "helper="), flow->helper, sizeof(flow->helper));
 	if (flow->present & FLOW_HAS_USE)
 		at = put_field(at, "use=", flow->use);
+	if (dump->flags & FORMAT_ID && flow->present & FLOW_HAS_ID)
+		at = put_field(at, "id=", flow->id);
+	if (dump->flags & FORMAT_LABELS && flow->present & FLOW_HAS_LABELS)
+		at = put_labels(at, dump->labels, flow);
 	return at;
 }
 
-static void nothing(struct format_dump *dump)
+char *format_put_origin(char *at, const struct format_event *event)
 {
-	(void)dump;
+	if (!event->port)
+		return at;
+	at = put_u64(put_text(at, " [USERSPACE] portid="), event->port);
+	return event->process ? put_text(put_text(at, " progname="), event->process) : at;
 }
 
-/* The longest line: below 200 bytes of fixed words, 20 numbers of at most 20 digits, 4 addresses of 45, 80 of
- * strings. */
-_Static_assert(OUTPUT_ROOM_MAX >= 1024, "a line must fit the room that output_room() gives");
+static char *put_padded(char *at, uint64_t value, int width)
+{
+	char *end = put_u64(at, value);
+
+	while (end - at < width)
+		*end++ = ' ';
+	return end;
+}
+
+static char *put_event(char *at, const struct format_dump *dump)
+{
+	static const char *const kinds[] = {"    [NEW] ", " [UPDATE] ", "[DESTROY] "};
+
+	if (dump->flags & FORMAT_TIMESTAMP) {
+		*at++ = '[';
+		at = put_padded(at, (uint64_t)dump->event->time_s, 8);
+		*at++ = '.';
+		for (uint32_t unit = 100000; unit; unit /= 10)
+			*at++ = (char)('0' + dump->event->time_us / unit % 10);
+		*at++ = ']';
+		*at++ = '\t';
+	}
+	return put_text(at, kinds[dump->event->kind]);
+}
+
+/* The longest line: below 300 bytes of fixed words, 22 numbers of at most 20 digits, 4 addresses of 45, 80 of
+ * strings, and the names of all labels, which flush and go on (see print_flow()). */
+_Static_assert(OUTPUT_ROOM_MAX >= 1200, "a line must fit the room that output_room() gives");
+_Static_assert(OUTPUT_ROOM_LABELS >= OUTPUT_ROOM_MAX + LABEL_BITS * LABEL_NAME_MAX, "so must its labels");
 
 static void print_flow(struct format_dump *dump, const struct flow *flow)
 {
-	char *at = output_room(dump->output);
+	char *at = dump->flags & FORMAT_LABELS ? output_room_for(dump->output, OUTPUT_ROOM_LABELS)
+					       : output_room(dump->output);
+	const char *state = format_state_name(flow), *name = format_protocol_name(flow->protocol);
+	char *start;
 
-	at = put_text(at, protocol_name(flow->protocol));
-	at = put_u64(at, flow->protocol);
-	*at++ = ' ';
+	if (dump->event)
+		at = put_event(at, dump);
+	if (dump->flags & FORMAT_EXTENDED)
+		at = put_text(at, flow->family == FLOW_IPV6 ? "ipv6     10 " : "ipv4     2 ");
+	start = at;
+	at = put_text(at, name);
+	while (at - start < 9)
+		*at++ = ' ';
+	at = put_field(at, "", flow->protocol);
 	if (flow->present & FLOW_HAS_TIMEOUT)
 		at = put_field(at, "", flow->timeout_s);
-	at = put_protocol_state(at, flow);
+	if (state)
+		at = put_text(put_text(at, state), " ");
 	at = put_original(at, flow);
 	at = put_reply(at, flow);
-	at = put_attributes(at, flow, dump->now_s);
-	at[-1] = '\n'; /* the last blank */
+	at = put_attributes(at, dump, flow);
+	at--; /* the last blank */
+	if (dump->event)
+		at = format_put_origin(at, dump->event);
+	*at++ = '\n';
 	output_commit(dump->output, at);
 }
 
-const struct format format_default = {
-    .name = "default", .begin = nothing, .flow = print_flow, .end = nothing};
+const struct format format_default = {.name = "default", .flow = print_flow};

@@ -28,11 +28,16 @@ int output_flush(struct output *output)
 	return -output->error;
 }
 
-char *output_room(struct output *output)
+char *output_room_for(struct output *output, size_t size)
 {
-	if (sizeof(output->bytes) - output->used < OUTPUT_ROOM_MAX)
+	if (sizeof(output->bytes) - output->used < size)
 		output_flush(output);
 	return output->bytes + output->used;
+}
+
+char *output_room(struct output *output)
+{
+	return output_room_for(output, OUTPUT_ROOM_MAX);
 }
 
 void output_commit(struct output *output, const char *end)

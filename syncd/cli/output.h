@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { OUTPUT_SIZE = 1 << 18, OUTPUT_ROOM_MAX = 4096 };
+enum { OUTPUT_SIZE = 1 << 18, OUTPUT_ROOM_MAX = 4096, OUTPUT_ROOM_LABELS = 1 << 15 };
 
 struct output {
 	int fd;    /* the caller's */
@@ -24,6 +24,9 @@ void output_start(struct output *output, int fd);
 
 /* At least OUTPUT_ROOM_MAX bytes to write into; flushes first when there are less. */
 char *output_room(struct output *output);
+
+/* The same with at least `size` bytes, up to OUTPUT_ROOM_LABELS. */
+char *output_room_for(struct output *output, size_t size);
 
 /* Takes what was written from output_room() up to `end`. */
 void output_commit(struct output *output, const char *end);

@@ -70,14 +70,15 @@ def test_an_unknown_option_is_a_usage_error(command, verb):
     (["genkey"], "FILE is missing"),
     (["check-config"], "FILE is missing"),
     (["version", "extra"], "one argument too many"),
-    (["-L", "nonsense"], "unknown table `nonsense'"),
-    (["-L", "-p", "tcp"], "unknown option `-p'"),
+    (["-L", "nonsense"], "unknown type `nonsense'"),
+    (["-L", "-p", "tcp", "--nonsense"], "unknown option `--nonsense'"),
     (["-L", "-C"], "Invalid commands combination"),
     (["-L", "--peer", "2"], "--peer goes with the table external"),
     (["-L", "external", "--peer", "0"], "a number from 1 to 65535"),
-    (["-L", "external", "--peer"], "needs a value"),
+    (["-L", "external", "--peer"], "requires an argument"),
     (["-L", "conntrack", "extra"], "one argument too many"),
-    (["-D"], "`-D' is not offered"),
+    (["-D", "internal"], "--delete is not offered on the table internal"),
+    (["-L", "expect"], "--dump is not offered on the table expect"),
 ])
 def test_a_wrong_command_line_is_named(command, arguments, words):
     done = command(*arguments)

@@ -19,12 +19,10 @@ static struct output output;
 
 static void expect_line(const struct flow *flow, const char *line)
 {
-	struct format_dump dump = {&output, 1600000100};
+	struct format_dump dump = {.output = &output, .now_s = 1600000100};
 
 	output_start(&output, -1);
-	format_default.begin(&dump);
 	format_default.flow(&dump, flow);
-	format_default.end(&dump);
 	output.bytes[output.used] = 0;
 	assert_string_equal(output.bytes, line);
 }
@@ -240,7 +238,7 @@ static void the_longest_line_fits_the_room(void **state)
 	flow.sctp.state = 7;
 	output_start(&output, -1);
 	start = output_room(&output);
-	format_default.flow(&(struct format_dump){&output, 1600000000}, &flow);
+	format_default.flow(&(struct format_dump){.output = &output, .now_s = 1600000000}, &flow);
 	assert_true(output.bytes + output.used - start < 1024);
 }
 

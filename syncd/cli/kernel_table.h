@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's tables, as the command line means them: filtered dumps, single flows, changes in batches, and
+ * counters.
+ */
+#ifndef CLI_KERNEL_TABLE_H
+#define CLI_KERNEL_TABLE_H
+
+#include "syncd/kernel/convert.h"
+
+struct kernel_table;
+
+/* 0 or a negative errno. */
+int kernel_table_open(struct kernel_table **table);
+void kernel_table_close(struct kernel_table *table);
+
+/* What the kernel itself leaves out of a dump. */
+struct kernel_dump {
+	uint8_t request; /* IPCTNL_MSG_CT_GET, _GET_CTRZERO, _GET_DYING or _GET_UNCONFIRMED */
+	uint8_t family;  /* 0: all */
+	bool by_mark, by_status, by_zone;
+	uint32_t mark, mark_mask, status;
+	uint16_t zone;
+};
+
+/* False: enough. */
+typedef bool kernel_table_row(void *context, const struct flow *flow);
+
+/*
+ * Calls `row` for each flow.  0; 1: the table was changed in size meanwhile, flows may be missing or come
+ * twice; or a negative errno.  In `row`, flows may be asked for and changed.
+ */
+int kernel_table_dump(struct kernel_table *table, const struct kernel_dump *dump, kernel_table_row *row,
+		      void *context);
+
+/* Reads one flow by its original tuple and zone; or, with `by_reply`, by its reply tuple.  0 or a negative
+ * errno. */
+int kernel_table_get(struct kernel_table *table, const struct flow *key, bool by_reply, struct flow *flow);
+
+enum kernel_change_kind { KERNEL_CREATE, KERNEL_UPDATE, KERNEL_DELETE };
+
+struct kernel_change {
+	enum kernel_change_kind kind;
+	struct flow flow;
+	bool has_timeout; /* flow.timeout_s is to be set */
+	uint32_t line;    /* the caller's */
+};
+
+/* Told of each change's end, in their order: 0 or a negative errno. */
+typedef void kernel_table_done(void *context, const struct kernel_change *change, int error);
+
+/* Queues a change, copied; sends when the batch is full, so that `done` may be called from here. */
+void kernel_table_change(struct kernel_table *table, const struct kernel_change *change,
+			 kernel_table_done *done, void *context);
+
+/* Sends what is queued, and waits for each answer. */
+void kernel_table_settle(struct kernel_table *table, kernel_table_done *done, void *context);
+
+/* Empties the table of flows, of one family or (0) all; or that of expectations. */
+int kernel_table_flush(struct kernel_table *table, bool expectations, uint8_t family);
+
+/* The number of flows, of all zones and families. */
+int kernel_table_count(struct kernel_table *table, uint32_t *count);
+
+/* Counters of one CPU, in the kernel's order: calls `counter` for each; `name` "cpu" begins another CPU. */
+typedef void kernel_table_counter(void *context, const char *name, uint32_t value);
+int kernel_table_stats(struct kernel_table *table, bool expectations, kernel_table_counter *counter,
+		       void *context);
+
+/* The number of expectations, by a dump. */
+int kernel_table_count_expectations(struct kernel_table *table, uint32_t *count);
+
+#endif

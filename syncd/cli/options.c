@@ -1,0 +1,853 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The options that every protocol knows, and which command of which table takes which. */
+#include "syncd/cli/request.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define BIT(option) (1u << OPTION_##option)
+
+enum { VALUE_PEER = 0x100, VALUE_SOCKET, VALUE_LABELMAP };
+
+/* ---- the commands ---- */
+
+static const struct {
+	int value; /* of the option */
+	const char *name;
+} commands[REQUEST_COMMANDS] = {
+    [REQUEST_LIST] = {'L', "dump"},      [REQUEST_CREATE] = {'I', "create"},
+    [REQUEST_ADD] = {'A', "add"},        [REQUEST_UPDATE] = {'U', "update"},
+    [REQUEST_DELETE] = {'D', "delete"},  [REQUEST_GET] = {'G', "get"},
+    [REQUEST_FLUSH] = {'F', "flush"},    [REQUEST_EVENT] = {'E', "event"},
+    [REQUEST_COUNT] = {'C', "count"},    [REQUEST_STATS] = {'S', "stats"},
+    [REQUEST_HELP] = {'h', "help"},      [REQUEST_VERSION] = {'V', "version"},
+    [REQUEST_LOAD] = {'R', "load-file"},
+};
+
+static const char *const table_names[REQUEST_TABLES] = {"conntrack",   "expect",   "dying",
+							"unconfirmed", "internal", "external"};
+
+const char *request_table_name(enum request_table table)
+{
+	return table_names[table];
+}
+
+/* ---- what each command takes ---- */
+
+enum {
+	ADDRESSES = BIT(ORIG_SRC) | BIT(ORIG_DST) | BIT(REPLY_SRC) | BIT(REPLY_DST),
+	MASKS = BIT(MASK_SRC) | BIT(MASK_DST),
+	NAT = BIT(SRC_NAT) | BIT(DST_NAT),
+	ZONES = BIT(ZONE) | BIT(ORIG_ZONE) | BIT(REPLY_ZONE),
+	COMMON = ADDRESSES | BIT(PROTOCOL),
+	LIST = COMMON | BIT(STATUS) | BIT(ZERO) | MASKS | BIT(MARK) | BIT(FAMILY) | NAT | BIT(OUTPUT) |
+	       BIT(SECMARK) | BIT(ANY_NAT) | BIT(LABEL) | ZONES,
+	CREATE = COMMON | BIT(TIMEOUT) | BIT(STATUS) | BIT(MARK) | NAT | ZONES | BIT(LABEL_ADD),
+	UPDATE = COMMON | BIT(TIMEOUT) | BIT(STATUS) | MASKS | BIT(MARK) | BIT(ID) | BIT(FAMILY) | NAT |
+		 BIT(OUTPUT) | BIT(LABEL) | BIT(LABEL_ADD) | BIT(LABEL_DEL),
+	DELETE = COMMON | BIT(TIMEOUT) | BIT(STATUS) | MASKS | BIT(MARK) | BIT(ID) | BIT(FAMILY) | NAT |
+		 BIT(OUTPUT) | BIT(LABEL) | ZONES,
+	EVENT = COMMON | BIT(EVENT_MASK) | MASKS | BIT(MARK) | BIT(FAMILY) | NAT | BIT(OUTPUT) |
+		BIT(SECMARK) | BIT(BUFFER_SIZE) | BIT(ANY_NAT) | BIT(LABEL) | ZONES,
+	FILTERS = COMMON | BIT(STATUS) | MASKS | BIT(MARK) | BIT(SECMARK) | BIT(LABEL) | ZONES,
+};
+
+struct rule {
+	uint32_t takes, needs;
+};
+
+static const struct rule flow_rules[REQUEST_COMMANDS] = {
+    [REQUEST_NONE] = {0, 0},
+    [REQUEST_LIST] = {LIST, 0},
+    [REQUEST_CREATE] = {CREATE, BIT(PROTOCOL) | BIT(TIMEOUT)},
+    [REQUEST_ADD] = {CREATE, BIT(PROTOCOL) | BIT(TIMEOUT)},
+    [REQUEST_UPDATE] = {UPDATE, 0},
+    [REQUEST_DELETE] = {DELETE, 0},
+    [REQUEST_GET] = {COMMON | BIT(ID) | BIT(OUTPUT), BIT(PROTOCOL)},
+    [REQUEST_FLUSH] = {BIT(FAMILY), 0},
+    [REQUEST_EVENT] = {EVENT, 0},
+    [REQUEST_HELP] = {BIT(PROTOCOL), 0},
+};
+
+static const struct rule expect_rules[REQUEST_COMMANDS] = {
+    [REQUEST_LIST] = {BIT(FAMILY) | BIT(OUTPUT), 0},
+    [REQUEST_EVENT] = {BIT(OUTPUT), 0},
+};
+
+/* On the daemon's tables: what the kernel alone has is not offered. */
+static const struct rule daemon_rules[REQUEST_COMMANDS] = {
+    [REQUEST_LIST] = {LIST & ~(BIT(ZERO) | BIT(SECMARK)), 0},
+    [REQUEST_GET] = {COMMON | BIT(OUTPUT) | BIT(ZONE), BIT(PROTOCOL)},
+};
+
+static const char *const option_names[REQUEST_OPTIONS] = {
+    "src",     "dst",        "reply-src", "reply-dst", "protonum",  "timeout",   "status",
+    "zero",    "event-mask", "tuple-src", "tuple-dst", "mask-src",  "mask-dst",  "mark",
+    "id",      "family",     "src-nat",   "dst-nat",   "output",    "secmark",   "buffer-size",
+    "any-nat", "zone",       "label",     "label-add", "label-del", "orig-zone", "reply-zone",
+};
+
+static const struct option long_options[] = {
+    {"dump", optional_argument, NULL, 'L'},
+    {"create", optional_argument, NULL, 'I'},
+    {"add", optional_argument, NULL, 'A'},
+    {"update", optional_argument, NULL, 'U'},
+    {"delete", optional_argument, NULL, 'D'},
+    {"get", optional_argument, NULL, 'G'},
+    {"flush", optional_argument, NULL, 'F'},
+    {"event", optional_argument, NULL, 'E'},
+    {"count", optional_argument, NULL, 'C'},
+    {"counter", optional_argument, NULL, 'C'},
+    {"stats", no_argument, NULL, 'S'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {"src", required_argument, NULL, 's'},
+    {"orig-src", required_argument, NULL, 's'},
+    {"dst", required_argument, NULL, 'd'},
+    {"orig-dst", required_argument, NULL, 'd'},
+    {"reply-src", required_argument, NULL, 'r'},
+    {"reply-dst", required_argument, NULL, 'q'},
+    {"protonum", required_argument, NULL, 'p'},
+    {"proto", required_argument, NULL, 'p'},
+    {"timeout", required_argument, NULL, 't'},
+    {"status", required_argument, NULL, 'u'},
+    {"zero", no_argument, NULL, 'z'},
+    {"event-mask", required_argument, NULL, 'e'},
+    {"tuple-src", required_argument, NULL, '['},
+    {"tuple-dst", required_argument, NULL, ']'},
+    {"mask-src", required_argument, NULL, '{'},
+    {"mask-dst", required_argument, NULL, '}'},
+    {"nat-range", required_argument, NULL, 'a'},
+    {"mark", required_argument, NULL, 'm'},
+    {"secmark", required_argument, NULL, 'c'},
+    {"id", required_argument, NULL, 'i'},
+    {"family", required_argument, NULL, 'f'},
+    {"src-nat", optional_argument, NULL, 'n'},
+    {"dst-nat", optional_argument, NULL, 'g'},
+    {"output", required_argument, NULL, 'o'},
+    {"buffer-size", required_argument, NULL, 'b'},
+    {"any-nat", optional_argument, NULL, 'j'},
+    {"zone", required_argument, NULL, 'w'},
+    {"label", required_argument, NULL, 'l'},
+    {"label-add", required_argument, NULL, '<'},
+    {"label-del", optional_argument, NULL, '>'},
+    {"orig-zone", required_argument, NULL, '('},
+    {"reply-zone", required_argument, NULL, ')'},
+    {"labelmap", required_argument, NULL, VALUE_LABELMAP},
+    {"peer", required_argument, NULL, VALUE_PEER},
+    {"socket", required_argument, NULL, VALUE_SOCKET},
+};
+enum { LONG_OPTIONS = sizeof(long_options) / sizeof(long_options[0]) };
+
+static const char short_options[] =
+    ":L::I::U::D::G::E::F::A::hVs:d:r:q:p:t:u:e:a:zm:i:f:o:n::g::c:b:C::Sj::w:l:";
+
+/* What is being read. */
+struct reading {
+	struct cli *cli;
+	struct request *request;
+	struct labels *labels;
+	const char *labelmap;
+	int argc;
+	char **argv;
+	bool in_file;
+	struct option options[LONG_OPTIONS + PROTOCOL_OPTIONS_MAX + 1];
+};
+
+/* ---- saying what is wrong ---- */
+
+static void say(const struct cli *cli, const char *format, va_list list)
+{
+	fflush(stdout);
+	fprintf(stderr, "%s v%s (twintrack): ", cli->program, TWINTRACK_VERSION);
+	vfprintf(stderr, format, list);
+	fputc('\n', stderr);
+}
+
+void request_say(const struct cli *cli, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	say(cli, format, list);
+	va_end(list);
+}
+
+int request_refuse(const struct cli *cli, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	say(cli, format, list);
+	va_end(list);
+	fprintf(stderr, "Try `%s -h' or '%s --help' for more information.\n", cli->program, cli->program);
+	return CLI_USAGE;
+}
+
+/* ---- reading values: -1, or the exit code after having said what is wrong ---- */
+
+static int read_number(const struct reading *reading, const char *option, const char *text, uint32_t most,
+		       uint32_t *number)
+{
+	if (request_read_number(text, most, number))
+		return -1;
+	return request_refuse(reading->cli, "bad value `%s' for `%s': a number from 0 to %u is needed", text,
+			      option, most);
+}
+
+/* The family of an address must be that of those before. */
+static int join_family(const struct reading *reading, uint8_t family)
+{
+	struct flow *flow = &reading->request->flow;
+
+	if (flow->family && flow->family != family)
+		return request_refuse(reading->cli, "mismatched address family");
+	flow->family = family;
+	return -1;
+}
+
+/* inet_aton() takes what conntrack(8) takes for IPv4: 10.1 for 10.0.0.1. */
+static bool parse_address(const char *text, uint8_t address[16], uint8_t *family)
+{
+	struct in_addr ipv4;
+
+	memset(address, 0, 16);
+	if (text[0] && strspn(text, "0123456789.") == strlen(text) && inet_aton(text, &ipv4)) {
+		memcpy(address, &ipv4, sizeof(ipv4));
+		*family = FLOW_IPV4;
+		return true;
+	}
+	*family = FLOW_IPV6;
+	return inet_pton(AF_INET6, text, address) == 1;
+}
+
+static int read_address(const struct reading *reading, const char *text, uint8_t address[16])
+{
+	uint8_t family;
+
+	if (!parse_address(text, address, &family))
+		return request_refuse(reading->cli, "Invalid IP address `%s'", text);
+	return join_family(reading, family);
+}
+
+static void fill_mask(uint8_t mask[16], unsigned bits)
+{
+	memset(mask, 0, 16);
+	for (unsigned i = 0; i < bits; i++)
+		mask[i / 8] = (uint8_t)(mask[i / 8] | 0x80 >> i % 8);
+}
+
+/* ADDRESS or, where `mask` is, ADDRESS/BITS. */
+static int read_prefix(const struct reading *reading, const char *option, const char *text,
+		       uint8_t address[16], uint8_t *mask, enum request_option mask_option)
+{
+	const char *slash = strchr(text, '/');
+	char copy[INET6_ADDRSTRLEN + 1];
+	uint32_t bits;
+	int code;
+
+	if (!slash)
+		return read_address(reading, text, address);
+	if (!mask)
+		return request_refuse(reading->cli, "CIDR notation unavailable for `%s'", option);
+	if ((size_t)(slash - text) >= sizeof(copy))
+		return request_refuse(reading->cli, "Invalid IP address `%s'", text);
+	memcpy(copy, text, (size_t)(slash - text));
+	copy[slash - text] = 0;
+	code = read_address(reading, copy, address);
+	if (code >= 0 || !slash[1])
+		return code;
+	if (!request_read_number(slash + 1, reading->request->flow.family == FLOW_IPV4 ? 32 : 128, &bits))
+		return request_refuse(reading->cli, "Invalid netmask");
+	fill_mask(mask, bits);
+	reading->request->options |= 1u << mask_option;
+	return -1;
+}
+
+/* ADDRESS, ADDRESS:PORT, [ADDRESS]:PORT or nothing */
+static int read_nat(const struct reading *reading, const char *text, struct request_nat *nat)
+{
+	char copy[INET6_ADDRSTRLEN + 3];
+	char *address = copy, *port = NULL;
+	uint32_t number = 0;
+	int code;
+
+	if (!text)
+		return -1;
+	if (strlen(text) >= sizeof(copy))
+		return request_refuse(reading->cli, "Invalid IP address `%s'", text);
+	strcpy(copy, text);
+	if (*copy == '[') {
+		char *close = strchr(copy, ']');
+
+		if (!close)
+			return request_refuse(reading->cli, "No closing ']' around IPv6 address");
+		if (close == copy + 1)
+			return request_refuse(reading->cli, "No IPv6 address specified");
+		address = copy + 1;
+		port = close[1] == ':' ? close + 1 : NULL;
+		if (close[1] && !port)
+			return request_refuse(reading->cli, "Invalid IP address `%s'", text);
+		*close = 0;
+	} else if (strchr(copy, ':') == strrchr(copy, ':')) {
+		port = strchr(copy, ':');
+	}
+	if (port) {
+		*port++ = 0;
+		if (!*port)
+			return request_refuse(reading->cli, "No port specified after `:'");
+		if (!request_read_number(port, UINT16_MAX, &number))
+			return request_refuse(reading->cli, "Invalid port `%s'", port);
+	}
+	code = read_address(reading, address, nat->address);
+	nat->has_address = true;
+	nat->has_port = port != NULL;
+	nat->port = (uint16_t)number;
+	return code;
+}
+
+static int read_mark(const struct reading *reading, const char *text)
+{
+	struct request *request = reading->request;
+	char value[24];
+	size_t length = strcspn(text, "/");
+
+	if (length >= sizeof(value))
+		length = sizeof(value) - 1;
+	memcpy(value, text, length);
+	value[length] = 0;
+	request->mark_mask = UINT32_MAX;
+	if (!request_read_number(value, UINT32_MAX, &request->flow.mark) ||
+	    (text[length] && !request_read_number(text + length + 1, UINT32_MAX, &request->mark_mask)))
+		return request_refuse(reading->cli,
+				      "bad mark `%s': MARK or MARK/MASK, of 32 bits each, is needed", text);
+	return -1;
+}
+
+/* Calls `take` for each word of a list; it returns false for one that it doesn't know. */
+static int read_list(const struct reading *reading, const char *text,
+		     bool (*take)(struct request *request, const char *word))
+{
+	char word[32];
+
+	for (;;) {
+		size_t length = strcspn(text, ",");
+
+		snprintf(word, sizeof(word), "%.*s", (int)(length < 31 ? length : 31), text);
+		if (length > 31 || !take(reading->request, word))
+			return request_refuse(reading->cli, "Bad parameter `%s'", word);
+		if (!text[length])
+			return -1;
+		text += length + 1;
+	}
+}
+
+struct word {
+	const char *name;
+	unsigned value;
+};
+
+static const struct word *find_word(const struct word *words, const char *name)
+{
+	while (words->name && strcasecmp(words->name, name))
+		words++;
+	return words->name ? words : NULL;
+}
+
+static bool take_status(struct request *request, const char *name)
+{
+	static const struct word words[] = {
+	    {"ASSURED", FLOW_STATUS_ASSURED},
+	    {"SEEN_REPLY", FLOW_STATUS_SEEN_REPLY},
+	    {"FIXED_TIMEOUT", FLOW_STATUS_FIXED_TIMEOUT},
+	    {"EXPECTED", FLOW_STATUS_EXPECTED},
+	    {"OFFLOAD", FLOW_STATUS_OFFLOAD},
+	    {"HW_OFFLOAD", FLOW_STATUS_HW_OFFLOAD},
+	    {"UNREPLIED", 0},
+	    {"UNSET", 0},
+	    {NULL, 0},
+	};
+	const struct word *word = find_word(words, name);
+
+	if (!word)
+		return false;
+	request->flow.status |= word->value;
+	if (!strcmp(word->name, "UNSET"))
+		request->status_unset = true;
+	if (!strcmp(word->name, "UNREPLIED"))
+		request->status_unreplied = true;
+	return true;
+}
+
+static bool take_event(struct request *request, const char *name)
+{
+	static const struct word words[] = {{"ALL", EVENT_ALL},
+					    {"NEW", EVENT_NEW},
+					    {"UPDATES", EVENT_UPDATE},
+					    {"DESTROY", EVENT_DESTROY},
+					    {NULL, 0}};
+	const struct word *word = find_word(words, name);
+
+	if (word)
+		request->events |= word->value;
+	return word != NULL;
+}
+
+static bool take_output(struct request *request, const char *name)
+{
+	static const struct word words[] = {{"xml", OUTPUT_XML},
+					    {"extended", OUTPUT_EXTENDED},
+					    {"timestamp", OUTPUT_TIMESTAMP},
+					    {"id", OUTPUT_ID},
+					    {"ktimestamp", OUTPUT_KTIMESTAMP},
+					    {"labels", OUTPUT_LABELS},
+					    {"userspace", OUTPUT_USERSPACE},
+					    {"save", OUTPUT_SAVE},
+					    {"json", OUTPUT_JSON},
+					    {NULL, 0}};
+	const struct word *word = find_word(words, name);
+
+	if (word)
+		request->output |= word->value;
+	return word != NULL;
+}
+
+static int read_output(const struct reading *reading, const char *text)
+{
+	static const unsigned alone[] = {OUTPUT_SAVE, OUTPUT_JSON};
+	int code = read_list(reading, text, take_output);
+
+	for (unsigned i = 0; code < 0 && i < 2; i++) {
+		if (!(reading->request->output & alone[i]) || reading->request->output == alone[i])
+			continue;
+		request_say(reading->cli,
+			    "cannot combine %s output with any other output type, use -o %s only",
+			    i ? "json" : "save", i ? "json" : "save");
+		code = CLI_FAILED;
+	}
+	return code;
+}
+
+static int open_labels(const struct reading *reading)
+{
+	const char *path = reading->labelmap ? reading->labelmap : LABELS_PATH;
+	int error = labels_open(reading->labels, path);
+
+	if (!error)
+		return -1;
+	request_say(reading->cli, "cannot read the names of labels from %s: %s", path, strerror(-error));
+	return CLI_USAGE;
+}
+
+static int read_labels(const struct reading *reading, const char *text, uint8_t bits[FLOW_LABELS_SIZE])
+{
+	int code = open_labels(reading);
+	char name[LABEL_NAME_MAX];
+
+	while (code < 0) {
+		size_t length = strcspn(text, ",");
+		int bit;
+
+		snprintf(name, sizeof(name), "%.*s", (int)(length < sizeof(name) ? length : sizeof(name)),
+			 text);
+		bit = labels_find(reading->labels, name);
+		if (bit < 0)
+			return request_refuse(reading->cli, "unknown label '%s'", name);
+		bits[bit / 8] = (uint8_t)(bits[bit / 8] | 1u << bit % 8);
+		if (!text[length])
+			break;
+		text += length + 1;
+	}
+	return code;
+}
+
+static int read_protocol(struct reading *reading, const char *text)
+{
+	struct request *request = reading->request;
+	const struct option *more;
+	unsigned count = LONG_OPTIONS;
+
+	request->protocol = protocol_find(text, &request->flow.protocol);
+	if (!request->protocol)
+		return request_refuse(reading->cli, "`%s' unsupported protocol", text);
+	for (more = protocol_options(request->protocol); more->name; more++)
+		reading->options[count++] = *more;
+	reading->options[count] = (struct option){0};
+	return -1;
+}
+
+static int read_family(const struct reading *reading, const char *text)
+{
+	if (!strcmp(text, "ipv4"))
+		return join_family(reading, FLOW_IPV4);
+	if (!strcmp(text, "ipv6"))
+		return join_family(reading, FLOW_IPV6);
+	return request_refuse(reading->cli, "`%s' unsupported protocol", text);
+}
+
+/* The word after an option whose value may be left out. */
+static const char *optional_value(const struct reading *reading)
+{
+	if (optarg)
+		return optarg;
+	if (optind < reading->argc && reading->argv[optind][0] != '-')
+		return reading->argv[optind++];
+	return NULL;
+}
+
+static int read_zone(const struct reading *reading, enum request_option option, const char *text)
+{
+	struct flow *flow = &reading->request->flow;
+	uint32_t zone;
+	int code = read_number(reading, option_names[option], text, UINT16_MAX, &zone);
+
+	if (code >= 0)
+		return code;
+	if (option == OPTION_REPLY_ZONE) {
+		flow->reply_zone = (uint16_t)zone;
+		flow->present |= FLOW_HAS_REPLY_ZONE;
+	} else {
+		flow->zone = (uint16_t)zone;
+		flow->zone_scope = option == OPTION_ZONE ? FLOW_ZONE_BOTH : FLOW_ZONE_ORIGINAL;
+	}
+	return -1;
+}
+
+/* Which option a value of getopt_long() is; REQUEST_OPTIONS: none. */
+static enum request_option option_of(int value)
+{
+	static const char values[] = "sdrqptuze[]{}mifngocbjwl<>()";
+	const char *at = value < 0x100 ? strchr(values, value) : NULL;
+
+	return at && value ? (enum request_option)(at - values) : REQUEST_OPTIONS;
+}
+
+/* A flat table of what each option's value means. */
+static int take_option(struct reading *reading, enum request_option option, const char *name)
+{
+	struct request *request = reading->request;
+	struct flow *flow = &request->flow;
+
+	switch (option) {
+	case OPTION_ORIG_SRC:
+		return read_prefix(reading, name, optarg, flow->orig.src, request->src_mask, OPTION_MASK_SRC);
+	case OPTION_ORIG_DST:
+		return read_prefix(reading, name, optarg, flow->orig.dst, request->dst_mask, OPTION_MASK_DST);
+	case OPTION_REPLY_SRC:
+		return read_prefix(reading, "--reply-src", optarg, flow->reply.src, NULL, 0);
+	case OPTION_REPLY_DST:
+		return read_prefix(reading, "--reply-dst", optarg, flow->reply.dst, NULL, 0);
+	case OPTION_MASK_SRC:
+		return read_prefix(reading, "--mask-src", optarg, request->src_mask, NULL, 0);
+	case OPTION_MASK_DST:
+		return read_prefix(reading, "--mask-dst", optarg, request->dst_mask, NULL, 0);
+	case OPTION_PROTOCOL:
+		return read_protocol(reading, optarg);
+	case OPTION_TIMEOUT:
+		return read_number(reading, name, optarg, INT32_MAX / 100, &flow->timeout_s);
+	case OPTION_STATUS:
+		return read_list(reading, optarg, take_status);
+	case OPTION_EVENT_MASK:
+		return read_list(reading, optarg, take_event);
+	case OPTION_MARK:
+		return read_mark(reading, optarg);
+	case OPTION_ID:
+		return read_number(reading, name, optarg, UINT32_MAX, &flow->id);
+	case OPTION_FAMILY:
+		return read_family(reading, optarg);
+	case OPTION_SRC_NAT:
+		return read_nat(reading, optional_value(reading), &request->src_nat);
+	case OPTION_DST_NAT:
+		return read_nat(reading, optional_value(reading), &request->dst_nat);
+	case OPTION_ANY_NAT:
+		return read_nat(reading, optional_value(reading), &request->src_nat);
+	case OPTION_OUTPUT:
+		return read_output(reading, optarg);
+	case OPTION_SECMARK:
+		return read_number(reading, name, optarg, UINT32_MAX, &request->secmark);
+	case OPTION_BUFFER_SIZE:
+		return read_number(reading, name, optarg, INT32_MAX / 2, &request->buffer_size);
+	case OPTION_ZONE:
+	case OPTION_ORIG_ZONE:
+	case OPTION_REPLY_ZONE:
+		return read_zone(reading, option, optarg);
+	case OPTION_LABEL:
+		return read_labels(reading, optarg, request->labels);
+	case OPTION_LABEL_ADD:
+		return read_labels(reading, optarg, request->label_changes);
+	case OPTION_LABEL_DEL: {
+		const char *names = optional_value(reading);
+
+		request->label_del_all = !names;
+		return names ? read_labels(reading, names, request->label_changes) : open_labels(reading);
+	}
+	default:
+		return -1;
+	}
+}
+
+/* The word behind the command names the table, or the start of its name; the command takes it not away, so
+ * that a word that is none is refused here and nowhere else. */
+static int take_command(const struct reading *reading, enum request_command command)
+{
+	struct request *request = reading->request;
+	const char *word = optind < reading->argc ? reading->argv[optind] : NULL;
+	unsigned table = 0;
+
+	if (request->command)
+		return request_refuse(reading->cli, "Invalid commands combination");
+	request->command = command;
+	if (!word || word[0] == '-' || command == REQUEST_HELP || command == REQUEST_VERSION)
+		return -1;
+	while (table < REQUEST_TABLES && (!*word || strncmp(table_names[table], word, strlen(word))))
+		table++;
+	if (table == REQUEST_TABLES)
+		return request_refuse(reading->cli, "unknown type `%s'", word);
+	request->table = (enum request_table)table;
+	request->has_table = true;
+	if ((table == TABLE_DYING || table == TABLE_UNCONFIRMED) && command != REQUEST_LIST &&
+	    command != REQUEST_STATS)
+		return request_refuse(reading->cli,
+				      "Can't do that command with tables `dying' and `unconfirmed'");
+	return -1;
+}
+
+static int take_own(const struct reading *reading, int value)
+{
+	uint32_t number;
+
+	if (value == VALUE_SOCKET) {
+		reading->cli->socket = optarg;
+	} else if (!request_read_number(optarg, UINT16_MAX, &number) || !number) {
+		return request_refuse(reading->cli, "--peer `%s': a number from 1 to 65535 is needed",
+				      optarg);
+	} else {
+		reading->request->peer = optarg;
+	}
+	return -1;
+}
+
+static int take(struct reading *reading, int value, const char *name)
+{
+	enum request_option option = option_of(value);
+
+	if (value == ':')
+		return request_refuse(reading->cli, "option `%s' requires an argument", name);
+	if (value == '?')
+		return request_refuse(reading->cli, "unknown option `%s'", name);
+	if (value == VALUE_LABELMAP) {
+		reading->labelmap = optarg;
+		return -1;
+	}
+	if (value == VALUE_PEER || value == VALUE_SOCKET)
+		return take_own(reading, value);
+	if (value >= PROTOCOL_OPTION_FIRST)
+		return protocol_take(reading->cli, value, optarg, reading->request);
+	if (option != REQUEST_OPTIONS) {
+		reading->request->options |= 1u << option;
+		return take_option(reading, option, name);
+	}
+	if (value == 'a') {
+		fprintf(stderr, "WARNING: ignoring -a, deprecated option.\n");
+		return -1;
+	}
+	for (unsigned i = REQUEST_LIST; i < REQUEST_LOAD; i++)
+		if (commands[i].value == value)
+			return take_command(reading, (enum request_command)i);
+	return request_refuse(reading->cli, "unknown option `%s'", name);
+}
+
+/* ---- combinations ---- */
+
+static const struct rule *find_rule(const struct request *request)
+{
+	if (request->table == TABLE_EXPECT)
+		return &expect_rules[request->command];
+	if (request->table == TABLE_INTERNAL || request->table == TABLE_EXTERNAL)
+		return &daemon_rules[request->command];
+	return &flow_rules[request->command];
+}
+
+/* What this version does on a table. */
+static bool is_offered(const struct request *request)
+{
+	enum request_command command = request->command;
+
+	if (command == REQUEST_HELP || command == REQUEST_VERSION || command == REQUEST_NONE)
+		return true;
+	if (request->table == TABLE_EXPECT)
+		return command == REQUEST_COUNT || command == REQUEST_FLUSH || command == REQUEST_STATS;
+	if (request->table == TABLE_INTERNAL || request->table == TABLE_EXTERNAL)
+		return command == REQUEST_LIST || command == REQUEST_COUNT || command == REQUEST_GET;
+	return true;
+}
+
+static int check_options(const struct reading *reading)
+{
+	const struct request *request = reading->request;
+	const struct rule *rule = find_rule(request);
+
+	if (request->table == TABLE_EXPECT &&
+	    (request->command == REQUEST_UPDATE || request->command == REQUEST_ADD))
+		return request_refuse(reading->cli, "Can't do --%s on expectations",
+				      commands[request->command].name);
+	for (unsigned i = 0; i < REQUEST_OPTIONS; i++) {
+		uint32_t bit = 1u << i;
+
+		if (rule->needs & bit & ~request->options)
+			return request_refuse(reading->cli,
+					      "You need to supply the `--%s' option for this command",
+					      option_names[i]);
+		if (request->options & bit & ~rule->takes)
+			return request_refuse(reading->cli, "Illegal option `--%s' with this command",
+					      option_names[i]);
+	}
+	return -1;
+}
+
+static int check_addresses(const struct reading *reading)
+{
+	const struct request *request = reading->request;
+	const uint32_t orig = BIT(ORIG_SRC) | BIT(ORIG_DST), reply = BIT(REPLY_SRC) | BIT(REPLY_DST);
+	enum request_command command = request->command;
+
+	if (command != REQUEST_CREATE && command != REQUEST_ADD && command != REQUEST_GET)
+		return -1;
+	if ((request->options & orig) == orig || (request->options & reply) == reply)
+		return -1;
+	if (request->options & orig || !(request->options & reply))
+		return request_refuse(reading->cli, "you have to specify `--src' and `--dst'");
+	return request_refuse(reading->cli, "you have to specify `--reply-src' and `--reply-dst'");
+}
+
+static int check_rest(const struct reading *reading)
+{
+	const struct request *request = reading->request;
+
+	if (request_has(request, OPTION_MASK_SRC) && !request_has(request, OPTION_ORIG_SRC) &&
+	    request->table < TABLE_DYING)
+		return request_refuse(reading->cli, "Can't use --mask-src without --src");
+	if (request_has(request, OPTION_MASK_DST) && !request_has(request, OPTION_ORIG_DST) &&
+	    request->table < TABLE_DYING)
+		return request_refuse(reading->cli, "Can't use --mask-dst without --dst");
+	if (request_has(request, OPTION_ZERO) && request->options & FILTERS)
+		return request_refuse(reading->cli, "Can't use -z with filtering parameters");
+	if (request_has(request, OPTION_ANY_NAT) && request->options & NAT)
+		return request_refuse(reading->cli,
+				      "cannot specify `--src-nat' or `--dst-nat' with `--any-nat'");
+	if (request_has(request, OPTION_LABEL_ADD) && request_has(request, OPTION_LABEL_DEL)) {
+		request_say(reading->cli, "cannot use --label-add and --label-del at the same time");
+		return CLI_FAILED;
+	}
+	if (request->peer && request->table != TABLE_EXTERNAL)
+		return request_refuse(reading->cli, "--peer goes with the table external alone");
+	if (!reading->cli->as_conntrack && optind + (request->has_table ? 1 : 0) < reading->argc)
+		return request_refuse(reading->cli, "`%s' is one argument too many",
+				      reading->argv[optind + (request->has_table ? 1 : 0)]);
+	return -1;
+}
+
+static int check(const struct reading *reading)
+{
+	const struct request *request = reading->request;
+	int code;
+
+	if (reading->in_file && (request->command == REQUEST_NONE || request->command > REQUEST_FLUSH ||
+				 request->command == REQUEST_LIST || request->command == REQUEST_GET)) {
+		if (request->command == REQUEST_NONE)
+			return request_refuse(reading->cli, "Cannot use command `unknown' with --load-file");
+		return request_refuse(reading->cli, "Cannot use command `-%c' with --load-file",
+				      commands[request->command].value);
+	}
+	code = check_options(reading);
+	if (code < 0)
+		code = check_addresses(reading);
+	if (code < 0)
+		code = protocol_check(reading->cli, request);
+	if (code < 0)
+		code = check_rest(reading);
+	if (code < 0 && !is_offered(request))
+		return request_refuse(reading->cli, "--%s is not offered on the table %s by this version",
+				      commands[request->command].name, table_names[request->table]);
+	return code;
+}
+
+/* The word that getopt_long() is at, for messages: of grouped letters, the one. */
+static const char *option_name(const struct reading *reading, int at, char letter[3])
+{
+	const char *word = at < reading->argc ? reading->argv[at] : "";
+
+	if (word[0] == '-' && word[1] == '-')
+		return word;
+	letter[0] = '-';
+	letter[1] = (char)(optopt > 0 && optopt < 0x80 ? optopt : word[0] ? word[1] : 0);
+	letter[2] = 0;
+	return letter;
+}
+
+int request_read(struct cli *cli, int argc, char **argv, struct labels *labels, bool in_file,
+		 struct request *request)
+{
+	struct reading reading = {
+	    .cli = cli, .request = request, .labels = labels, .argc = argc, .argv = argv, .in_file = in_file};
+	int code = -1, value;
+
+	*request = (struct request){.mark_mask = UINT32_MAX};
+	memcpy(reading.options, long_options, sizeof(long_options));
+	memset(request->src_mask, 0xff, sizeof(request->src_mask));
+	memset(request->dst_mask, 0xff, sizeof(request->dst_mask));
+	opterr = 0; /* we say ourselves what is wrong */
+	optind = 0; /* several lines are read in one run */
+	while (code < 0) {
+		char letter[3];
+
+		value = getopt_long(argc, argv, short_options, reading.options, NULL);
+		if (value == -1)
+			break;
+		code = take(&reading, value, option_name(&reading, optind > 0 ? optind - 1 : 0, letter));
+	}
+	if (code >= 0)
+		return code;
+	return check(&reading);
+}
+
+void request_print_help(const struct cli *cli, const struct protocol *protocol)
+{
+	printf(
+	    "Shows and changes the flows of the connection tracking system, as conntrack(8) does. Version %s\n"
+	    "Usage: %s [--socket PATH] command [table] [options]\n\n"
+	    "Commands:\n"
+	    "  -L, --dump [table]        list the flows      -G, --get       show one flow\n"
+	    "  -I, --create              create a flow       -A, --add       ... if it isn't there\n"
+	    "  -U, --update              change flows        -D, --delete    delete flows\n"
+	    "  -E, --event               show events         -F, --flush     delete all\n"
+	    "  -C, --count [table]       print how many      -S, --stats     print the kernel's counters\n"
+	    "  -R, --load-file FILE      carry out the command lines of a file (-: standard input)\n\n"
+	    "Tables: conntrack (the kernel's, the default), expect (-C, -F and -S), dying and unconfirmed (-L);\n"
+	    "  internal and external (-L, -G, -C): what the daemon replicates, and holds for its peers\n\n"
+	    "Which flows:\n"
+	    "  -s, --src ADDR[/BITS]     -d, --dst ADDR[/BITS]     --mask-src ADDR  --mask-dst ADDR\n"
+	    "  -r, --reply-src ADDR      -q, --reply-dst ADDR      -f, --family ipv4|ipv6\n"
+	    "  -p, --proto NAME|NUMBER   (with -h: its options)    -m, --mark MARK[/MASK]\n"
+	    "  -n, --src-nat [ADDR[:PORT]]  -g, --dst-nat [ADDR[:PORT]]  -j, --any-nat [ADDR[:PORT]]\n"
+	    "  -w, --zone N   --orig-zone N   --reply-zone N       -l, --label NAME[,...]\n"
+	    "  -u, --status ASSURED|SEEN_REPLY|UNREPLIED|FIXED_TIMEOUT|EXPECTED|OFFLOAD|UNSET[,...]\n"
+	    "  -t, --timeout SECONDS     -i, --id ID               --peer N: of external, one node's\n\n"
+	    "How:\n"
+	    "  -o, --output FORMAT       extended,id,timestamp,ktimestamp,labels,userspace,xml; save; json\n"
+	    "  -z, --zero                with -L: zero the counters\n"
+	    "  -e, --event-mask ALL|NEW|UPDATES|DESTROY[,...]      -b, --buffer-size BYTES: with -E\n"
+	    "  --label-add NAME[,...]    --label-del[=NAME,...]    --labelmap FILE: before names of labels\n"
+	    "  --socket PATH             the daemon's control socket (now: %s)\n"
+	    "  -h, --help; -V, --version\n",
+	    TWINTRACK_VERSION, cli->program, cli->socket);
+	if (protocol) {
+		putchar('\n');
+		protocol_print_help(protocol);
+	}
+}

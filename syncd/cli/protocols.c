@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The options of one protocol each, as conntrack(8) has them: they are known only after -p has named it. */
+#include "syncd/cli/request.h"
+
+#include <endian.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum field_kind { KIND_PORT, KIND_KEY, KIND_U8, KIND_U16, KIND_U32, KIND_STATE, KIND_ROLE };
+
+static const struct {
+	const char *name; /* in messages */
+	enum field_kind kind;
+} fields[REQUEST_FIELDS] = {
+    [FIELD_ORIG_SPORT] = {"sport", KIND_PORT},
+    [FIELD_ORIG_DPORT] = {"dport", KIND_PORT},
+    [FIELD_REPLY_SPORT] = {"reply-port-src", KIND_PORT},
+    [FIELD_REPLY_DPORT] = {"reply-port-dst", KIND_PORT},
+    [FIELD_STATE] = {"state", KIND_STATE},
+    [FIELD_ICMP_TYPE] = {"icmp-type", KIND_U8},
+    [FIELD_ICMP_CODE] = {"icmp-code", KIND_U8},
+    [FIELD_ICMP_ID] = {"icmp-id", KIND_U16},
+    [FIELD_ORIG_VTAG] = {"orig-vtag", KIND_U32},
+    [FIELD_REPLY_VTAG] = {"reply-vtag", KIND_U32},
+    [FIELD_ROLE] = {"role", KIND_ROLE},
+};
+
+#define FIELD(name, field)                                                                                   \
+	{                                                                                                    \
+		name, required_argument, NULL, PROTOCOL_OPTION_FIRST + (field)                               \
+	}
+#define PORT_FIELDS                                                                                          \
+	FIELD("orig-port-src", FIELD_ORIG_SPORT), FIELD("orig-port-dst", FIELD_ORIG_DPORT),                  \
+	    FIELD("reply-port-src", FIELD_REPLY_SPORT), FIELD("reply-port-dst", FIELD_REPLY_DPORT),          \
+	    FIELD("sport", FIELD_ORIG_SPORT), FIELD("dport", FIELD_ORIG_DPORT)
+
+static const struct option no_options[] = {{0}};
+static const struct option port_options[] = {PORT_FIELDS, {0}};
+static const struct option tcp_options[] = {PORT_FIELDS, FIELD("state", FIELD_STATE), {0}};
+static const struct option sctp_options[] = {
+    PORT_FIELDS,
+    FIELD("state", FIELD_STATE),
+    FIELD("orig-vtag", FIELD_ORIG_VTAG),
+    FIELD("reply-vtag", FIELD_REPLY_VTAG),
+    {0},
+};
+static const struct option dccp_options[] = {
+    PORT_FIELDS, FIELD("state", FIELD_STATE), FIELD("role", FIELD_ROLE), {0}};
+static const struct option icmp_options[] = {FIELD("icmp-type", FIELD_ICMP_TYPE),
+					     FIELD("icmp-code", FIELD_ICMP_CODE),
+					     FIELD("icmp-id", FIELD_ICMP_ID),
+					     {0}};
+static const struct option icmpv6_options[] = {FIELD("icmpv6-type", FIELD_ICMP_TYPE),
+					       FIELD("icmpv6-code", FIELD_ICMP_CODE),
+					       FIELD("icmpv6-id", FIELD_ICMP_ID),
+					       {0}};
+static const struct option gre_options[] = {
+    FIELD("orig-key-src", FIELD_ORIG_SPORT),
+    FIELD("orig-key-dst", FIELD_ORIG_DPORT),
+    FIELD("reply-key-src", FIELD_REPLY_SPORT),
+    FIELD("reply-key-dst", FIELD_REPLY_DPORT),
+    FIELD("srckey", FIELD_ORIG_SPORT),
+    FIELD("dstkey", FIELD_ORIG_DPORT),
+    {0},
+};
+
+/* In the kernel's order; the names are conntrack(8)'s. */
+static const char *const tcp_states[] = {"NONE",     "SYN_SENT",   "SYN_RECV", "ESTABLISHED",
+					 "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT",
+					 "CLOSE",    "SYN_SENT2",  NULL};
+static const char *const sctp_states[] = {
+    "NONE",        "CLOSED",        "COOKIE_WAIT",   "COOKIE_ECHOED",
+    "ESTABLISHED", "SHUTDOWN_SENT", "SHUTDOWN_RECD", "SHUTDOWN_ACK_SENT",
+    NULL};
+static const char *const dccp_states[] = {"NONE",    "REQUEST",  "RESPOND", "PARTOPEN", "OPEN", "CLOSEREQ",
+					  "CLOSING", "TIMEWAIT", "IGNORE",  "INVALID",  NULL};
+
+struct protocol {
+	const char *name; /* NULL: any other */
+	const char *title;
+	uint8_t number;
+	const struct option *options;
+	const char *const *states;
+	uint32_t create, get; /* fields that are needed */
+	bool needs_pair;      /* of ports or keys, to create and to get */
+};
+
+enum {
+	ICMP_NEEDED = 1 << FIELD_ICMP_TYPE | 1 << FIELD_ICMP_CODE,
+	STATE_NEEDED = 1 << FIELD_STATE,
+	VTAGS = 1 << FIELD_ORIG_VTAG | 1 << FIELD_REPLY_VTAG,
+	CREATE_ONLY = VTAGS | 1 << FIELD_ROLE,
+};
+
+static const struct protocol protocols[] = {
+    {"tcp", "TCP", PROTOCOL_TCP, tcp_options, tcp_states, STATE_NEEDED, 0, true},
+    {"udp", "UDP", PROTOCOL_UDP, port_options, NULL, 0, 0, true},
+    {"udplite", "UDP-Lite", PROTOCOL_UDPLITE, port_options, NULL, 0, 0, true},
+    {"sctp", "SCTP", PROTOCOL_SCTP, sctp_options, sctp_states, STATE_NEEDED | VTAGS, 0, true},
+    {"dccp", "DCCP", PROTOCOL_DCCP, dccp_options, dccp_states, STATE_NEEDED | 1 << FIELD_ROLE, 0, true},
+    {"gre", "GRE", PROTOCOL_GRE, gre_options, NULL, 0, 0, true},
+    {"icmp", "ICMP", PROTOCOL_ICMP, icmp_options, NULL, ICMP_NEEDED, ICMP_NEEDED, false},
+    {"icmpv6", "ICMPv6", PROTOCOL_ICMPV6, icmpv6_options, NULL, ICMP_NEEDED, ICMP_NEEDED, false},
+    {"unknown", "other", 0, no_options, NULL, 0, 0, false},
+};
+enum { PROTOCOLS = sizeof(protocols) / sizeof(protocols[0]), PROTOCOL_OTHER = PROTOCOLS - 1 };
+
+bool request_read_number(const char *text, uint32_t most, uint32_t *number)
+{
+	char *end;
+	unsigned long long value;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	value = strtoull(text, &end, text[0] == '0' && (text[1] | 0x20) == 'x' ? 16 : 10);
+	if (*end || value > most)
+		return false;
+	*number = (uint32_t)value;
+	return true;
+}
+
+const struct protocol *protocol_find(const char *name, uint8_t *number)
+{
+	const struct protoent *entry;
+	uint32_t value;
+
+	for (unsigned i = 0; i < PROTOCOL_OTHER; i++) {
+		if (strcasecmp(protocols[i].name, name))
+			continue;
+		*number = protocols[i].number;
+		return &protocols[i];
+	}
+	if (request_read_number(name, UINT8_MAX, &value)) {
+		*number = (uint8_t)value;
+	} else {
+		entry = getprotobyname(name);
+		if (!entry || entry->p_proto < 0 || entry->p_proto > UINT8_MAX)
+			return NULL;
+		*number = (uint8_t)entry->p_proto;
+	}
+	for (unsigned i = 0; i < PROTOCOL_OTHER; i++)
+		if (protocols[i].number == *number)
+			return &protocols[i];
+	return &protocols[PROTOCOL_OTHER];
+}
+
+const struct option *protocol_options(const struct protocol *protocol)
+{
+	return protocol->options;
+}
+
+static bool read_state(const struct protocol *protocol, const char *text, uint32_t *state)
+{
+	for (unsigned i = 0; protocol->states && protocol->states[i]; i++) {
+		if (strcmp(protocol->states[i], text))
+			continue;
+		*state = i;
+		return true;
+	}
+	/* the kernel's name of that state before it had SYN_SENT2, which conntrack(8) goes on taking */
+	*state = FLOW_TCP_SYN_SENT2;
+	return protocol->number == PROTOCOL_TCP && !strcmp(text, "LISTEN");
+}
+
+static bool read_role(const char *text, uint32_t *role)
+{
+	*role = !strcasecmp(text, "server");
+	return *role || !strcasecmp(text, "client");
+}
+
+static const uint32_t mosts[] = {
+    [KIND_PORT] = UINT16_MAX, [KIND_KEY] = UINT16_MAX, [KIND_U8] = UINT8_MAX,
+    [KIND_U16] = UINT16_MAX,  [KIND_U32] = UINT32_MAX,
+};
+
+static int read_field(const struct cli *cli, enum request_field field, const char *text,
+		      const struct request *request, uint32_t *value)
+{
+	enum field_kind kind = fields[field].kind;
+
+	if (kind == KIND_STATE) {
+		if (read_state(request->protocol, text, value))
+			return -1;
+		return request_refuse(cli, "unknown %s state `%s'", request->protocol->title, text);
+	}
+	if (kind == KIND_ROLE) {
+		if (read_role(text, value))
+			return -1;
+		return request_refuse(cli, "unknown DCCP role `%s': client or server is allowed", text);
+	}
+	if (request_read_number(text, mosts[kind], value))
+		return -1;
+	return request_refuse(cli, "bad value `%s' for `--%s': a number from 0 to %u is needed", text,
+			      fields[field].name, mosts[kind]);
+}
+
+static void set_state(struct request *request, uint8_t state)
+{
+	struct flow *flow = &request->flow;
+
+	if (request->protocol->number == PROTOCOL_TCP) {
+		flow->tcp.state = state;
+		flow->present |= FLOW_HAS_TCP;
+	} else if (request->protocol->number == PROTOCOL_SCTP) {
+		flow->sctp.state = state;
+		flow->present |= FLOW_HAS_SCTP;
+	} else {
+		flow->dccp.state = state;
+		flow->present |= FLOW_HAS_DCCP;
+	}
+}
+
+/* A flat table. */
+static void set_field(struct request *request, enum request_field field, uint32_t value)
+{
+	struct flow *flow = &request->flow;
+
+	request->fields |= 1u << field;
+	switch (field) {
+	case FIELD_ORIG_SPORT:
+		flow->orig.sport = (uint16_t)value;
+		break;
+	case FIELD_ORIG_DPORT:
+		flow->orig.dport = (uint16_t)value;
+		break;
+	case FIELD_REPLY_SPORT:
+		flow->reply.sport = (uint16_t)value;
+		break;
+	case FIELD_REPLY_DPORT:
+		flow->reply.dport = (uint16_t)value;
+		break;
+	case FIELD_STATE:
+		set_state(request, (uint8_t)value);
+		break;
+	case FIELD_ICMP_TYPE:
+		flow->orig.icmp_type = (uint8_t)value;
+		break;
+	case FIELD_ICMP_CODE:
+		flow->orig.icmp_code = (uint8_t)value;
+		break;
+	case FIELD_ICMP_ID:
+		flow->orig.icmp_id = (uint16_t)value;
+		break;
+	case FIELD_ORIG_VTAG:
+	case FIELD_REPLY_VTAG:
+		flow->sctp.vtag[field == FIELD_REPLY_VTAG] = be32toh(value); /* see format_save.c */
+		break;
+	case FIELD_ROLE:
+		flow->dccp.role = (uint8_t)value;
+		break;
+	default:
+		break;
+	}
+}
+
+int protocol_take(const struct cli *cli, int value, const char *text, struct request *request)
+{
+	enum request_field field = (enum request_field)(value - PROTOCOL_OPTION_FIRST);
+	uint32_t number;
+	int code = read_field(cli, field, text, request, &number);
+
+	if (code < 0)
+		set_field(request, field, number);
+	return code;
+}
+
+static int check_pair(const struct cli *cli, const struct request *request)
+{
+	const uint32_t orig = 1u << FIELD_ORIG_SPORT | 1u << FIELD_ORIG_DPORT;
+	const uint32_t reply = 1u << FIELD_REPLY_SPORT | 1u << FIELD_REPLY_DPORT;
+	bool is_gre = request->protocol->number == PROTOCOL_GRE;
+
+	if ((request->fields & orig) == orig || (request->fields & reply) == reply)
+		return -1;
+	if (request->fields & orig || !(request->fields & reply))
+		return request_refuse(cli, "you have to specify `--%s' and `--%s'",
+				      is_gre ? "srckey" : "sport", is_gre ? "dstkey" : "dport");
+	return request_refuse(cli, "you have to specify `--reply-%s-src' and `--reply-%s-dst'",
+			      is_gre ? "key" : "port", is_gre ? "key" : "port");
+}
+
+int protocol_check(const struct cli *cli, const struct request *request)
+{
+	const struct protocol *protocol = request->protocol;
+	bool creates = request->command == REQUEST_CREATE || request->command == REQUEST_ADD;
+	uint32_t missing;
+
+	if (!protocol || request->table == TABLE_EXPECT)
+		return -1;
+	for (unsigned field = 0; field < REQUEST_FIELDS && !creates; field++)
+		if (CREATE_ONLY & request->fields & 1u << field)
+			return request_refuse(cli, "Illegal option `--%s' with this command",
+					      fields[field].name);
+	if (!creates && request->command != REQUEST_GET)
+		return -1;
+	missing = (creates ? protocol->create : protocol->get) & ~request->fields;
+	for (unsigned field = 0; field < REQUEST_FIELDS; field++) {
+		if (!(missing >> field & 1))
+			continue;
+		return request_refuse(cli, "You need to supply the `--%s' option for this command",
+				      fields[field].name);
+	}
+	return protocol->needs_pair ? check_pair(cli, request) : -1;
+}
+
+void protocol_print_help(const struct protocol *protocol)
+{
+	printf("Options of `%s':\n", protocol->name);
+	for (const struct option *option = protocol->options; option->name; option++) {
+		enum request_field field = (enum request_field)(option->val - PROTOCOL_OPTION_FIRST);
+
+		if (fields[field].kind != KIND_STATE && fields[field].kind != KIND_ROLE) {
+			printf("  --%-16s 0 to %u\n", option->name, mosts[fields[field].kind]);
+			continue;
+		}
+		printf("  --%-16s", option->name);
+		if (fields[field].kind == KIND_ROLE)
+			printf(" client, server");
+		for (unsigned i = 0; fields[field].kind == KIND_STATE && protocol->states[i]; i++)
+			printf("%s %s", i ? "," : "", protocol->states[i]);
+		putchar('\n');
+	}
+	if (!protocol->options->name)
+		puts("  none");
+}

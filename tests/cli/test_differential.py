@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A corpus of command lines, run with the distribution's conntrack(8) and with ours in equal namespaces: standard output byte for
+byte, what standard error says, exit code, and the kernel's table afterwards."""
+import itertools
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+from twintrack_command import PROGRAM
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+
+LABELS = pathlib.Path("/etc/xtables/connlabel.conf")
+TUPLE = "-s 1.2.3.4 -d 5.6.7.8"
+PORTS = "--sport 10 --dport 20"
+# what every line meets
+FLOWS = [
+    f"-p tcp {TUPLE} {PORTS} -t 432000 --state ESTABLISHED -u SEEN_REPLY,ASSURED -m 7",
+    f"-p tcp -s 1.2.3.5 -d 5.6.7.8 {PORTS} -t 432000 --state SYN_SENT -m 0x80000001",
+    f"-p tcp -s 1.2.9.5 -d 5.6.7.9 {PORTS} -t 432000 --state CLOSE -w 3",
+    f"-p udp {TUPLE} {PORTS} -t 90000 -n 9.9.9.9:5",
+    f"-p udp {TUPLE} --sport 11 --dport 20 -t 90000 -g 9.9.9.8 -u SEEN_REPLY",
+    f"-p udplite {TUPLE} {PORTS} -t 90000 -n 9.9.9.9 -g 9.9.9.8",
+    f"-p sctp {TUPLE} {PORTS} -t 90000 --state ESTABLISHED --orig-vtag 1 --reply-vtag 2",
+    f"-p gre {TUPLE} --srckey 0x1f --dstkey 7 -t 90000",
+    f"-p icmp {TUPLE} --icmp-type 8 --icmp-code 0 --icmp-id 7 -t 90000 -m 0xffffffff",
+    f"-p 253 {TUPLE} -t 90000 --orig-zone 4",
+    f"-p 50 {TUPLE} -t 90000 --reply-zone 5",
+    f"-p tcp -s 2001:db8::1 -d 2001:db8:1::2 {PORTS} -t 432000 --state TIME_WAIT -m 5",
+    f"-p udp -s 2001:db8::1 -d 2001:db8:1::2 {PORTS} -t 90000 -u SEEN_REPLY",
+    "-p icmpv6 -s 2001:db8::1 -d 2001:db8:1::2 --icmpv6-type 128 --icmpv6-code 0 --icmpv6-id 9 -t 90000",
+]
+
+OPTIONS = ["-s 1.2.3.4", "-s 1.2.3.0/24", "-d 5.6.7.8", "-s 1.2.3.4 --mask-src 255.255.0.0", "-d 5.6.7.0/30", "-r 5.6.7.8",
+           "-q 1.2.3.4", "-q 9.9.9.9", "-s 2001:db8::1", "-d 2001:db8::/32", "-p tcp", "-p udp", "-p 253", "-p esp", "-p TCP",
+           "-p tcp --sport 10", "-p tcp --dport 21", "-p tcp --state ESTABLISHED", "-p tcp --state SYN_SENT",
+           "-p sctp --state ESTABLISHED", "-p icmp --icmp-type 8", "-p icmp --icmp-id 8", "-p gre --srckey 31",
+           "-p udp --reply-port-dst 5", "-p tcp --reply-port-src 20 --reply-port-dst 10", "-f ipv4", "-f ipv6", "-m 7", "-m 1/1",
+           "-m 0x80000000/0x80000000", "-m 5/0", "-u ASSURED", "-u SEEN_REPLY", "-u SEEN_REPLY,ASSURED", "-u assured", "-n", "-g",
+           "-j", "-n 9.9.9.9", "-n 9.9.9.9:5", "-g 9.9.9.8", "-j 9.9.9.9", "-n -g", "-w 3", "-w 0", "--orig-zone 4", "--reply-zone 5",
+           "-o id", "-o extended", "-o xml", "-o save", "-o labels", "-o extended,id,timestamp,ktimestamp,userspace", "-o xml,id,ktimestamp",
+           "-t 90000", "-i 1", "-z", "-e NEW", "-b 1000", "-c 1", "-l one", "--label-add one", "--label-del=one", "--tuple-src 1.1.1.1",
+           "--tuple-dst 1.1.1.1", "--mask-src 255.0.0.0", "--mask-dst 255.0.0.0"]
+WRONG = ["-s 1.2.3.4/33", "-s bogus", "-s 1.2.3.4 -d 2001:db8::1", "-s 1.2.3.4 -f ipv6", "-r 1.2.3.0/24", "-p bogus", "-p 300", "-f ipv5",
+         "-f IPV4", "-u BOGUS", "-u ASSURED,", "-o bogus", "-o xml,", "-o save,id", "-o xml,save", "-n [1::2", "-n 1.2.3.4:x", "-n 1.2.3.4:",
+         "-n -j", "-s", "--src", "-o", "-p tcp --sport", "--sport 10", "--sport 10 -p tcp", "--state CLOSE", "-p udp --state CLOSE",
+         "-p tcp --state BOGUS", "-X", "--bogus", "-l two", "-L", "-D", "-z -s 1.2.3.4", "-z -w 1", "-p sctp --orig-vtag 5"]
+CREATE = "-p 99 -s 1.1.1.1 -d 2.2.2.2 -t 90000"
+CREATES = [
+    "", "-p tcp", CREATE, "-p 99 -s 1.1.1.1 -t 90000", "-p 99 -r 1.1.1.1 -q 2.2.2.2 -t 90000", "-p 99 -q 1.1.1.1 -t 9", "-s 1.1.1.1 -d 2.2.2.2 -t 9",
+    "-p 99 -s 1.1.1.1 -d 2.2.2.2", *(f"{CREATE} {option}" for option in (
+        "-m 5", "-m 5/3", "-w 3", "-w 65535", "--orig-zone 3", "--reply-zone 3", "-n 7.7.7.7", "-g 7.7.7.7", "-n 7.7.7.7 -g 6.6.6.6",
+        "-u UNSET", "-u ASSURED", "-u SEEN_REPLY,ASSURED", "-u FIXED_TIMEOUT", "-u EXPECTED", "-u OFFLOAD", "-r 2.2.2.2 -q 1.1.1.1", "-r 2.2.2.2",
+        "-f ipv4", "-z", "-o xml", "-i 5", "-j", "-b 5", "-e ALL", "-c 1", "-l one", "--label-add one", "--label-add two", "--label-del=one",
+        "--mask-src 255.0.0.0", "--tuple-src 1.1.1.1", "-t 5000", "-t 0", "-s 2001:db8::1")),
+    "-p 253 -s 2001:db8::1 -d 2001:db8::2 -t 90000",
+    *(f"-p {protocol} -s 1.1.1.1 -d 2.2.2.2 -t 90000 {rest}" for protocol, rests in {
+        "tcp": ["", PORTS, "--state CLOSE", f"{PORTS} --state CLOSE", "--sport 1 --state CLOSE", f"{PORTS} --state LISTEN",
+                f"{PORTS} --state CLOSE -n 7.7.7.7:77", f"{PORTS} --state CLOSE -r 2.2.2.2 -q 1.1.1.1",
+                f"{PORTS} --state CLOSE -r 2.2.2.2 -q 1.1.1.1 --reply-port-src 20 --reply-port-dst 10",
+                f"{PORTS} --state CLOSE -r 2.2.2.2 -n 7.7.7.7 --reply-port-src 20 --reply-port-dst 11"],
+        "udp": ["", PORTS, "--dport 1", f"{PORTS} --state CLOSE", f"{PORTS} -g 7.7.7.7:77"],
+        "udplite": [PORTS, ""],
+        "sctp": ["", f"{PORTS} --state CLOSED", f"{PORTS} --state CLOSED --orig-vtag 1", f"{PORTS} --state CLOSED --orig-vtag 1 --reply-vtag 2"],
+        "dccp": ["", f"{PORTS} --state OPEN", f"{PORTS} --state OPEN --role client", f"{PORTS} --state OPEN --role nobody"],
+        "gre": ["", "--srckey 1", "--srckey 0x1 --dstkey 2"],
+        "icmp": ["", "--icmp-type 8", "--icmp-type 8 --icmp-code 0", "--icmp-type 8 --icmp-code 0 --icmp-id 9", "--icmp-type 13 --icmp-code 0"],
+        }.items() for rest in rests),
+    f"-p udp -r 1.1.1.1 -q 2.2.2.2 -t 90000 --reply-port-src 4 --reply-port-dst 5", f"-p udp {TUPLE} {PORTS} -t 90000",
+]
+GETS = [f"-p tcp {TUPLE} {PORTS}", f"-p tcp {TUPLE} {PORTS} -o xml", f"-p tcp {TUPLE} {PORTS} -o save", f"-p tcp {TUPLE} {PORTS} -o id,extended",
+        f"-p tcp {TUPLE} --sport 10", f"-p tcp {PORTS}", f"{TUPLE}", f"-p udp {TUPLE} {PORTS}", f"-p gre {TUPLE} --srckey 31 --dstkey 7",
+        f"-p icmp {TUPLE} --icmp-type 8 --icmp-code 0 --icmp-id 7", f"-p icmp {TUPLE}", f"-p 254 {TUPLE}", f"-p tcp {TUPLE} {PORTS} -m 7",
+        f"-p tcp {TUPLE} {PORTS} -w 3", f"-p tcp {TUPLE} {PORTS} -f ipv4", f"-p udp -s 2001:db8::1 -d 2001:db8:1::2 {PORTS}", ""]
+UPDATES = [f"{which} {what}" for which in ("-s 1.2.3.4 -p tcp", "-f ipv6 -p udp", "-p udp -s 1.2.3.4 --sport 11", "-s 1.2.3.5", "-f ipv6 -s 2001:db8::/32 -p icmpv6")
+           for what in ("-m 9", "-m 0xf0/0xf0", "-t 5000", "-u ASSURED", "-u FIXED_TIMEOUT -m 1", "-o xml -m 8", "-o save -m 8", "-o id,extended -m 8", "")]
+UPDATES += ["-p tcp -s 1.2.3.5 --state CLOSE", "-f ipv4 -n 9.9.9.9:5 -m 3", "-w 3 -m 3", "-j -m 3", "-z", "-s 1.2.3.4 -p tcp --label-add one",
+            "-s 1.2.3.4 --label-del", "-s 1.2.3.4 --label-add two", "-s 1.2.3.4 --label-add one --label-del=one", "-s 1.2.3.4 -l one -m 3", "-i 1 -m 3",
+            "-s 1.2.3.4 -u UNSET", "-t 5000 --mask-src 1.1.1.1", "-c 1", "-b 1", "-e NEW"]
+OTHER = ["", "-h extra -L", "-V -L", "-L -L", "-L -F", "-I -U", "-s 1.1.1.1", "-L foo", "-C foo", "-L c", "-L conntrack", "-Lfoo", "--dump", "--dum conntrack", "-L conntrack extra",
+         "-C", "--count", "-C conntrack", "-C expect", "-F", "-F conntrack", "-F expect", "-F -f ipv6", "-F -f ipv4", "-F -s 1.2.3.4", "-C -s 1.2.3.4", "-C -o xml",
+         "-L dying", "-L unconfirmed", "-L dying -o xml", "-D dying", "-F unconfirmed", "-C dying", "-E dying", "-I dying", "-G unconfirmed", "-U dying",
+         "-U expect", "-L --output=id", "-L --out id", "-L --orig-src 1.2.3.4", "-L --proto tcp", "-L --protonum tcp", "-L -a x", "-o xml -L", "-S -s 1.1.1.1",
+         "-D -p tcp extra", "-R", "-E -t 5", "-E -z", "-E -u ASSURED", "-E -e BOGUS", "-E -i 4", "-E --tuple-src 1.1.1.1", "-L -e NEW"]
+LINES = ([f"-L {option}" for option in OPTIONS + WRONG] + [f"-D {option}" for option in ["", *OPTIONS, *WRONG]] +
+         [f"{command} {line}" for line in CREATES for command in ("-I", "-A")] + [f"-G {line}" for line in GETS] +
+         [f"-U {line}" for line in UPDATES] + [f"-L {a} {b}" for a, b in itertools.combinations(OPTIONS[:52:3], 2) if a.split()[0] != b.split()[0]] + OTHER)
+
+# Differences that are meant, each with its reason.
+IMPROVED = {
+    "": "our help is another page",
+    "-F -f ipv4": "conntrack(8) 1.4.7 flushes both families",
+    "-F -f ipv6": "the same",
+    "-U -f ipv4 -n 9.9.9.9:5 -m 3": "conntrack(8) 1.4.7 sends the NAT that it looks for as a change, which the kernel refuses",
+    **{f"{command} {CREATE} -r 2.2.2.2": "conntrack(8) 1.4.7 makes a flow that answers to 0.0.0.0" for command in ("-I", "-A")},
+    "-L -m 7 -u SEEN_REPLY,ASSURED": "conntrack(8) 1.4.7 shows none with both filters",
+}
+
+
+class Twin:
+    """A namespace, and the program that works in it."""
+
+    def __init__(self, name, program):
+        self.name, self.program, self.is_set_up = name, str(program), False
+        subprocess.run(["ip", "netns", "add", name], check=True)
+        self.run("sysctl", "-qw", "net.netfilter.nf_conntrack_timestamp=0")
+        self.run("nft", "add table inet t; add chain inet t c { type filter hook input priority 0; }; add rule inet t c ct label 1 counter")
+
+    def run(self, *arguments, stdin=None):
+        return subprocess.run(["nsenter", f"--net=/run/netns/{self.name}", *map(str, arguments)], text=True, capture_output=True, timeout=60,
+                              input=stdin, env=dict(os.environ, TZ="UTC", LC_ALL="C"))
+
+    def close(self):
+        subprocess.run(["ip", "netns", "del", self.name], check=True)
+
+
+def normal(text):
+    """The kernel's ids, and the tick of a second between the two programs."""
+    text = re.sub(r"\bid=\d{6,}|<id>\d+</id>", "ID", text)
+    return re.sub(r"(?m)^((?:ipv[46] +\d+ )?\S+ +\d+ )(\d{4,})|(-t )(\d{4,})|(<timeout>)(\d{4,})",
+                  lambda m: (m[1] or m[3] or m[5]) + str(-(-int(m[2] or m[4] or m[6]) // 1000)), text)
+
+
+def rows(text):
+    """The order of a dump follows from the kernel's hash."""
+    return sorted(normal(text).splitlines())
+
+
+def substance(text):
+    text = re.sub(r"^\S+ v\S+ \([a-z-]+\): ", "", text, flags=re.M)
+    text = text.replace("Invalid argument", "invalid parameters")
+    return [line for line in text.splitlines() if not line.startswith(("Try `", "NOTICE", "nfct_labelmap_new"))]
+
+
+@pytest.fixture(scope="module")
+def labels():
+    """conntrack(8) knows labels from this file alone."""
+    if LABELS.exists():
+        yield
+        return
+    made = not LABELS.parent.exists()
+    LABELS.parent.mkdir(exist_ok=True)
+    LABELS.write_text("0 zero\n1 one\n127 last\n")
+    try:
+        yield
+    finally:
+        LABELS.unlink()
+        if made:
+            LABELS.parent.rmdir()
+
+
+@pytest.fixture(scope="module")
+def twins(labels, tmp_path_factory):
+    link = tmp_path_factory.mktemp("bin") / "conntrack"
+    link.symlink_to(PROGRAM)
+    both = [Twin(f"ttdiff{os.getpid()}{n}", program) for n, program in enumerate(("conntrack", link))]
+    try:
+        yield both
+    finally:
+        for twin in both:
+            twin.close()
+
+
+def outcome(twin, setup, line):
+    """What the program did, and the table afterwards if its command may change it."""
+    changes = line.split()[:1] not in (["-L"], ["-G"], ["-C"], ["-E"])
+    if not twin.is_set_up:
+        assert twin.run("conntrack", "-F").returncode == 0
+        twin.run("conntrack", "-R", setup)
+    done = twin.run(twin.program, *line.split())
+    twin.is_set_up = not changes
+    return done, twin.run("conntrack", "-L", "-o", "extended").stdout if changes else ""
+
+
+def differences(twins, setup, line):
+    (theirs, their_table), (ours, our_table) = (outcome(twin, setup, line) for twin in twins)
+    found = []
+    if theirs.returncode != ours.returncode:
+        found.append(f"exit {theirs.returncode} / {ours.returncode}")
+    if rows(theirs.stdout) != rows(ours.stdout):
+        found.append(f"stdout {rows(theirs.stdout)} / {rows(ours.stdout)}")
+    if bool(substance(theirs.stderr)) != bool(substance(ours.stderr)) or (
+            theirs.returncode != 2 and ours.returncode != 2 and substance(theirs.stderr) != substance(ours.stderr)):
+        found.append(f"stderr {substance(theirs.stderr)} / {substance(ours.stderr)}")
+    if rows(their_table) != rows(our_table):
+        found.append(f"table {rows(their_table)} / {rows(our_table)}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory):
+    path = tmp_path_factory.mktemp("flows") / "flows"
+    path.write_text("".join(f"-A {flow}\n" for flow in FLOWS))
+    return path
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_every_line_does_what_conntrack_does(twins, setup, part):
+    wrong = {}
+    for line in LINES[part::8]:
+        if line in IMPROVED:
+            continue
+        found = differences(twins, setup, line)
+        if found:
+            wrong[line] = found
+    assert not wrong, "\n".join(f"conntrack {line}\n    " + "\n    ".join(found) for line, found in wrong.items())
