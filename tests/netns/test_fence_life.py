@@ -247,7 +247,7 @@ def test_an_own_address_of_before_stays_own_when_it_is_on_two_interfaces(learnin
 
 def test_the_wait_begins_anew_when_the_address_leaves_and_comes(lab):
     stand_by(lab, {**LEARNT, "max-wait": "2s"})
-    for _ in range(4):  # each stay is shorter than max-wait, all together are longer
+    for _ in range(3):  # each stay is shorter than max-wait, all together are longer
         lab.fw[2].ip(f"addr add {LAN_VIP}/24 dev lan0")
         stays_armed(lab, 0.8)
         lab.fw[2].ip(f"addr del {LAN_VIP}/24 dev lan0")
@@ -324,12 +324,12 @@ def test_a_bridge_that_comes_while_standing_by_is_own_when_it_is_an_accept_inter
     stand_by(lab, {**LEARNT, "max-wait": "1s", "accept-interface": "br0"})
     lab.fw[2].ip("addr add 172.30.0.1/24 dev br0")
     wait_for(lambda: answers(guest, "172.30.0.1"), 20, "the host answers")
-    stays_armed(lab, 2)
+    stays_armed(lab, 1.4)
     assert fence_of(lab)["learnt"] == 0
 
 
 def test_an_address_on_another_interface_counts_as_virtual_and_the_log_says_how_to_name_it(lab, guest):
-    daemon = stand_by(lab, {**LEARNT, "max-wait": "2s"})
+    daemon = stand_by(lab, {**LEARNT, "max-wait": "1s"})
     lab.fw[2].ip("addr add 172.30.0.1/24 dev br0")
     wait_learnt(lab, 1)
     assert not answers(guest, "172.30.0.1")
@@ -346,14 +346,13 @@ def test_the_address_of_a_sync_link_that_comes_up_late_is_the_hosts_own(make_lab
     daemon.twintrack("backup")
     lab.fw[2].ip("link set sync1 up", f"addr add {lab.sync_address(2, 1)}/24 dev sync1",
                  f"addr add {lab.sync_address6(2, 1)}/64 dev sync1 nodad")
-    stays_armed(lab, 2)
+    stays_armed(lab, 1.4)
     assert fence_of(lab)["learnt"] == 0
     # what comes for it by another interface is for the host itself as well
     lab.client.ip(f"route add {lab.sync_address(2, 1)}/32 via {OWN}")
     assert answers(lab.client, lab.sync_address(2, 1))
     lab.dark(0)
     wait_for(lambda: daemon.peer(1).get("alive"), 30, "the late link carries")
-    stays_armed(lab, 2)
     lab.fw[2].ip("addr add 10.255.1.77/24 dev sync1")  # the second one there is a virtual one
     wait_learnt(lab, 1)
 

@@ -14,10 +14,10 @@ from holders import Holders
 from lab import LAN_VIP, LAN_VIP6, WAN_VIP, WAN_VIP6, Lab, wait_for
 from vrrp import Pair, holds_address, is_primary
 
-ADVERT_S = 0.5
+ADVERT_S = 0.4
 HAND_OVER_S = 4 * ADVERT_S
 SLACK_S = 1.0  # a busy machine
-STILL_S = 3 * ADVERT_S
+STILL_S = HAND_OVER_S  # so long a change of priority may take to move something
 VIPS = [LAN_VIP, LAN_VIP6, WAN_VIP, WAN_VIP6]
 
 
@@ -128,6 +128,22 @@ def test_the_daemon_of_the_other_dies(watched):
     watched.lab.daemon[3 - holder].start()
     watched.settled(holder)
     watched.verdict("the other's daemon was dead for a while")
+
+
+def test_both_daemons_hang(watched):
+    """The check does not answer; keepalived ends it after its timeout.  (With nopreempt it moves nothing anyway.)"""
+    if not watched.preempts:
+        return
+    holder = watched.holder()
+    for daemon in watched.lab.daemon.values():
+        daemon.pause()
+    watched.check_is("failed", 1, 2)
+    watched.stays(STILL_S)
+    assert holds_address(watched.lab, holder)
+    for daemon in watched.lab.daemon.values():
+        daemon.resume()
+    watched.settled(holder)
+    watched.verdict("both daemons hung for a while")
 
 
 def test_both_daemons_die_and_the_addresses_move_meanwhile(watched):

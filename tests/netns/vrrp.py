@@ -93,8 +93,8 @@ class Keepalived:
 
     def check_state(self):
         """What keepalived said last of the health check: "failed", "succeeded", or "" for nothing yet."""
-        said = re.findall(r"VRRP_Script\(twintrack_health\) (failed|succeeded)", self.log())
-        return said[-1] if said else ""
+        said = re.findall(r"VRRP_Script\(twintrack_health\) (failed|timed_out|succeeded)", self.log())
+        return said[-1].replace("timed_out", "failed") if said else ""
 
     def calls(self):
         """What keepalived called the notify script with, and what that said."""
