@@ -112,7 +112,7 @@ class Sequence:
     def connections_at(self, node):
         """How many of the connections a node holds, in any of its tables."""
         def keys(text):
-            return {line.split(" sport=")[1].split()[0] for line in text.splitlines()
+            return {tuple(line.split(" sport=")[1].split()[:2]) for line in text.splitlines()
                     if f"src={CLIENT} " in line and " dport=500" in line and "ESTABLISHED" in line}
 
         daemon = self.lab.daemon[node]
