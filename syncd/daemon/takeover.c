@@ -156,6 +156,8 @@ static bool take_chunk(struct takeover *takeover)
 	struct table_entry *entry = NULL;
 	if (takeover->table >= takeover->tables_count || !find_table(takeover, &view))
 		return false;
+	/* also of a session that began meanwhile: its owner was restarted, and names its flows anew */
+	takeover->stale_seen |= view.has_stale;
 	struct table_walk walk = table_walk_after(view.table, takeover->after, false);
 	while (count < CHUNK && (entry = table_walk_next(&walk)) != NULL) {
 		takeover->after = walk.version;
