@@ -8,12 +8,28 @@
 
 #include "syncd/cli/request.h"
 
+struct kernel_table;
+struct show;
+
+/* A change under way. */
+struct changing {
+	const struct cli *cli;
+	const struct request *request;
+	struct kernel_table *table;
+	struct show *show; /* NULL: silent */
+	unsigned long long done;
+	unsigned failed;
+};
+
 /* Carries out one command line.  The exit code. */
 int change_run(const struct cli *cli, const struct request *request, struct labels *labels);
 
 /* Carries out the lines of a file ("-": standard input), all read and checked before the first is carried
  * out.  The exit code. */
 int change_load(struct cli *cli, const char *path, struct labels *labels);
+
+/* Updates or deletes the flows that the request is about.  The exit code. */
+int change_matching(struct changing *changing);
 
 /* What the kernel's refusal means, in conntrack(8)'s words.  Returns CLI_FAILED. */
 int change_say_error(const struct cli *cli, int error);

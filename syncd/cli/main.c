@@ -86,7 +86,7 @@ static void print_page(const struct cli *cli)
 {
 	puts("twintrack - keeps the connections of two or more firewalls in step\n\n"
 	     "  twintrack [--socket PATH] VERB [options]   ask the daemon, or tell it to do\n"
-	     "  twintrack [--socket PATH] -L|-C [TABLE]    show flows, as conntrack(8) does\n\n"
+	     "  twintrack [--socket PATH] -L|-G|-D|...     show and change flows, as conntrack(8) does\n\n"
 	     "Verbs (`twintrack VERB --help' tells more):");
 	for (const struct cli_verb *verb = cli_verbs; verb->name; verb++)
 		printf("  %-13s %s\n", verb->name, verb->summary);
@@ -94,7 +94,9 @@ static void print_page(const struct cli *cli)
 	       "  -L, --dump [TABLE]    print the flows of a table: conntrack (the kernel's, the\n"
 	       "                        default), internal (what the daemon replicates),\n"
 	       "                        external (what it holds for its peers; --peer N: one)\n"
-	       "  -C, --count [TABLE]   print only how many there are\n\n"
+	       "  -C, --count [TABLE]   print only how many there are\n"
+	       "  -G -I -A -U -D -E -F -S -R: get, create, add, update, delete, events, flush,\n"
+	       "                        statistics, load; `twintrack help flows' shows all options\n\n"
 	       "  --socket PATH         the daemon's control socket; else $TWINTRACK_SOCKET,\n"
 	       "                        then " CONFIG_DEFAULT_SOCKET "\n"
 	       "  --version, --help\n\n"
@@ -209,6 +211,8 @@ static int run(struct cli *cli, int argc, char **argv)
 	}
 	if (at == argc)
 		return cli_usage(cli, NULL, "a verb is missing");
+	if (!strcmp(argv[at], "help") && at + 1 < argc && !strcmp(argv[at + 1], "flows"))
+		return conntrack_run(cli, 2, (char *[]){argv[0], (char[]){"-h"}, NULL});
 	if (!strcmp(argv[at], "--help") || !strcmp(argv[at], "-h") || !strcmp(argv[at], "help")) {
 		print_page(cli);
 		return cli_finish(cli, CLI_DONE);
