@@ -22,7 +22,7 @@ import traceback
 from contextlib import suppress
 
 from flows import assert_tables_equal, background_flowgen
-from lab import CLIENT, Lab, LabError, wait_for
+from lab import CLIENT, VIPS, Lab, LabError, wait_for
 from roles import FENCE, unsettled
 
 CONNECTIONS = 60
@@ -140,9 +140,16 @@ class Sequence:
                             f"working sync link (loss {self.loss} %)") from error
 
     def move(self, to, new_first=False):
-        """The addresses move: the old one's removal first, or the new one's arrival."""
+        """The addresses move: the old one's removal first, or the new one's arrival.
+
+        The neighbours are told at the end.  Here that takes tens of milliseconds from the first address to the last, in
+        which each kernel would see one direction of a connection alone; one that is primary, and knows the flow since it
+        began, finds such packets out of window, and answers them while the address is still its own.  No
+        replication prevents that (nf_conntrack_tcp_be_liberal does), and VRRP announces all at once.
+        """
         if new_first:
-            self.lab.vip_to(to)
+            self.lab.fw[to].ip(*[f"addr replace {address}/{length} dev {interface}" + (" nodad" if ":" in address else "")
+                                 for interface, address, length in VIPS])
         self.end_churn(self.other(to))
         self.lab.vip_from(self.other(to))
         self.lab.vip_to(to)
