@@ -86,7 +86,7 @@ static void print_page(const struct cli *cli)
 {
 	puts("twintrack - keeps the connections of two or more firewalls in step\n\n"
 	     "  twintrack [--socket PATH] VERB [options]   ask the daemon, or tell it to do\n"
-	     "  twintrack [--socket PATH] -L|-G|-D|...     show and change flows, as conntrack(8) does\n\n"
+	     "  twintrack [--socket PATH] -L|-G|-D|...    show, change flows as conntrack(8)\n\n"
 	     "Verbs (`twintrack VERB --help' tells more):");
 	for (const struct cli_verb *verb = cli_verbs; verb->name; verb++)
 		printf("  %-13s %s\n", verb->name, verb->summary);
