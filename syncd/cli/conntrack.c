@@ -116,6 +116,19 @@ static int flush(struct work *work)
 	return CLI_DONE;
 }
 
+/* The kernel's own number, which anybody may read; netlink answers only who may administer the net. */
+static int read_count(uint32_t *number)
+{
+	FILE *file = fopen("/proc/sys/net/netfilter/nf_conntrack_count", "re");
+	int error = file ? 0 : -errno;
+
+	if (file && fscanf(file, "%u", number) != 1)
+		error = -EIO;
+	if (file)
+		fclose(file);
+	return error;
+}
+
 static int count(struct work *work)
 {
 	uint32_t number;
@@ -123,6 +136,8 @@ static int count(struct work *work)
 			? kernel_table_count_expectations(work->table, &number)
 			: kernel_table_count(work->table, &number);
 
+	if (error == -EPERM && work->request->table == TABLE_CONNTRACK)
+		error = read_count(&number);
 	if (error < 0)
 		return change_say_error(work->cli, error);
 	printf("%u\n", number);
