@@ -181,10 +181,10 @@ struct node_view {
 	uint32_t term;
 	struct seal_session_id session;
 	bool complete, suspect, refused, split_brain, duplicate_id;
-	const char *handover;                                    /* "none", "frozen", "withdrawing" */
-	uint64_t v_end;                                          /* while frozen: where our stream ends */
-	bool leftovers;                                          /* to be kept in the state file */
-	bool must_retake; /* primary, and who took over after us has given way: take over again */
+	const char *handover; /* "none", "frozen", "withdrawing" */
+	uint64_t v_end;       /* while frozen: where our stream ends */
+	bool leftovers;       /* to be kept in the state file */
+	bool must_retake;     /* primary, and who took over after us has given way: take over again */
 	uint64_t events[3], overruns, audits, audit_corrections; /* corrections: what events had missed */
 	uint64_t flows_refused;                                  /* beyond max_flows */
 	uint64_t sent_datagrams, sent_bytes, received_datagrams, received_bytes;

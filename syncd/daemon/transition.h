@@ -56,8 +56,8 @@ void transition_resume(struct transition *transition, enum frame_role role);
  * proven, or nobody is heard; after some seconds with what there is. */
 void transition_resume_takeover(struct transition *transition);
 
-/* Primary all the time, while another node was primary too and has given way: takes what it has.  To be called
- * now and then. */
+/* Primary all the time, while another node was primary too and has given way: takes what it has.  To be
+ * called now and then. */
 void transition_retake_if_needed(struct transition *transition);
 
 bool transition_is_running(const struct transition *transition);
