@@ -124,6 +124,12 @@ void node_takeover_failed(struct node *node)
 	stop_following(node);
 }
 
+/* What was refused, or could not be read, was not followed either. */
+static bool is_whole(const struct receive *receive)
+{
+	return !receive->overflowed && !receive->incompatible;
+}
+
 /*
  * Whether the owner's stream as primary is here to its end: up to where it froze.  It may be frozen so
  * shortly that we never see it: it withdraws as soon as it knows that we hold all.  Then it is no primary any
@@ -134,7 +140,8 @@ static bool stream_has_ended(const struct peer *peer)
 	const struct receive *receive = &peer->receive;
 	const struct frame_status *status = &peer->status;
 
-	if (!peer->has_status || receive->full.running || receive->full.sweeping || receive->full.sweep_waits)
+	if (!peer->has_status || !is_whole(receive) || receive->full.running || receive->full.sweeping ||
+	    receive->full.sweep_waits)
 		return false;
 	if (status->frozen_at)
 		return receive->applied + 1 >= status->frozen_at;
@@ -214,7 +221,7 @@ static void review_claim(struct node *node, struct peer *peer, struct claim *cla
 	if (claim->walks)
 		walk_slice(node, peer, claim);
 	if ((claim->state == CLAIM_OPEN && !claim->walks) || claim->state == CLAIM_COVERED)
-		if (receive_position(&peer->receive) > claim->version)
+		if (is_whole(&peer->receive) && receive_position(&peer->receive) > claim->version)
 			claim->version = receive_position(&peer->receive);
 	if (claim->state != CLAIM_OPEN || claim->walks || !stream_has_ended(peer))
 		return;
