@@ -110,6 +110,8 @@ class Holders:
     def worst(self):
         """{(address, "none" or "many"): seconds}, since the start or the last call."""
         with self._lock:
-            assert self._error is None and self.looks, self._error
+            if not self.looks and self._error is None:
+                self._look()  # asked before the first turn of the thread
+            assert self._error is None, self._error
             worst, self._worst = self._worst, {}
             return worst
