@@ -105,7 +105,7 @@ void peer_promote(struct peer *peer, struct session *candidate, struct monotime 
 	peer->has_about_us = false;
 	peer->leaving = false;
 	peer->is_behind = false;
-	peer->diverged_before = peer->overflow_told = peer->incompatible_told = false;
+	peer->overflow_told = peer->incompatible_told = false;
 	catchup_forget(&peer->catchup);
 	flight_reset(&peer->live);
 	peer->live_acked = 0;

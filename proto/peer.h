@@ -72,7 +72,7 @@ struct peer {
 	struct monotime proven_at;    /* when it was last known to live: the clock of its flows */
 	struct monotime duplicate_at; /* a second session answered; 0: never */
 	uint64_t flows_refused;
-	bool diverged_before, overflow_told, incompatible_told, leaving;
+	bool overflow_told, incompatible_told, leaving;
 };
 
 /* The session with that id among current and candidates; NULL: none. */

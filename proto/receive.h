@@ -79,7 +79,6 @@ struct receive {
 		uint64_t asked_at; /* newest when it was asked for: its sender began no earlier */
 		uint32_t ended_id; /* the last that ended */
 		struct monotime not_before, backoff; /* backoff: to the one after the next */
-		struct monotime ended_at;
 		bool
 		    sweep_waits; /* it is over, but what it did not name stays until the sender is complete */
 		bool complete_known;

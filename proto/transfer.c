@@ -197,18 +197,17 @@ static bool yields_to_us(const struct node *node, const struct peer *peer)
 static void claim_newcomer(struct node *node, struct peer *peer)
 {
 	struct claim claim = {.node_id = peer->id, .session = peer->current.id, .state = CLAIM_COVERED};
+	bool was_claimed = false;
 
-	for (unsigned i = 0; i < node->claims.count; i++)
-		if (node->claims.items[i].node_id == peer->id &&
-		    node->claims.items[i].state != CLAIM_CLOSED) {
-			node->claims.items[i].state = CLAIM_CLOSED;
-		}
-	for (unsigned i = 0; i < node->claims.count; i++)
-		if (node->claims.items[i].node_id == peer->id) {
-			claims_add(&node->claims, &claim);
-			return;
-		}
+	for (unsigned i = 0; i < node->claims.count; i++) {
+		if (node->claims.items[i].node_id != peer->id)
+			continue;
+		node->claims.items[i].state = CLAIM_CLOSED;
+		was_claimed = true;
+	}
 	claims_add(&node->claims, &claim);
+	if (was_claimed)
+		return;
 	receive_claim(&peer->receive, 0);
 	peer->receive.claim_generation = 0; /* all of it counts as beyond */
 	open_late(node, peer, claims_find(&node->claims, peer->id, &peer->current.id));
