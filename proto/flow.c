@@ -190,7 +190,7 @@ int flow_progress_compare(const struct flow *a, const struct flow *b)
 	return (rank_a > rank_b) - (rank_a < rank_b);
 }
 
-static const char *protocol_name(uint8_t protocol, char number[16])
+const char *flow_protocol_name(uint8_t protocol)
 {
 	switch (protocol) {
 	case PROTOCOL_ICMP:
@@ -210,9 +210,18 @@ static const char *protocol_name(uint8_t protocol, char number[16])
 	case PROTOCOL_UDPLITE:
 		return "udplite";
 	default:
-		snprintf(number, 16, "protocol-%u", protocol);
-		return number;
+		return NULL;
 	}
+}
+
+static const char *protocol_name(uint8_t protocol, char number[16])
+{
+	const char *name = flow_protocol_name(protocol);
+
+	if (name)
+		return name;
+	snprintf(number, 16, "protocol-%u", protocol);
+	return number;
 }
 
 /* Appends to a text of FLOW_TEXT_SIZE, which is large enough for the longest key. */

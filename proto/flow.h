@@ -185,6 +185,9 @@ bool flow_nat_equals(const struct flow *a, const struct flow *b);
 bool flow_has_ports(uint8_t protocol);
 bool flow_has_icmp(uint8_t protocol);
 
+/* "tcp", "udplite", ...: the protocols of the enum above; NULL for any other. */
+const char *flow_protocol_name(uint8_t protocol);
+
 /*
  * Brings `known` forward by what `news` carries (news->present); parts that it doesn't carry stay.  Keys must
  * be equal. The kernel sends with an update only what changed (ctnetlink_conntrack_event()).  A part that an

@@ -6,26 +6,9 @@
 
 const char *format_protocol_name(uint8_t protocol)
 {
-	switch (protocol) {
-	case PROTOCOL_ICMP:
-		return "icmp";
-	case PROTOCOL_TCP:
-		return "tcp";
-	case PROTOCOL_UDP:
-		return "udp";
-	case PROTOCOL_DCCP:
-		return "dccp";
-	case PROTOCOL_GRE:
-		return "gre";
-	case PROTOCOL_ICMPV6:
-		return "icmpv6";
-	case PROTOCOL_SCTP:
-		return "sctp";
-	case PROTOCOL_UDPLITE:
-		return "udplite";
-	default:
-		return "unknown";
-	}
+	const char *name = flow_protocol_name(protocol);
+
+	return name ? name : "unknown";
 }
 
 /* enum tcp_conntrack, sctp_conntrack and ct_dccp_states of the kernel's uapi headers, in their order */
