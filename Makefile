@@ -137,11 +137,12 @@ sim: $(BUILD)/sim
 mutants:
 	$(Q)scripts/run-mutants
 
-# N random sequences of failures and switch-overs on namespaces, under traffic; as root.  SEED=S N=1 repeats one
+# N random sequences of failures and switch-overs on namespaces, under traffic; as root.  SEED=S N=1 repeats one;
+# JOBS sequences run side by side
 chaos:
 	$(Q)scripts/install-deps --test
 	$(Q)$(MAKE) --no-print-directory all tools
-	$(Q)TWINTRACK_BUILD=$(abspath $(BUILD)) tests/netns/chaos.py $(if $(N),--sequences $(N)) $(if $(SEED),--seed $(SEED))
+	$(Q)TWINTRACK_BUILD=$(abspath $(BUILD)) tests/netns/chaos.py $(if $(N),--sequences $(N)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 
 # every fuzzer for T seconds in all, shared out evenly, from the corpora in tests/fuzz/corpus
 T ?= 600

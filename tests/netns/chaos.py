@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Random sequences of what happens to a pair of firewalls, under traffic, each ending in one primary and one backup.
 
-  chaos.py [--sequences N] [--seed S] [--events E] [--kinds KIND,KIND...] [--verbose]
+  chaos.py [--sequences N] [--seed S] [--events E] [--kinds KIND,KIND...] [--jobs J] [--verbose]
 
 Sequence k has seed S + k - 1; `--seed S --sequences 1` runs the same schedule again.  All decisions come from the seed and
 from the model (who has the addresses, who was told what, which daemons run, what the sync link does), none from time.
@@ -15,15 +15,18 @@ dark, say).  Without such a reason a node that does not hold all connections in 
 
 import argparse
 import random
+import subprocess
 import sys
 import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from flows import assert_tables_equal, background_flowgen
 from lab import CLIENT, VIPS, Lab, LabError, wait_for
 from roles import FENCE, unsettled
+from space import at_exit
 
 CONNECTIONS = 60
 FLOWS = 3000
@@ -32,6 +35,7 @@ SETTLE_S = 90
 CALL_S = 150
 FENCE_HOLDS_S = 1.0  # a hung daemon's fence lives 3 s from its last refreshment; this is well within
 DONE, FAILED, NO_DAEMON = 0, 1, 3
+NOT_JUDGED = "connections not judged: "
 
 
 class Violation(Exception):
@@ -495,6 +499,30 @@ def run_seed(seed, events=20, kinds=tuple(Sequence.WEIGHTS), say=lambda line: No
             return traceback.format_exc(), sequence.excuse, sequence.report()
 
 
+def run_one(seed, words):
+    """A sequence, told as it goes: (is it wrong, was it excused)."""
+    begun = time.monotonic()
+    wrong, excuse, report = run_seed(seed, words.events, words.kinds.split(","),
+                                     print if words.verbose else lambda line: None)
+    print(f"seed {seed}: {'FAILED: ' + wrong if wrong else 'good'} ({time.monotonic() - begun:.0f} s)"
+          f"{'; ' + NOT_JUDGED + excuse if excuse else ''}", flush=True)
+    if report:
+        print(report, flush=True)
+    return bool(wrong), bool(excuse)
+
+
+def run_apart(seed, words, children):
+    """The same in a process of its own, for several at once; its words come when it has ended."""
+    child = subprocess.Popen([sys.executable, __file__, "--seed", str(seed), "--sequences", "1", "--events",
+                              str(words.events), "--kinds", words.kinds, *(["--verbose"] if words.verbose else [])],
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    children.append(child)
+    said = child.communicate()[0]
+    lines = said.splitlines()
+    print("\n".join(lines[:-1]) if lines and lines[-1].startswith("1 sequence") else said, flush=True)
+    return child.returncode != 0, NOT_JUDGED in said
+
+
 def main():
     parser = argparse.ArgumentParser(description="Random sequences of failures and switch-overs, under traffic.")
     parser.add_argument("--sequences", type=int, default=100)
@@ -502,21 +530,23 @@ def main():
     parser.add_argument("--events", type=int, default=20)
     parser.add_argument("--kinds", default=",".join(Sequence.WEIGHTS), help="only events of these kinds")
     parser.add_argument("--verbose", action="store_true", help="tell each event as it happens")
+    parser.add_argument("--jobs", type=int, default=1, help="so many sequences side by side")
     words = parser.parse_args()
+    begun = time.monotonic()
     seed = words.seed if words.seed is not None else random.SystemRandom().randrange(1, 1 << 31)
-    failed, excused = [], 0
-    for number in range(seed, seed + words.sequences):
-        begun = time.monotonic()
-        wrong, excuse, report = run_seed(number, words.events, words.kinds.split(","),
-                                         print if words.verbose else lambda line: None)
-        failed += [number] if wrong else []
-        excused += bool(excuse)
-        print(f"seed {number}: {'FAILED: ' + wrong if wrong else 'good'} ({time.monotonic() - begun:.0f} s)"
-              f"{'; connections not judged: ' + excuse if excuse else ''}", flush=True)
-        if report:
-            print(report, flush=True)
-    print(f"{words.sequences} sequences of {words.events} events: {len(failed)} failed"
-          f"{' (' + ' '.join(map(str, failed)) + ')' if failed else ''}, {excused} without a verdict on connections")
+    seeds = range(seed, seed + words.sequences)
+    if words.jobs > 1:
+        children = []
+        at_exit(lambda: [child.terminate() for child in children])
+        with ThreadPoolExecutor(words.jobs) as pool:
+            results = list(pool.map(lambda number: run_apart(number, words, children), seeds))
+    else:
+        results = [run_one(number, words) for number in seeds]
+    failed = [number for number, (wrong, _) in zip(seeds, results) if wrong]
+    print(f"{words.sequences} sequence{'s' * (words.sequences > 1)} of {words.events} events, first seed {seed}: "
+          f"{len(failed)} failed{' (' + ' '.join(map(str, failed)) + ')' if failed else ''}, "
+          f"{sum(excused for _, excused in results)} without a verdict on connections, "
+          f"{time.monotonic() - begun:.0f} s", flush=True)
     return 1 if failed else 0
 
 
