@@ -173,36 +173,69 @@ int state_make_directory(const char *socket)
 	return 0;
 }
 
-int state_write(const char *socket, const struct state *state)
+/* To a file beside it, which then takes its name. */
+static int replace_file(const char *socket, const char *path, const char *text, size_t length)
 {
-	char path[PATH_SIZE], temporary[PATH_SIZE];
-	int error = make_path(socket, ".state", path);
-	if (error == 0)
-		error = make_path(socket, ".state.XXXXXX", temporary);
-	if (error == 0)
-		error = state_make_directory(socket);
+	char temporary[PATH_SIZE];
+	int error = make_path(socket, ".state.XXXXXX", temporary);
 	if (error < 0)
 		return error;
 	int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-	if (file == NULL) {
-		error = -errno;
-		if (fd >= 0) {
-			close(fd);
-			unlink(temporary);
-		}
-		return error;
-	}
-	print_state(file, state);
+	if (fd < 0)
+		return -errno;
 	/* no fsync: it is for this boot alone, and a rename is atomic to whoever reads it in this boot */
-	if (fflush(file) != 0 || ferror(file))
-		error = -errno;
-	if (fclose(file) != 0 && error == 0)
+	ssize_t written = write(fd, text, length);
+	error = written < 0 ? -errno : (size_t)written < length ? -ENOSPC : 0;
+	if (close(fd) < 0 && error == 0)
 		error = -errno;
 	if (error == 0 && rename(temporary, path) < 0)
 		error = -errno;
 	if (error < 0)
 		unlink(temporary);
+	return error;
+}
+
+/*
+ * Where there is no room for a second file, the old one's room is written over: a role of before must not
+ * come back at the next start.  fallocate() takes what is missing first, and changes nothing if that fails.
+ */
+static int overwrite_file(const char *path, const char *text, size_t length)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	int error = 0;
+	if (fd < 0)
+		return -errno;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)length) < 0)
+		error = -errno;
+	else if (pwrite(fd, text, length, 0) != (ssize_t)length)
+		error = errno != 0 ? -errno : -EIO;
+	else if (ftruncate(fd, (off_t)length) < 0)
+		error = -errno;
+	close(fd);
+	return error;
+}
+
+int state_write(const char *socket, const struct state *state)
+{
+	char path[PATH_SIZE], *text = NULL;
+	size_t length = 0;
+	int error = make_path(socket, ".state", path);
+	if (error == 0)
+		error = state_make_directory(socket);
+	if (error < 0)
+		return error;
+	FILE *memory = open_memstream(&text, &length);
+	if (memory == NULL)
+		return -errno;
+	print_state(memory, state);
+	if (fclose(memory) != 0 || text == NULL) {
+		free(text);
+		return -ENOMEM;
+	}
+	error = replace_file(socket, path, text, length);
+	if ((error == -ENOSPC || error == -EDQUOT) && overwrite_file(path, text, length) == 0)
+		error = 0;
+	free(text);
 	return error;
 }
 

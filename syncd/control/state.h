@@ -3,7 +3,8 @@
  * The state file: what must survive the daemon within one boot.  It lies beside the control socket
  * (SOCKET.state); the command writes the wanted role there before it tells the daemon, so that a daemon that
  * is down, or dies meanwhile, finds it at its start.  Text, one "name value" a line; unknown names are left
- * out.  Written to a new file, then renamed: a reader sees the old one or the new one, whole.
+ * out.  Written to a new file, then renamed: a reader sees the old one or the new one, whole.  On a full file
+ * system the old file's room is written over instead.
  */
 #ifndef CONTROL_STATE_H
 #define CONTROL_STATE_H

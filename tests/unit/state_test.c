@@ -3,12 +3,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,6 +39,15 @@ static int remove_place(void **state)
 	int result = system(command);
 	free(path);
 	return result;
+}
+
+static int unmount_and_remove(void **state)
+{
+	char directory[PATH_ROOM];
+	snprintf(directory, sizeof(directory), "%s", (char *)*state);
+	*strrchr(directory, '/') = '\0';
+	umount2(directory, MNT_DETACH);
+	return remove_place(state);
 }
 
 static void write_text(const char *socket, const char *text)
@@ -190,6 +201,75 @@ static void no_temporary_file_is_left(void **place)
 	assert_int_equal(system(command), 0);
 }
 
+/* A file system of 16 kB in the place of the directory, in a mount namespace of our own; false: not allowed.
+ */
+static bool make_small_file_system(const char *socket)
+{
+	char directory[PATH_ROOM];
+	snprintf(directory, sizeof(directory), "%s", socket);
+	*strrchr(directory, '/') = '\0';
+	assert_int_equal(state_make_directory(socket), 0);
+	return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("tmpfs", directory, "tmpfs", 0, "size=16k") == 0;
+}
+
+static void fill_file_system(const char *socket)
+{
+	static const char bytes[4096];
+	char path[PATH_ROOM + 16];
+	snprintf(path, sizeof(path), "%s.filler", socket);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	setvbuf(file, NULL, _IONBF, 0);
+	while (fwrite(bytes, 1, sizeof(bytes), file) == sizeof(bytes))
+		;
+	assert_int_equal(errno, ENOSPC);
+	fclose(file);
+}
+
+/* Else a daemon that is killed then would go on in the role of before. */
+static void a_full_disk_keeps_no_role_from_being_written(void **place)
+{
+	struct state written = example(), read;
+	if (!make_small_file_system(*place))
+		skip();
+	assert_int_equal(state_write(*place, &written), 0);
+	fill_file_system(*place);
+	written.role = FRAME_ROLE_BACKUP;
+	written.term = 5;
+	assert_int_equal(state_write(*place, &written), 0);
+	assert_int_equal(state_write_role(*place, FRAME_ROLE_FAULT), 0);
+	assert_int_equal(state_read(*place, &read), 0);
+	assert_int_equal(read.role, FRAME_ROLE_FAULT);
+	assert_int_equal(read.term, 5);
+	assert_int_equal(read.address_count, written.address_count);
+}
+
+static void what_does_not_fit_on_a_full_disk_leaves_the_old_file_whole(void **place)
+{
+	struct state written = example(), read;
+	if (!make_small_file_system(*place))
+		skip();
+	assert_int_equal(state_write(*place, &written), 0);
+	fill_file_system(*place);
+	written.role = FRAME_ROLE_BACKUP;
+	written.address_count = STATE_ADDRESSES_MAX;
+	for (unsigned i = 0; i < STATE_ADDRESSES_MAX; i++)
+		written.addresses[i] = (struct state_address){.family = AF_INET6, .bytes = {0xfd, [15] = 1}};
+	assert_int_equal(state_write(*place, &written), -ENOSPC);
+	assert_int_equal(state_read(*place, &read), 0);
+	assert_int_equal(read.role, FRAME_ROLE_PRIMARY);
+}
+
+static void a_full_disk_without_a_file_is_told(void **place)
+{
+	struct state written = example();
+	if (!make_small_file_system(*place))
+		skip();
+	fill_file_system(*place);
+	assert_int_equal(state_write(*place, &written), -ENOSPC);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +285,12 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_damaged_file_is_no_state, make_place, remove_place),
 	    cmocka_unit_test_setup_teardown(names_of_a_later_version_are_left_out, make_place, remove_place),
 	    cmocka_unit_test_setup_teardown(no_temporary_file_is_left, make_place, remove_place),
+	    cmocka_unit_test_setup_teardown(a_full_disk_keeps_no_role_from_being_written, make_place,
+					    unmount_and_remove),
+	    cmocka_unit_test_setup_teardown(what_does_not_fit_on_a_full_disk_leaves_the_old_file_whole,
+					    make_place, unmount_and_remove),
+	    cmocka_unit_test_setup_teardown(a_full_disk_without_a_file_is_told, make_place,
+					    unmount_and_remove),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
