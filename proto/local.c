@@ -34,8 +34,8 @@ static bool id_differs(const struct table_entry *entry, const struct flow *flow)
 	return entry->tag && flow->present & FLOW_HAS_ID && flow->id && flow->id != entry->tag;
 }
 
-/* Stores the flow as it is; true if that changed what is replicated. */
-static bool store(struct local *local, const struct flow *flow)
+/* Stores the flow as it is; true if that changed what is replicated.  `ours`: TABLE_ENTRY_OURS or 0. */
+static bool store(struct local *local, const struct flow *flow, uint8_t ours)
 {
 	uint8_t record[RECORD_MAX];
 	struct table_entry *entry;
@@ -55,6 +55,8 @@ static bool store(struct local *local, const struct flow *flow)
 	if (flow->present & FLOW_HAS_ID)
 		entry->tag = flow->id;
 	entry->mark = local->pass;
+	entry->flags &= (uint8_t) ~(TABLE_ENTRY_OURS | TABLE_ENTRY_ENDING);
+	entry->flags |= ours;
 	return change != TABLE_SAME;
 }
 
@@ -94,7 +96,7 @@ void local_flow_new(struct local *local, const struct flow *flow)
 		next.incarnation = entry_is_live(entry) && !id_differs(entry, flow)
 				       ? entry->incarnation
 				       : (uint8_t)(entry->incarnation + 1);
-	store(local, &next);
+	store(local, &next, 0);
 }
 
 void local_flow_update(struct local *local, const struct flow *flow)
@@ -113,7 +115,13 @@ void local_flow_update(struct local *local, const struct flow *flow)
 	}
 	record_decode(entry->bytes, &known);
 	flow_merge(&known, flow);
-	store(local, &known);
+	store(local, &known, 0);
+}
+
+/* Whether the DESTROY may be that of the flow which had this key before, so that the kernel is to decide. */
+static bool is_doubtful(const struct local *local, const struct table_entry *entry, const struct flow *flow)
+{
+	return id_differs(entry, flow) || (entry->flags & TABLE_ENTRY_OURS && local->asked < LOCAL_ASKED_MAX);
 }
 
 void local_flow_destroyed(struct local *local, const struct flow *flow)
@@ -129,8 +137,9 @@ void local_flow_destroyed(struct local *local, const struct flow *flow)
 		keyset_add(&local->noted, (struct record_key){key, key_length});
 	if (!entry_is_live(entry))
 		return;
-	if (id_differs(entry, flow)) {
-		ask(local, flow); /* a late one: of the flow that had this key before, or not */
+	if (is_doubtful(local, entry, flow)) {
+		entry->flags |= TABLE_ENTRY_ENDING;
+		ask(local, flow);
 		return;
 	}
 	table_remove(local->table, entry);
@@ -147,12 +156,13 @@ void local_flow_committed(struct local *local, const struct flow *flow)
 	next.incarnation = entry_is_live(entry) ? entry->incarnation
 			   : entry              ? (uint8_t)(entry->incarnation + 1)
 						: 0;
-	store(local, &next);
+	store(local, &next, TABLE_ENTRY_OURS);
 }
 
 /* The kernel has this flow, whole and now: replaces what is known of it. */
 static bool accept_whole(struct local *local, const struct table_entry *entry, const struct flow *flow)
 {
+	uint8_t ours = entry_is_live(entry) ? entry->flags & TABLE_ENTRY_OURS : 0;
 	struct flow next = *flow;
 
 	make_whole(&next);
@@ -160,7 +170,7 @@ static bool accept_whole(struct local *local, const struct table_entry *entry, c
 		next.incarnation = entry_is_live(entry) && !id_differs(entry, flow)
 				       ? entry->incarnation
 				       : (uint8_t)(entry->incarnation + 1);
-	return store(local, &next);
+	return store(local, &next, ours);
 }
 
 /* ---- audit ---- */
@@ -273,8 +283,8 @@ void local_get_reply(struct local *local, const struct flow *flow, bool found)
 	if (found)
 		changed = accept_whole(local, entry, flow);
 	else if (entry_is_live(entry)) {
+		changed = !(entry->flags & TABLE_ENTRY_ENDING); /* else an event had said so */
 		table_remove(local->table, entry);
-		changed = true;
 	}
 	if (changed)
 		local->corrections++;

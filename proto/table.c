@@ -234,7 +234,7 @@ static enum table_change replace(struct table *table, uint32_t *link, const uint
 	entry = move_entry(table, link, to);
 	entry->position = position;
 	if (was_tombstone) {
-		entry->flags &= (uint8_t) ~(TABLE_ENTRY_TOMBSTONE | TABLE_ENTRY_WITHDRAWN);
+		entry->flags &= TABLE_ENTRY_EXPOSED;
 		entry->tag = 0;
 		entry->mark = 0;
 	}

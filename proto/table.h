@@ -24,11 +24,13 @@ enum {
 	TABLE_ENTRY_TOMBSTONE = 1 << 0, /* bytes[] is the key alone */
 	TABLE_ENTRY_EXPOSED = 1 << 1,   /* a frame has carried it in this session */
 	TABLE_ENTRY_WITHDRAWN = 1 << 2, /* of a tombstone: its removal is to touch no kernel elsewhere */
+	TABLE_ENTRY_OURS = 1 << 3,      /* the user's: local.h */
+	TABLE_ENTRY_ENDING = 1 << 4,    /* the user's: local.h */
 };
 
 /*
- * An entry.  A pointer to one is good until the table next changes.  Callers read all of it; `tag`, `mark`
- * and EXPOSED are theirs to write, the rest is the table's.
+ * An entry.  A pointer to one is good until the table next changes.  Callers read all of it; `tag`, `mark`,
+ * EXPOSED, OURS and ENDING are theirs to write, the rest is the table's.
  */
 struct table_entry {
 	uint32_t hash;
@@ -63,7 +65,7 @@ struct table_entry *table_find(const struct table *table, struct record_key key)
 
 /*
  * Adds or replaces the record of its key.  The record must be good (record_check()).  *entry is set unless
- * refused. A new entry starts with tag 0 and mark 0; one that follows a tombstone keeps EXPOSED.
+ * refused. A new entry starts with tag 0, mark 0 and no flag; one that follows a tombstone keeps EXPOSED.
  */
 enum table_change table_put(struct table *table, const uint8_t *record, struct table_entry **entry);
 

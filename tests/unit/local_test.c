@@ -362,6 +362,74 @@ static void what_we_committed_is_ours_at_once(void **state)
 	assert_int_equal(table_newest(b->local.table), 1);
 }
 
+/* What we create is known before the events that wait in the socket, and ids repeat. */
+static void a_late_destroy_of_the_same_id_does_not_kill_what_we_committed(void **state)
+{
+	struct bench *b = *state;
+	struct flow old = flow_with(1, 10, 1), ours = flow_with(1, 10, 2), created = cluster_flow(1);
+
+	local_flow_new(&b->local, &old);
+	local_flow_committed(&b->local, &created); /* the kernel does not tell its id */
+	local_flow_destroyed(&b->local, &old);
+	assert_non_null(known(b, &ours));
+	assert_int_equal(b->asked_count, 1);
+	local_get_reply(&b->local, &ours, true);
+	assert_int_equal(mark_of(b, &ours), 2);
+	local_flow_destroyed(&b->local, &ours);
+	assert_non_null(known(b, &ours));
+	local_get_reply(&b->local, &ours, false);
+	assert_null(known(b, &ours));
+}
+
+static void what_we_committed_ends_by_an_event_which_is_no_correction(void **state)
+{
+	struct bench *b = *state;
+	struct flow f = flow_with(1, 10, 1);
+
+	first_pass(b, NULL, 0);
+	local_flow_committed(&b->local, &f);
+	local_flow_destroyed(&b->local, &f);
+	local_get_reply(&b->local, &f, false);
+	assert_null(known(b, &f));
+	assert_int_equal(b->local.corrections, 0);
+}
+
+static void an_event_of_what_we_committed_puts_its_destroy_in_order(void **state)
+{
+	struct bench *b = *state;
+	struct flow f = flow_with(1, 10, 1);
+
+	local_flow_committed(&b->local, &f);
+	local_flow_update(&b->local, &f);
+	local_flow_destroyed(&b->local, &f);
+	assert_null(known(b, &f));
+	local_flow_new(&b->local, &f);
+	local_flow_destroyed(&b->local, &f);
+	assert_null(known(b, &f));
+	assert_int_equal(b->asked_count, 0);
+}
+
+static void more_ends_than_can_be_asked_about_are_believed(void **state)
+{
+	struct bench *b = *state;
+
+	for (uint32_t i = 0; i < LOCAL_ASKED_MAX + 10; i++) {
+		struct flow f = flow_with(i, i + 1, 0);
+
+		local_flow_committed(&b->local, &f);
+	}
+	for (uint32_t i = 0; i < LOCAL_ASKED_MAX + 10; i++) {
+		struct flow f = flow_with(i, i + 1, 0);
+
+		local_flow_destroyed(&b->local, &f);
+	}
+	assert_int_equal(b->asked_count, LOCAL_ASKED_MAX);
+	assert_int_equal(table_count(b->local.table), LOCAL_ASKED_MAX);
+	while (b->asked_count)
+		local_get_reply(&b->local, &b->asked[--b->asked_count], false);
+	assert_int_equal(table_count(b->local.table), 0);
+}
+
 int main(void)
 {
 #define promise(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -383,6 +451,10 @@ int main(void)
 	    promise(a_pass_that_finds_more_than_can_be_asked_about_takes_them_all),
 	    promise(a_pass_after_an_overrun_that_could_not_ask_for_all_is_not_clean),
 	    promise(what_we_committed_is_ours_at_once),
+	    promise(a_late_destroy_of_the_same_id_does_not_kill_what_we_committed),
+	    promise(what_we_committed_ends_by_an_event_which_is_no_correction),
+	    promise(an_event_of_what_we_committed_puts_its_destroy_in_order),
+	    promise(more_ends_than_can_be_asked_about_are_believed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
