@@ -165,13 +165,14 @@ CONFDIR   := $(DESTDIR)$(SYSCONFDIR)/twintrack
 
 .PHONY: install
 install: all
-	install -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(DOCDIR)/examples $(DOCDIR)/keepalived $(CONFDIR)
+	install -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(DOCDIR)/examples $(DOCDIR)/keepalived $(DOCDIR)/monitoring $(CONFDIR)
 	install -m 0755 $(BUILD)/twintrackd $(SBINDIR)/twintrackd
 	install -m 0755 $(BUILD)/twintrack $(BINDIR)/twintrack
 	install -m 0755 scripts/twintrack-notify $(LIBEXEC)/twintrack-notify
 	install -m 0644 README.md COPYING LICENSE $(wildcard doc/*.md) $(DOCDIR)
 	install -m 0644 conf/examples/*.conf $(DOCDIR)/examples
 	install -m 0644 conf/keepalived/*.conf $(DOCDIR)/keepalived
+	install -m 0644 conf/prometheus/twintrack.rules.yml conf/grafana/twintrack.json $(DOCDIR)/monitoring
 
 .PHONY: clean
 clean:

@@ -86,6 +86,14 @@ const struct cli_verb cli_verbs[] = {
 	.run = wait_run,
     },
     {
+	.name = "metrics",
+	.summary = "counters and states as OpenMetrics text",
+	.help =
+	    "Prints the daemon's counters and states in the OpenMetrics text format, for node_exporter's\n"
+	    "textfile collector and the like.\n",
+	.run = steps_run,
+    },
+    {
 	.name = "verify",
 	.summary = "compare kernel and tables, here and at the peers",
 	.help = "Dumps the kernel, compares it with the internal table, and our digests with the peers'.\n"

@@ -5,6 +5,7 @@
 #include "syncd/daemon/daemon.h"
 #include "syncd/daemon/dump.h"
 #include "syncd/daemon/health.h"
+#include "syncd/daemon/metrics.h"
 #include "syncd/daemon/reload.h"
 #include "syncd/daemon/status.h"
 #include "syncd/daemon/verify.h"
@@ -66,6 +67,20 @@ static void answer_health(struct daemon *daemon, struct control_client *client,
 	int exit_code = health_judge(daemon, strict != NULL && strcmp(strict, "1") == 0, line);
 	control_print(client, MESSAGE_TEXT, "%s", line);
 	control_finish(client, exit_code, "%s", "");
+}
+
+static void answer_metrics(struct daemon *daemon, struct control_client *client,
+			   const struct message_request *request)
+{
+	(void)request;
+	char *text = metrics_text(daemon);
+	if (text == NULL) {
+		control_finish(client, FAILED, "out of memory");
+		return;
+	}
+	control_send(client, MESSAGE_TEXT, text, strlen(text));
+	control_finish(client, GOOD, "%s", "");
+	free(text);
 }
 
 /* table=internal|external peer=N; false: answered already. */
@@ -217,10 +232,11 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-    {"status", false, answer_status}, {"health", false, answer_health}, {"dump", false, answer_dump},
-    {"count", false, answer_count},   {"verify", false, answer_verify}, {"primary", true, answer_primary},
-    {"backup", true, answer_backup},  {"fault", true, answer_fault},    {"commit", true, answer_commit},
-    {"resync", true, answer_resync},  {"flush", true, answer_flush},    {"reload", true, answer_reload},
+    {"status", false, answer_status},  {"health", false, answer_health}, {"metrics", false, answer_metrics},
+    {"dump", false, answer_dump},      {"count", false, answer_count},   {"verify", false, answer_verify},
+    {"primary", true, answer_primary}, {"backup", true, answer_backup},  {"fault", true, answer_fault},
+    {"commit", true, answer_commit},   {"resync", true, answer_resync},  {"flush", true, answer_flush},
+    {"reload", true, answer_reload},
 };
 
 static const struct verb *find_verb(const char *name)
