@@ -3,8 +3,8 @@
  * The golden lines were printed by conntrack(8) 1.4.7 and its library.  The command's modules are in no
  * library, so this test includes the ones that it is about.
  */
-#include "syncd/cli/format_default.c"
-#include "syncd/cli/output.c"
+#include "syncd/cli/conntrack/format_default.c"
+#include "syncd/cli/conntrack/output.c"
 
 #include <arpa/inet.h>
 #include <inttypes.h>

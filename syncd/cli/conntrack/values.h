@@ -5,7 +5,7 @@
 #ifndef CLI_VALUES_H
 #define CLI_VALUES_H
 
-#include "syncd/cli/request.h"
+#include "syncd/cli/conntrack/request.h"
 
 enum { READING_COMMON_MAX = 64 };
 

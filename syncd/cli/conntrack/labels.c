@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/cli/labels.h"
+#include "syncd/cli/conntrack/labels.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/cli/show.h"
+#include "syncd/cli/conntrack/show.h"
 
 #include <string.h>
 #include <time.h>

@@ -5,7 +5,7 @@
 #ifndef CLI_DAEMON_TABLE_H
 #define CLI_DAEMON_TABLE_H
 
-#include "syncd/cli/request.h"
+#include "syncd/cli/conntrack/request.h"
 
 /* Carries out one command line.  The exit code: 3 when no daemon answers. */
 int daemon_table_run(const struct cli *cli, const struct request *request, struct labels *labels);

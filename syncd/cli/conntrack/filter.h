@@ -6,7 +6,7 @@
 #ifndef CLI_FILTER_H
 #define CLI_FILTER_H
 
-#include "syncd/cli/request.h"
+#include "syncd/cli/conntrack/request.h"
 
 /* True if the flow is one of those that the request is about. */
 bool filter_matches(const struct request *request, const struct flow *flow);

@@ -6,7 +6,7 @@
 #ifndef CLI_CHANGE_H
 #define CLI_CHANGE_H
 
-#include "syncd/cli/request.h"
+#include "syncd/cli/conntrack/request.h"
 
 struct kernel_table;
 struct show;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/cli/output.h"
+#include "syncd/cli/conntrack/output.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Each function that reads a value returns -1, or the exit code after having said what is wrong. */
-#include "syncd/cli/values.h"
+#include "syncd/cli/conntrack/values.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -4,12 +4,12 @@
  * table, in change.c, events in events.c, the daemon's tables in daemon_table.c.  Exit codes and messages as
  * there; 3 besides, when a table of the daemon is asked for and none answers.
  */
-#include "syncd/cli/change.h"
-#include "syncd/cli/daemon_table.h"
-#include "syncd/cli/events.h"
-#include "syncd/cli/filter.h"
-#include "syncd/cli/kernel_table.h"
-#include "syncd/cli/show.h"
+#include "syncd/cli/conntrack/change.h"
+#include "syncd/cli/conntrack/daemon_table.h"
+#include "syncd/cli/conntrack/events.h"
+#include "syncd/cli/conntrack/filter.h"
+#include "syncd/cli/conntrack/kernel_table.h"
+#include "syncd/cli/conntrack/show.h"
 
 #include <errno.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>

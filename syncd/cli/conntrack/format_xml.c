@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/cli/format.h"
+#include "syncd/cli/conntrack/format.h"
 
 #include <string.h>
 #include <time.h>

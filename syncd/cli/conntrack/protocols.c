@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The options of one protocol each, as conntrack(8) has them: they are known only after -p has named it. */
-#include "syncd/cli/request.h"
+#include "syncd/cli/conntrack/request.h"
 
 #include <endian.h>
 #include <netdb.h>

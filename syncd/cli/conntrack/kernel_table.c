@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/cli/kernel_table.h"
+#include "syncd/cli/conntrack/kernel_table.h"
 #include "syncd/kernel/attribute.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 /*
  * One object a line.  Names are stable: what a flow doesn't have is left out, never null.
  */
-#include "syncd/cli/format.h"
+#include "syncd/cli/conntrack/format.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/cli/events.h"
-#include "syncd/cli/filter.h"
-#include "syncd/cli/show.h"
+#include "syncd/cli/conntrack/events.h"
+#include "syncd/cli/conntrack/filter.h"
+#include "syncd/cli/conntrack/show.h"
 #include "syncd/kernel/convert.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The options that every protocol knows, and which command of which table takes which. */
-#include "syncd/cli/values.h"
+#include "syncd/cli/conntrack/values.h"
 
 #include <stdarg.h>
 #include <stdio.h>

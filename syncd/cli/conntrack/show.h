@@ -5,8 +5,8 @@
 #ifndef CLI_SHOW_H
 #define CLI_SHOW_H
 
-#include "syncd/cli/format.h"
-#include "syncd/cli/request.h"
+#include "syncd/cli/conntrack/format.h"
+#include "syncd/cli/conntrack/request.h"
 
 struct show {
 	struct output output;

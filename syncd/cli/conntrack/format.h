@@ -8,8 +8,8 @@
 #define CLI_FORMAT_H
 
 #include "proto/flow.h"
-#include "syncd/cli/labels.h"
-#include "syncd/cli/output.h"
+#include "syncd/cli/conntrack/labels.h"
+#include "syncd/cli/conntrack/output.h"
 
 #include <stdbool.h>
 

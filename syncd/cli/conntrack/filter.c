@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/cli/filter.h"
+#include "syncd/cli/conntrack/filter.h"
 
 #include <string.h>
 

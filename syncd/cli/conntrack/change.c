@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/cli/change.h"
-#include "syncd/cli/filter.h"
-#include "syncd/cli/kernel_table.h"
-#include "syncd/cli/show.h"
+#include "syncd/cli/conntrack/change.h"
+#include "syncd/cli/conntrack/filter.h"
+#include "syncd/cli/conntrack/kernel_table.h"
+#include "syncd/cli/conntrack/show.h"
 
 #include <errno.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>

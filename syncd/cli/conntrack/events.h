@@ -5,7 +5,7 @@
 #ifndef CLI_EVENTS_H
 #define CLI_EVENTS_H
 
-#include "syncd/cli/request.h"
+#include "syncd/cli/conntrack/request.h"
 
 /* The exit code. */
 int events_run(const struct cli *cli, const struct request *request, struct labels *labels);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/cli/daemon_table.h"
+#include "syncd/cli/conntrack/daemon_table.h"
 #include "proto/record.h"
-#include "syncd/cli/change.h"
 #include "syncd/cli/client.h"
-#include "syncd/cli/filter.h"
-#include "syncd/cli/show.h"
+#include "syncd/cli/conntrack/change.h"
+#include "syncd/cli/conntrack/filter.h"
+#include "syncd/cli/conntrack/show.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 
 #include "proto/flow.h"
 #include "syncd/cli/cli.h"
-#include "syncd/cli/labels.h"
+#include "syncd/cli/conntrack/labels.h"
 
 #include <getopt.h>
 
