@@ -106,7 +106,14 @@ fuzzers: $(patsubst tests/fuzz/%_fuzz.c,$(BUILD)/fuzz/%,$(FUZZERS)) $(BUILD)/fuz
 $(BUILD)/libfuzz.a: $(call objects,$(FUZZ_SHARED))
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(FUZZ_MAIN) $(BUILD)/libfuzz.a $(BUILD)/libdaemon.a $(BUILD)/libtwintrack.a
+# the command with another name for its main()
+$(BUILD)/obj/tests/fuzz/cli_main.o: syncd/cli/main.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Dmain=cli_main -MMD -MP -c -o $@ $<
+$(BUILD)/libcli.a: $(call objects,$(filter-out syncd/cli/main.c,$(CLI))) $(BUILD)/obj/tests/fuzz/cli_main.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%_fuzz.o $(FUZZ_MAIN) $(BUILD)/libfuzz.a $(BUILD)/libcli.a $(BUILD)/libdaemon.a $(BUILD)/libtwintrack.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $^ $(LIB_LIBS)

@@ -441,6 +441,23 @@ static void save_texts(void)
 	    "twintrack-state 2\n",
 	};
 
+	/* lines for -R */
+	static const char *const loads[] = {
+	    "-A -t 431999 -u SEEN_REPLY,ASSURED -s 192.0.2.1 -d 198.51.100.7 -r 198.51.100.7 -n 203.0.113.1 -p tcp "
+	    "--sport 40000 --dport 80 --reply-port-src 80 --reply-port-dst 1024 --state ESTABLISHED\n",
+	    "# a comment\n\n-A -t 30 -u UNSET -w 7 -s 2001:db8::1 -d 2001:db8::2 -r 2001:db8::2 -q 2001:db8::1 -p "
+	    "icmpv6 --icmpv6-type 128 --icmpv6-code 0 --icmpv6-id 9\n",
+	    "-A -t 60 -u SEEN_REPLY --orig-zone 3 --reply-zone 4 -s 10.0.0.1 -d 10.0.0.2 -g 10.0.0.3:8080 -q 10.0.0.1 "
+	    "-p udp --sport 1 --dport 2 --reply-port-src 3 --reply-port-dst 4 -m 0x10/0xff -l web\n",
+	    "conntrack -I -p sctp -s 10.0.0.1 -d 10.0.0.2 --sport 1 --dport 2 --state ESTABLISHED --orig-vtag 5 "
+	    "--reply-vtag 6 -t 9\n-U -p 47 --srckey 1 --dstkey 2 -m 5 --label-add 'last'\n-F\n",
+	    "-D -f ipv6 -p dccp --state OPEN --role server\n-D -s 10.0.0.0/8 --mask-src 255.0.0.0 -i 7 -o id,save\n",
+	    "-A -p udp \"unended\n",
+	    "-L\n",
+	};
+
+	for (unsigned i = 0; i < sizeof(loads) / sizeof(loads[0]); i++)
+		save("load", "lines", i, loads[i], strlen(loads[i]));
 	for (unsigned i = 0; i < sizeof(configurations) / sizeof(configurations[0]); i++)
 		copy_file("config", "configuration", i, configurations[i]);
 	for (unsigned i = 0; i < sizeof(states) / sizeof(states[0]); i++)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* -R: all lines are read and checked before the first is carried out. */
+#include "syncd/cli/conntrack/load.h"
+
 #include "syncd/cli/conntrack/change.h"
 #include "syncd/cli/conntrack/kernel_table.h"
 #include "syncd/cli/conntrack/show.h"
@@ -8,12 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct loading {
-	struct request *request;
-	uint32_t *line;
-	size_t count, room;
-};
 
 enum { WORDS_MAX = 128, LINE_MAX_BYTES = 8192 };
 
@@ -102,8 +98,7 @@ static int load_line(struct cli *cli, const char *path, uint32_t number, char *t
 	return request_refuse(cli, "%s:%u: too many words, or a quote without an end", path, number);
 }
 
-static int load_file(struct cli *cli, const char *path, FILE *file, struct labels *labels,
-		     struct loading *loading)
+int load_read(struct cli *cli, const char *path, FILE *file, struct labels *labels, struct loading *loading)
 {
 	char text[LINE_MAX_BYTES];
 	uint32_t number = 0;
@@ -121,6 +116,13 @@ static int load_file(struct cli *cli, const char *path, FILE *file, struct label
 		return CLI_FAILED;
 	}
 	return code;
+}
+
+void load_forget(struct loading *loading)
+{
+	free(loading->request);
+	free(loading->line);
+	*loading = (struct loading){0};
 }
 
 /* The lines of a file, carried out: creations go in batches. */
@@ -215,12 +217,11 @@ int change_load(struct cli *cli, const char *path, struct labels *labels)
 		request_refuse(cli, "Failed to open file %s for reading: %s", path, strerror(errno));
 		return CLI_USAGE;
 	}
-	code = load_file(cli, path, file, labels, &loading);
+	code = load_read(cli, path, file, labels, &loading);
 	if (file != stdin)
 		fclose(file);
 	if (code < 0)
 		code = load_run(cli, path, &loading, labels);
-	free(loading.request);
-	free(loading.line);
+	load_forget(&loading);
 	return code;
 }

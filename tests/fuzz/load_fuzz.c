@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A file for `twintrack -R`, as -o save writes it: refused with the number of a line, or read whole; what it
+ * creates can be told to the kernel, or is refused before that.
+ */
+#include "syncd/cli/conntrack/change.h"
+#include "syncd/cli/conntrack/load.h"
+#include "syncd/kernel/convert.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void check_creation(const struct request *request)
+{
+	const struct convert_options options = {.timeout_s = request->flow.timeout_s};
+	_Alignas(8) uint8_t room[CONVERT_MESSAGE_MAX];
+	struct flow flow;
+	int error = change_build_flow(request, &flow), length;
+
+	FUZZ_REQUIRE(error == 0 || error == -EINVAL);
+	if (error)
+		return;
+	length = convert_to_message(&flow, CONVERT_FOR_CREATE, &options, IPCTNL_MSG_CT_NEW, NLM_F_CREATE, 1,
+				    room, sizeof(room));
+	FUZZ_REQUIRE(length == -EINVAL || (length > 0 && (size_t)length <= sizeof(room)));
+}
+
+static void check_request(const struct request *request)
+{
+	FUZZ_REQUIRE(request->table < REQUEST_TABLES && request->flow.zone_scope <= FLOW_ZONE_ORIGINAL);
+	switch (request->command) {
+	case REQUEST_CREATE:
+	case REQUEST_ADD:
+		check_creation(request);
+		break;
+	case REQUEST_UPDATE:
+	case REQUEST_DELETE:
+	case REQUEST_FLUSH:
+		break;
+	default:
+		fuzz_fail("a command that changes nothing was taken", __FILE__, __LINE__, __func__);
+	}
+}
+
+/* What is said goes to a terminal. */
+static void check_said(const char *said, size_t length, int code)
+{
+	FUZZ_REQUIRE((code < 0) == !memmem(said, length, "input:", 6));
+}
+
+static int read_quietly(struct labels *labels, FILE *file, struct loading *loading, char **said,
+			size_t *length)
+{
+	struct cli cli = {.program = "fuzz", .socket = "none", .as_conntrack = true};
+	FILE *terminal = stderr;
+	int code;
+
+	stderr = open_memstream(said, length);
+	FUZZ_REQUIRE(stderr);
+	code = load_read(&cli, "input", file, labels, loading);
+	fclose(stderr);
+	stderr = terminal;
+	return code;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+	struct labels *labels = calloc(1, sizeof(*labels));
+	struct loading loading = {0};
+	uint8_t *copy;
+	char *said = NULL;
+	size_t said_length = 0;
+	FILE *file;
+	int code;
+
+	FUZZ_REQUIRE(labels);
+	labels->is_open = true; /* the file of this machine is no part of an input */
+	strcpy(labels->name[0], "web");
+	strcpy(labels->name[127], "last");
+	copy = fuzz_copy(bytes, length);
+	file = length ? fmemopen(copy, length, "r") : NULL;
+	if (file) {
+		code = read_quietly(labels, file, &loading, &said, &said_length);
+		check_said(said, said_length, code);
+		FUZZ_REQUIRE(code == -1 || code == CLI_FAILED || code == CLI_USAGE);
+		for (size_t i = 0; code < 0 && i < loading.count; i++)
+			check_request(&loading.request[i]);
+		load_forget(&loading);
+		fclose(file);
+	}
+	free(said);
+	free(copy);
+	free(labels);
+	return 0;
+}
