@@ -36,6 +36,8 @@ static void note_stranger(struct node *node, uint16_t id, enum node_drop drop)
 static void drop(struct node *node, enum node_drop why, uint16_t id)
 {
 	node->drops[why]++;
+	if (why == NODE_DROP_NO_MEMORY)
+		node_say_no_memory(node, "take a datagram of a new node, session or key in");
 	if (id)
 		note_stranger(node, id, why);
 }
@@ -52,8 +54,8 @@ static struct peer *peer_by_id(struct node *node, uint16_t id)
 	return NULL;
 }
 
-/* Kept in the order of ids, so that every list that an operator sees has one order. */
-static struct peer *peer_slot_new(struct node *node, uint16_t id)
+/* NODE_DROPS: *result is a slot for that node; else why there is none. */
+static enum node_drop peer_slot_new(struct node *node, uint16_t id, struct peer **result)
 {
 	uint64_t seed = (uint64_t)node_random32(node) << 32 | node_random32(node);
 	struct table *table;
@@ -65,13 +67,14 @@ static struct peer *peer_slot_new(struct node *node, uint16_t id)
 			continue;
 		table = table_create(node->config.max_flows, 0, seed);
 		if (!table)
-			return NULL;
+			return NODE_DROP_NO_MEMORY;
 		peer->id = id;
 		peer->ack_at = MONOTIME_NEVER;
 		receive_init(&peer->receive, table);
-		return peer;
+		*result = peer;
+		return NODE_DROPS;
 	}
-	return NULL;
+	return NODE_DROP_TOO_MANY;
 }
 
 /* ---- sessions ---- */
@@ -122,7 +125,7 @@ static enum node_drop open_datagram(struct node *node, const struct frame_header
 	} else {
 		opener = seal_create(key, header->cipher, FRAME_VERSION, header->node_id, &header->session);
 		if (!opener)
-			return NODE_DROP_NOT_AUTHENTIC;
+			return NODE_DROP_NO_MEMORY;
 		*fresh_opener = opener;
 	}
 	frame_nonce(header, nonce);
@@ -174,7 +177,10 @@ static void note_outcome(struct node *node, struct peer *peer, unsigned outcome)
 		    node, NODE_LOG_ERROR, "divergence",
 		    "our copy of node %u's table differs from it at version %llu: repairing by a full catch-up",
 		    peer->id, (unsigned long long)peer->receive.applied);
-	if (outcome & RECEIVE_REFUSED && !peer->overflow_told) {
+	if (outcome & RECEIVE_REFUSED &&
+	    table_count(peer->receive.table) < table_limit(peer->receive.table)) {
+		node_say_no_memory(node, "keep all flows of a peer");
+	} else if (outcome & RECEIVE_REFUSED && !peer->overflow_told) {
 		peer->overflow_told = true;
 		node_log(node, NODE_LOG_ERROR, "external-full",
 			 "our table for node %u is full: flows are refused; raise [table] max-flows (now %u)",
@@ -433,15 +439,11 @@ static void take_sealed(struct node *node, const struct frame_header *header, co
 		return;
 	}
 	why = open_datagram(node, header, session, event, plain, &opener);
+	if (why == NODE_DROPS && !peer)
+		why = peer_slot_new(node, header->node_id, &peer);
 	if (why != NODE_DROPS) {
-		drop(node, why, header->node_id);
-		return;
-	}
-	if (!peer)
-		peer = peer_slot_new(node, header->node_id);
-	if (!peer) {
 		seal_destroy(opener);
-		drop(node, NODE_DROP_TOO_MANY, header->node_id);
+		drop(node, why, header->node_id);
 		return;
 	}
 	if (opener)

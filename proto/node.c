@@ -9,6 +9,7 @@
 
 enum { LOG_TEXT_SIZE = 320 };
 static const int64_t restart_interval_us = 5 * INT64_C(1000000);
+static const int64_t no_memory_interval_us = 5 * INT64_C(1000000);
 
 uint32_t node_random32(struct node *node)
 {
@@ -27,6 +28,14 @@ void node_log(const struct node *node, enum node_log_level level, const char *id
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	node->sink.log(node->sink.context, level, id, text);
+}
+
+void node_say_no_memory(struct node *node, const char *what)
+{
+	if (node->no_memory_at.us && node->now.us - node->no_memory_at.us < no_memory_interval_us)
+		return;
+	node->no_memory_at = node->now;
+	node_log(node, NODE_LOG_ERROR, "no-memory", "out of memory: could not %s", what);
 }
 
 /* ---- life ---- */

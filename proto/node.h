@@ -169,6 +169,7 @@ enum node_drop {
 	NODE_DROP_MALFORMED,   /* authentic, yet not a message */
 	NODE_DROP_TOO_MANY,    /* more nodes than FRAME_NODES_MAX */
 	NODE_DROP_MISDIRECTED, /* unicast to another node */
+	NODE_DROP_NO_MEMORY,   /* of a session or a node for which there was none */
 	NODE_DROPS,
 };
 

@@ -35,6 +35,7 @@ struct node {
 	struct stranger strangers[NODE_STRANGERS];
 	struct monotime heartbeat_at, status_at, status_sent_at;
 	struct monotime restarted_at; /* our session, last */
+	struct monotime no_memory_at; /* when that was said last */
 	uint32_t conntrack_max, conntrack_buckets;
 	bool split_brain, duplicate_id, leaving;
 	struct handover handover; /* the giving side */
@@ -60,6 +61,8 @@ struct node {
 uint32_t node_random32(struct node *node);
 void node_log(const struct node *node, enum node_log_level level, const char *id, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* At most every few seconds: what could not be done. */
+void node_say_no_memory(struct node *node, const char *what);
 /* A new session of our own: peers will catch up in full. */
 void node_restart_session(struct node *node, const char *why);
 
@@ -82,8 +85,11 @@ void node_taken_again(struct node *node);
 /* After a role change: freezes, or claims and drops. */
 void node_role_changed(struct node *node, bool was_primary);
 void node_withdraw_end(struct node *node);
-/* A session of that node has become current in place of another: an orphan, if its kernel is another. */
-void node_succeed_session(struct node *node, struct peer *peer, const struct session *successor);
+/*
+ * A session of that node is to become current in place of another: an orphan, if its kernel is another.
+ * False: there is no memory to keep it, so the other has to wait.
+ */
+bool node_succeed_session(struct node *node, struct peer *peer, const struct session *successor);
 /* Withdrawals, claims of others, ageing of what silent peers left: in slices, now and then. */
 void node_review_transfer(struct node *node);
 /* Which of the claimed streams have ended: as soon as their owners say so. */

@@ -11,7 +11,10 @@ static void promote(struct node *node, struct peer *peer, struct session *candid
 {
 	bool restarted = session_exists(&peer->current);
 
-	node_succeed_session(node, peer, candidate);
+	if (!node_succeed_session(node, peer, candidate)) {
+		node_say_no_memory(node, "keep what a peer had before it rebooted");
+		return;
+	}
 	peer_promote(peer, candidate, node->now);
 	node_log(node, NODE_LOG_NOTICE, "peer-session", "node %u: %s session is current", peer->id,
 		 restarted ? "a new" : "its first");

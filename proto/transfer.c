@@ -465,7 +465,7 @@ static bool instance_differs(const struct peer *peer, const struct session *succ
 	       memcmp(&peer->instance, &successor->instance, sizeof(peer->instance)) != 0;
 }
 
-void node_succeed_session(struct node *node, struct peer *peer, const struct session *successor)
+bool node_succeed_session(struct node *node, struct peer *peer, const struct session *successor)
 {
 	struct table *empty;
 
@@ -473,17 +473,18 @@ void node_succeed_session(struct node *node, struct peer *peer, const struct ses
 	    instance_differs(peer, successor)) {
 		empty = table_create(node->config.max_flows, 0,
 				     (uint64_t)node_random32(node) << 32 | node_random32(node));
-		if (empty) {
-			node_log(node, NODE_LOG_NOTICE, "orphan",
-				 "node %u has rebooted: its %zu flows from before are kept", peer->id,
-				 table_count(peer->receive.table));
-			peer_orphan_table(peer, empty);
-		}
+		if (!empty)
+			return false;
+		node_log(node, NODE_LOG_NOTICE, "orphan",
+			 "node %u has rebooted: its %zu flows from before are kept", peer->id,
+			 table_count(peer->receive.table));
+		peer_orphan_table(peer, empty);
 	}
 	peer->instance = successor->instance;
 	peer->instance_is_known = true;
 	peer->aged_to = 0;
 	peer_forget_gone(peer);
+	return true;
 }
 
 unsigned node_claimed_versions(const struct node *node, uint64_t versions[FRAME_PEERS_MAX])

@@ -21,6 +21,7 @@ const char *node_drop_name(enum node_drop drop)
 	    [NODE_DROP_MALFORMED] = "malformed",
 	    [NODE_DROP_TOO_MANY] = "too-many-nodes",
 	    [NODE_DROP_MISDIRECTED] = "misdirected",
+	    [NODE_DROP_NO_MEMORY] = "no-memory",
 	};
 
 	return (unsigned)drop < NODE_DROPS ? names[drop] : "unknown";
@@ -307,6 +308,8 @@ static const char *drop_advice(enum node_drop drop)
 		return "sends datagrams that are too old: replayed, or long delayed";
 	case NODE_DROP_MALFORMED:
 		return "sends what is no message, with the right key";
+	case NODE_DROP_NO_MEMORY:
+		return "could not be taken in: this node is out of memory";
 	default:
 		return "sends datagrams that are dropped";
 	}
