@@ -127,4 +127,4 @@ def test_every_cause_of_a_drop_is_provoked_or_pure(lab):
     drops = set(lab.daemon[1].start().status()["drops"])
     text = all_tests()[1]
     missing = {cause for cause in drops if f'"{cause}"' not in text}
-    assert missing <= {"malformed", "too-many-nodes", "misdirected"}
+    assert missing <= {"malformed", "too-many-nodes", "misdirected", "no-memory"}
