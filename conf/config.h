@@ -111,6 +111,7 @@ struct config {
 	} filter;
 	struct {
 		uint32_t timeout_s; /* 0: auto */
+		int tcp_strict;     /* 0: liberal */
 	} commit;
 	struct {
 		bool enable;

@@ -47,7 +47,7 @@ static const struct config_word commit_mode_words[] = {
 
 static const struct config_word tcp_window_words[] = {
     {"liberal", 0, false},
-    {"strict", 0, true},
+    {"strict", 1, false},
     {NULL, 0, false},
 };
 
@@ -110,7 +110,8 @@ const struct config_key config_keys[] = {
 	/* ctnetlink cuts a timeout at INT_MAX jiffies: 2147483 s at HZ=1000 (nf_conntrack_netlink.c) */
 	{SECTION_COMMIT, "timeout", VALUE_SECONDS_OR_AUTO, .is_reloadable = true, .fallback = "auto",
 	 .min = 1, .max = 2147483, IN_CONFIG(commit.timeout_s)},
-	{SECTION_COMMIT, "tcp-window", VALUE_WORD, .words = tcp_window_words, .fallback = "liberal"},
+	{SECTION_COMMIT, "tcp-window", VALUE_WORD, .is_reloadable = true, .words = tcp_window_words,
+	 .fallback = "liberal", IN_CONFIG(commit.tcp_strict)},
 
 	{SECTION_FENCE, "enable", VALUE_BOOLEAN, .fallback = "no", IN_CONFIG(fence.enable)},
 	{SECTION_FENCE, "timeout", VALUE_DURATION, .is_reloadable = true, .fallback = "3s",

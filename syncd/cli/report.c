@@ -30,12 +30,47 @@ static void add_counts(const json_t *report, char line[LINE_SIZE])
 	}
 }
 
+/* What became of flows, and why, by the names of commit_result_name(). */
+static const char *cause_in_words(const char *cause)
+{
+	static const struct {
+		const char *cause, *words;
+	} table[] = {
+	    {"clash", "left out: a flow that is in use here has one of their tuples, with another NAT"},
+	    {"expired", "left out: their time had run out"},
+	    {"table-full", "left out: the kernel's table is full (nf_conntrack_max)"},
+	    {"no-master", "brought without their master, which is not here: they are no longer `related'"},
+	    {"no-helper", "brought without their helper, which this kernel does not have"},
+	    {"no-labels", "brought without their labels, for which no rule here makes room"},
+	    {"refused", "left out: the kernel refused them"},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (!strcmp(table[i].cause, cause))
+			return table[i].words;
+	return cause; /* of a newer daemon */
+}
+
+/* The first few flows are named; the daemon says which. */
+static void print_cause(const struct page *page, const char *cause, int64_t count, const json_t *flows)
+{
+	int64_t more = count - (int64_t)json_array_size(flows);
+	char number[PAGE_NUMBER_SIZE];
+	json_t *flow;
+	size_t i;
+
+	page_line(page, PAGE_DOUBTFUL, 2, "", "%s %s:", page_number(number, count), cause_in_words(cause));
+	json_array_foreach((json_t *)flows, i, flow) page_line(
+	    page, PAGE_DOUBTFUL, 4, "", "%s", json_string_value(flow) ? json_string_value(flow) : "?");
+	if (more > 0)
+		page_line(page, PAGE_DOUBTFUL, 4, "", "and %s more", page_number(number, more));
+}
+
 static void print_commit(const struct page *page, const json_t *commit)
 {
 	char counts[LINE_SIZE] = "", number[PAGE_NUMBER_SIZE], duration[PAGE_NUMBER_SIZE];
-	const json_t *failures = json_object_get(commit, "failures"), *flows, *flow;
+	const json_t *failures = json_object_get(commit, "failures"), *flows;
 	const char *cause;
-	size_t i;
 
 	add_counts(commit, counts);
 	page_line(page, PAGE_PLAIN, 0, "", "committed %s flows in %s%s%s",
@@ -43,11 +78,7 @@ static void print_commit(const struct page *page, const json_t *commit)
 		  page_duration(duration, json_number(commit, "duration_us", -1)), *counts ? ": " : "",
 		  counts);
 	json_object_foreach((json_t *)failures, cause, flows)
-	{
-		json_array_foreach(flows, i, flow)
-		    page_line(page, PAGE_DOUBTFUL, 2, "", "%s: %s", cause,
-			      json_string_value(flow) ? json_string_value(flow) : "?");
-	}
+	    print_cause(page, cause, json_number(commit, cause, 0), flows);
 }
 
 static void print_role(const struct page *page, const json_t *report)

@@ -85,7 +85,7 @@ static void settled(void *context, const struct flow *flow, enum commit_result r
 	struct follower *follower = context;
 	struct node_event event = {.type = NODE_FLOW_COMMITTED, .flow = flow};
 	char text[FLOW_TEXT_SIZE];
-	if (result == COMMIT_CREATED || result == COMMIT_UPDATED || result == COMMIT_REPLACED) {
+	if (result != COMMIT_KEPT && commit_is_in_kernel(result, error)) {
 		follower->brought++;
 		drive_give(follower->drive, &event);
 	} else if (!commit_is_in_kernel(result, error) && result != COMMIT_EXPIRED) {
@@ -121,6 +121,11 @@ static void deleted(void *context, const struct flow *flow, enum commit_result r
 	}
 }
 
+static bool is_liberal(const struct follower *follower)
+{
+	return !follower->ageing->config->commit.tcp_strict;
+}
+
 static bool may_delete(struct follower *follower, const struct flow *last, struct flow *kernel)
 {
 	const struct table *internal = node_internal(drive_node(follower->drive));
@@ -136,8 +141,9 @@ static bool may_delete(struct follower *follower, const struct flow *last, struc
 	if (!find_date(follower, table_version(internal, entry), &at) ||
 	    audit_get(follower->audit, last, kernel) < 0)
 		return false;
-	return untouched_since_commit(last, entry->bytes, kernel,
-				      ageing_remaining_s(follower->ageing, last, 0),
+	struct convert_options committed = {.tcp_liberal = is_liberal(follower),
+					    .timeout_s = ageing_remaining_s(follower->ageing, last, 0)};
+	return untouched_since_commit(last, entry->bytes, kernel, &committed,
 				      monotime_sub(clock_now(), at).us);
 }
 
@@ -154,7 +160,8 @@ static void let_go(struct follower *follower, const struct flow *last)
 
 void follower_run(struct follower *follower, bool fence_is_closed)
 {
-	struct commit_options options = {.fence_closed = fence_is_closed, .tcp_liberal = true};
+	struct commit_options options = {.fence_closed = fence_is_closed,
+					 .tcp_liberal = is_liberal(follower)};
 	if (follower->runs || follower->count == 0)
 		return;
 	follower->runs = true;

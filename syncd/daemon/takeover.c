@@ -34,6 +34,11 @@ int takeover_begin(struct takeover *takeover, const struct takeover_parts *parts
 	takeover->begun = clock_now();
 	node_view(drive_node(parts->drive), takeover->begun, &node);
 	takeover->has_leftovers = node.leftovers && node.role != FRAME_ROLE_PRIMARY;
+	takeover->parts.options.has_old = takeover->has_leftovers;
+	/* made liberal, a flow shows that its turn was; with windows checked, only what was known before is
+	 * old */
+	if (!parts->options.tcp_liberal)
+		takeover->own_end = table_newest(node_internal(drive_node(parts->drive)));
 	takeover->timeouts = timeouts_read();
 	if (takeover->timeouts == NULL)
 		return -ENOMEM;
@@ -69,7 +74,7 @@ static void own_settled(void *context, const struct flow *flow, enum commit_resu
 {
 	struct takeover *takeover = context;
 	(void)error;
-	if (result != COMMIT_UPDATED)
+	if (result != COMMIT_UPDATED && result != COMMIT_REPLACED)
 		return;
 	takeover->own_refreshed++;
 	give_committed(takeover, flow);
@@ -81,7 +86,7 @@ static void settled(void *context, const struct flow *flow, enum commit_result r
 	if (result >= COMMIT_CLASH)
 		name_flow(takeover, flow, result, error);
 	takeover->results[result]++;
-	if (result == COMMIT_CREATED || result == COMMIT_UPDATED || result == COMMIT_REPLACED)
+	if (result != COMMIT_KEPT && commit_is_in_kernel(result, error))
 		give_committed(takeover, flow);
 }
 
@@ -223,7 +228,7 @@ static void flush(struct takeover *takeover)
 static bool is_round_needed(const struct takeover *takeover)
 {
 	if (takeover->round == TAKEOVER_OWN)
-		return takeover->has_leftovers && takeover->parts.options.tcp_liberal;
+		return takeover->has_leftovers;
 	if (takeover->round >= TAKEOVER_RELATED && !takeover->related_seen)
 		return false;
 	return takeover->stale_seen || !is_stale_round(takeover->round);

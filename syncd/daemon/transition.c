@@ -292,7 +292,8 @@ static void begin_takeover(struct transition *transition)
 	    .drive = transition->parts.drive,
 	    .commit = transition->parts.commit,
 	    .filter = transition->parts.filter,
-	    .options = {.fence_closed = guard_is_armed(transition->parts.guard), .tcp_liberal = true},
+	    .options = {.fence_closed = guard_is_armed(transition->parts.guard),
+			.tcp_liberal = !transition->parts.config->commit.tcp_strict},
 	    .timeout_s = transition->parts.config->commit.timeout_s,
 	};
 	int error = takeover_begin(&transition->takeover, &parts);
@@ -404,7 +405,6 @@ static void break_off(struct transition *transition, const struct request *last_
 	finish(transition, report, 1, message);
 }
 
-/* ---- backup and fault ---- */
 /* ---- backup and fault ---- */
 
 static void stand_by(struct transition *transition)

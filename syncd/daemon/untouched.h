@@ -6,7 +6,7 @@
 #ifndef DAEMON_UNTOUCHED_H
 #define DAEMON_UNTOUCHED_H
 
-#include "proto/flow.h"
+#include "syncd/kernel/convert.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,13 +15,13 @@ enum { UNTOUCHED_SLACK_S = 2 };
 
 /*
  * `last`: the flow as it was last at its owner; `ours`: its record in our internal table; `kernel`: the flow
- * as our kernel shows it now; `committed_s`: the timeout that it was committed with, `since_us` ago.
+ * as our kernel shows it now; `committed`: how, and with which timeout, it was committed, `since_us` ago.
  *
  * True when our record is what committing `last` makes (the timeout apart), the kernel's flow has not gone
  * further, and no more of its timeout is left than if it had run down since: a packet sets it anew
  * (nf_ct_refresh_acct()).
  */
 bool untouched_since_commit(const struct flow *last, const uint8_t *ours, const struct flow *kernel,
-			    uint32_t committed_s, int64_t since_us);
+			    const struct convert_options *committed, int64_t since_us);
 
 #endif

@@ -51,6 +51,7 @@ const char *commit_result_name(enum commit_result result)
 	    [COMMIT_TABLE_FULL] = "table-full",
 	    [COMMIT_NO_MASTER] = "no-master",
 	    [COMMIT_NO_HELPER] = "no-helper",
+	    [COMMIT_NO_LABELS] = "no-labels",
 	    [COMMIT_REFUSED] = "refused",
 	};
 
@@ -65,7 +66,9 @@ bool commit_is_in_kernel(enum commit_result result, int error)
 	case COMMIT_KEPT:
 	case COMMIT_REPLACED:
 		return true;
+	case COMMIT_NO_MASTER:
 	case COMMIT_NO_HELPER:
+	case COMMIT_NO_LABELS:
 		return !error;
 	default:
 		return false;
@@ -269,6 +272,7 @@ static void run_batch(struct commit *commit, commit_done *done, void *context)
 {
 	while (!is_settled(commit))
 		run_round(commit);
+	step_settle_labels(commit->slots, commit->count);
 	for (unsigned i = 0; i < commit->count; i++) {
 		const struct slot *slot = &commit->slots[i];
 
@@ -284,7 +288,8 @@ static struct slot *queue(struct commit *commit, enum step step)
 
 	slot->step = (uint8_t)step;
 	slot->rounds = slot->transients = 0;
-	slot->replaced = slot->without_helper = slot->checked = slot->sent = false;
+	slot->replaced = slot->without_helper = slot->without_master = slot->without_labels = false;
+	slot->checked = slot->sent = false;
 	slot->error = 0;
 	return slot;
 }

@@ -22,8 +22,10 @@ enum commit_result {
 	COMMIT_CLASH,      /* was there with another NAT (or its reply tuple is another flow's), and stays */
 	COMMIT_EXPIRED,    /* its time had run out: not sent */
 	COMMIT_TABLE_FULL, /* ENOMEM: nf_conntrack_max */
-	COMMIT_NO_MASTER,
-	COMMIT_NO_HELPER, /* error 0: created all the same, without its helper */
+	/* with error 0 the next three were created all the same, without what is missing */
+	COMMIT_NO_MASTER, /* the flow that it is related to is not here */
+	COMMIT_NO_HELPER, /* this kernel does not have its helper */
+	COMMIT_NO_LABELS, /* no rule here uses labels, so flows have no room for them */
 	COMMIT_REFUSED,   /* any other error */
 	COMMIT_RESULTS,
 };
@@ -36,7 +38,8 @@ bool commit_is_in_kernel(enum commit_result result, int error);
 
 struct commit_options {
 	bool fence_closed; /* no packet can touch a flow meanwhile: replace what clashes */
-	bool tcp_liberal;
+	bool tcp_liberal;  /* else the kernel learns the windows from the next packets (its loose tracking) */
+	bool has_old;      /* what is here may be from an earlier time as primary, and its windows old */
 	bool existing_only; /* bring forward what is there; nothing is created (COMMIT_EXPIRED) or replaced */
 };
 

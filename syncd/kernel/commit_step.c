@@ -16,7 +16,8 @@ void step_settle(struct slot *slot, enum commit_result result, int error)
 
 bool step_is_query(const struct slot *slot)
 {
-	return slot->step == STEP_FIND || slot->step == STEP_FIND_REPLY || slot->step == STEP_CHECK;
+	return slot->step == STEP_FIND || slot->step == STEP_FIND_REPLY || slot->step == STEP_CHECK ||
+	       slot->step == STEP_SHOW;
 }
 
 /* The key under which the kernel would have another flow whose tuple is our reply. */
@@ -74,8 +75,23 @@ static uint32_t update_timeout_s(const struct slot *slot, const struct flow *fou
  */
 static bool windows_are_stale(const struct flow *found, const struct commit_options *options)
 {
-	return options->tcp_liberal && found->present & FLOW_HAS_TCP &&
+	return (options->tcp_liberal || options->has_old) && found->present & FLOW_HAS_TCP &&
 	       !(found->tcp.flags[0] & found->tcp.flags[1] & FLOW_TCP_FLAG_BE_LIBERAL);
+}
+
+/*
+ * Windows can't be set, only be forgotten with their flow: who wants them checked gets the flow anew.  With
+ * the fence open a packet could come between, so there the flow is made liberal all the same.
+ */
+static bool must_be_renewed(const struct flow *found, const struct commit_options *options)
+{
+	return windows_are_stale(found, options) && !options->tcp_liberal && options->fence_closed;
+}
+
+/* In an update only flows are made liberal whose windows are old, whatever is wanted of new ones. */
+static bool update_is_liberal(const struct flow *found, const struct commit_options *options)
+{
+	return options->tcp_liberal || windows_are_stale(found, options);
 }
 
 /* What of the wanted flow the found one is to be given: parts, and the status with the bits that it has
@@ -127,9 +143,11 @@ int step_write(const struct slot *slot, const struct flow *found, const struct c
 	case STEP_UPDATE:
 		other = update_of(slot, found, options);
 		how.timeout_s = update_timeout_s(slot, found);
+		how.tcp_liberal = update_is_liberal(found, options);
 		return convert_to_message(&other, CONVERT_FOR_UPDATE, &how, IPCTNL_MSG_CT_NEW, 0, sequence,
 					  room, size);
 	case STEP_FIND:
+	case STEP_SHOW:
 	case STEP_CHECK:
 		return write_key(&slot->flow, IPCTNL_MSG_CT_GET, sequence, room, size);
 	case STEP_FIND_REPLY:
@@ -174,18 +192,42 @@ static bool master_may_come(const struct slot *slots, const struct slot *slot)
 	return false;
 }
 
+static enum commit_result created_result(const struct slot *slot)
+{
+	return slot->without_master   ? COMMIT_NO_MASTER
+	       : slot->without_helper ? COMMIT_NO_HELPER
+	       : slot->replaced       ? COMMIT_REPLACED
+				      : COMMIT_CREATED;
+}
+
+static bool has_labels(const struct slot *slot)
+{
+	static const uint8_t none[FLOW_LABELS_SIZE];
+
+	return slot->flow.present & FLOW_HAS_LABELS && memcmp(slot->flow.labels, none, sizeof(none)) != 0;
+}
+
+/* One before it in this batch has been asked for, or will be. */
+static bool is_shown(const struct slot *slots, const struct slot *slot)
+{
+	for (const struct slot *earlier = slots; earlier < slot; earlier++)
+		if (has_labels(earlier) &&
+		    (earlier->step == STEP_SHOW ||
+		     (earlier->step == STEP_SETTLED && commit_is_in_kernel(earlier->result, earlier->error))))
+			return true;
+	return false;
+}
+
 static void advance_create(const struct slot *slots, struct slot *slot)
 {
 	bool has_helper = slot->flow.present & FLOW_HAS_HELPER;
 	bool has_master = slot->flow.present & FLOW_HAS_MASTER;
 	int error = slot->error;
 
-	if (!error)
-		step_settle(slot,
-			    slot->without_helper ? COMMIT_NO_HELPER
-			    : slot->replaced     ? COMMIT_REPLACED
-						 : COMMIT_CREATED,
-			    0);
+	if (!error && has_labels(slot) && !is_shown(slots, slot))
+		slot->step = STEP_SHOW;
+	else if (!error)
+		step_settle(slot, created_result(slot), 0);
 	else if (error == -EEXIST)
 		slot->step = STEP_FIND;
 	else if (is_transient(error) && try_again(slot))
@@ -193,8 +235,13 @@ static void advance_create(const struct slot *slots, struct slot *slot)
 	else if (error == -ENOMEM)
 		step_settle(slot, COMMIT_TABLE_FULL, error);
 	else if (error == -ENOENT && has_master) {
-		if (!master_may_come(slots, slot))
-			step_settle(slot, COMMIT_NO_MASTER, error);
+		/* better a flow without its master than none: a transfer outlives the session that began it
+		 */
+		if (!master_may_come(slots, slot)) {
+			slot->without_master = true;
+			slot->flow.present &= ~(uint32_t)FLOW_HAS_MASTER;
+			slot->flow.status &= ~(uint32_t)FLOW_STATUS_EXPECTED;
+		}
 	} else if (error == -EOPNOTSUPP && has_helper) {
 		/* better a flow whose helper is missing than none: no related ones will come, but it lives */
 		slot->without_helper = true;
@@ -230,6 +277,12 @@ static void bring_forward(struct slot *slot, const struct flow *found, const str
 
 	if (found->status & (FLOW_STATUS_OFFLOAD | FLOW_STATUS_HW_OFFLOAD) || (ahead < 0 && !stale)) {
 		keep(slot, found); /* offloaded: it shows neither state nor timeout, and passes packets */
+		return;
+	}
+	if (must_be_renewed(found, options)) {
+		if (ahead < 0)
+			slot->flow.tcp.state = found->tcp.state; /* never back */
+		slot->step = STEP_REMOVE;
 		return;
 	}
 	if (ahead > 0 || stale || update_timeout_s(slot, found) || mark_differs(&slot->flow, found) ||
@@ -274,14 +327,14 @@ static void finish_update(struct slot *slot, const struct flow *found, const str
 	flow_merge(&merged, &update);
 	for (unsigned i = 0; update.present & FLOW_HAS_TCP && i < 2; i++) { /* an update only sets flags */
 		merged.tcp.flags[i] |= found->tcp.flags[i];
-		if (options->tcp_liberal)
+		if (update_is_liberal(found, options))
 			merged.tcp.flags[i] |= FLOW_TCP_FLAG_BE_LIBERAL;
 	}
 	if (timeout_s)
 		merged.timeout_s = timeout_s;
 	merged.incarnation = slot->flow.incarnation;
 	slot->flow = merged;
-	step_settle(slot, COMMIT_UPDATED, 0);
+	step_settle(slot, slot->without_labels ? COMMIT_NO_LABELS : COMMIT_UPDATED, 0);
 }
 
 static void advance_update(struct slot *slot, const struct flow *found, const struct commit_options *options)
@@ -299,11 +352,36 @@ static void advance_update(struct slot *slot, const struct flow *found, const st
 		slot->step = STEP_FIND;
 		break;
 	case ENOSPC: /* no rule here uses labels, so flows have no room for them (nf_connlabels_replace()) */
+		slot->without_labels = true;
 		slot->flow.present &= ~(uint32_t)FLOW_HAS_LABELS;
 		memcpy(slot->flow.labels, found->labels, sizeof(found->labels));
 		break;
 	default:
 		step_settle(slot, COMMIT_REFUSED, slot->error);
+	}
+}
+
+static void advance_show(struct slot *slot, const struct flow *found)
+{
+	slot->without_labels = !slot->error && flow_key_equals(&slot->flow, found) &&
+			       memcmp(slot->flow.labels, found->labels, sizeof(found->labels)) != 0;
+	step_settle(slot, created_result(slot), 0);
+}
+
+void step_settle_labels(struct slot *slots, unsigned count)
+{
+	bool without = false;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct slot *slot = &slots[i];
+		bool was_created = slot->result == COMMIT_CREATED || slot->result == COMMIT_REPLACED;
+
+		without |= slot->without_labels && was_created;
+		if (!without || !was_created || !has_labels(slot))
+			continue;
+		slot->flow.present &= ~(uint32_t)FLOW_HAS_LABELS;
+		memset(slot->flow.labels, 0, sizeof(slot->flow.labels));
+		slot->result = COMMIT_NO_LABELS;
 	}
 }
 
@@ -363,6 +441,9 @@ void step_advance(struct slot *slots, unsigned index, const struct flow *found,
 		break;
 	case STEP_UPDATE:
 		advance_update(slot, found, options);
+		break;
+	case STEP_SHOW:
+		advance_show(slot, found);
 		break;
 	case STEP_REMOVE:
 		advance_remove(slot);

@@ -4,6 +4,7 @@
  * commit.c sends and receives.
  *
  *   CREATE --ok--------------------------------------------------------------------> created (replaced)
+ *     | ok, the first of a batch that has labels ----> SHOW -------------------------> created, or no-labels
  *     | exists                            same NAT, behind
  *     +-----> FIND --found, its key is ours----+-----------> UPDATE --ok-----------> updated
  *              |         |                     +--same NAT, as far on--------------> kept
@@ -24,6 +25,7 @@ enum step {
 	STEP_FIND,
 	STEP_FIND_REPLY,
 	STEP_UPDATE,
+	STEP_SHOW,
 	STEP_REMOVE,
 	STEP_CHECK,
 	STEP_DELETE,
@@ -34,6 +36,8 @@ struct slot {
 	uint8_t step, rounds, transients;
 	bool replaced;       /* what was in the way has been removed */
 	bool without_helper; /* the kernel doesn't have it */
+	bool without_master; /* it isn't here */
+	bool without_labels; /* there is no room for them */
 	bool checked;        /* a deletion: that the flow is the one that is meant */
 	bool sent;           /* in this round */
 	uint8_t result;
@@ -59,5 +63,12 @@ void step_advance(struct slot *slots, unsigned index, const struct flow *found,
 		  const struct commit_options *options);
 
 void step_settle(struct slot *slot, enum commit_result result, int error);
+
+/*
+ * Of settled slots: labels of created flows that the kernel left out in silence
+ * (ctnetlink_new_conntrack()).  Whether it does so holds for all flows of a namespace, and one of the batch
+ * was looked at.
+ */
+void step_settle_labels(struct slot *slots, unsigned count);
 
 #endif

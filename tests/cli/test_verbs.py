@@ -177,7 +177,9 @@ def test_a_step_shows_what_it_did(command, daemon, verb):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == ("this node is primary, was backup, term 4, fence open\n"
                            "committed 5,009 flows in 12.3 ms: 5,000 created, 7 kept, 2 clash\n"
-                           "  clash: tcp 192.0.2.1:1 -> 192.0.2.2:2\n  clash: tcp 192.0.2.1:3 -> 192.0.2.2:2\n")
+                           "  2 left out: a flow that is in use here has one of their tuples, with another\n"
+                           "  NAT:\n"
+                           "    tcp 192.0.2.1:1 -> 192.0.2.2:2\n    tcp 192.0.2.1:3 -> 192.0.2.2:2\n")
     done = command(verb, "--json")
     assert done.returncode == 0 and json.loads(done.stdout) == REPORT
 

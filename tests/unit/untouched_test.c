@@ -49,7 +49,9 @@ static struct case_ example(void)
 
 static bool judge(const struct case_ *c, int64_t since_s)
 {
-	return untouched_since_commit(&c->last, c->ours, &c->kernel, COMMITTED_S, since_s * S);
+	struct convert_options committed = {.tcp_liberal = true, .timeout_s = COMMITTED_S};
+
+	return untouched_since_commit(&c->last, c->ours, &c->kernel, &committed, since_s * S);
 }
 
 static void what_was_committed_and_left_alone_is_untouched(void **state)
