@@ -5,6 +5,7 @@
 #include "syncd/daemon/keys.h"
 #include "syncd/daemon/persist.h"
 #include "syncd/daemon/preflight.h"
+#include "syncd/daemon/problems.h"
 #include "syncd/daemon/reload.h"
 #include "syncd/daemon/requests.h"
 #include "syncd/daemon/supervise.h"
@@ -103,7 +104,7 @@ static bool fence_is_closed(void *context)
 	return guard_is_armed(&daemon->guard);
 }
 
-static void mtu_changed(void *context)
+static void links_changed(void *context)
 {
 	daemon_configure_node(context);
 }
@@ -149,6 +150,25 @@ static void tell_supervisor(struct daemon *daemon, struct monotime now)
 	supervise_alive(text);
 }
 
+/* The log tells once of a link that has no address to send from, and once when it has. */
+static void tell_of_sources(struct daemon *daemon)
+{
+	for (unsigned i = 0; i < link_count(daemon->links); i++) {
+		const char *interface = daemon->config.links[i].interface;
+		struct link_statistics statistics;
+		char text[160], id[16 + CONFIG_INTERFACE_SIZE];
+		link_statistics(daemon->links, i, &statistics);
+		problems_of_link(daemon, i, text, sizeof(text));
+		bool lacks = statistics.problem == LINK_GOOD && text[0] != '\0';
+		if (lacks == daemon->link_lacks_source[i])
+			continue;
+		daemon->link_lacks_source[i] = lacks;
+		snprintf(id, sizeof(id), "link-address-%s", interface);
+		log_write(daemon->log, lacks ? LOG_WARNING : LOG_NOTICE, id, "link %s: %s", interface,
+			  lacks ? text : "its address is there");
+	}
+}
+
 static void keep_house(void *context, struct monotime now)
 {
 	struct daemon *daemon = context;
@@ -169,6 +189,8 @@ static void keep_house(void *context, struct monotime now)
 		if (daemon->filter.ignore_local)
 			drive_audit_soon(daemon->drive);
 	}
+	drive_follow_links(daemon->drive);
+	tell_of_sources(daemon);
 	transition_retake_if_needed(daemon->transition);
 	persist_save(daemon);
 	tell_supervisor(daemon, now);
@@ -297,7 +319,7 @@ static int open_node(struct daemon *daemon)
 				    .ageing = &daemon->ageing,
 				    .fence_is_closed = fence_is_closed,
 				    .stepped = stepped,
-				    .mtu_changed = mtu_changed,
+				    .links_changed = links_changed,
 				    .context = daemon};
 	struct transition_parts transition = {.loop = daemon->loop,
 					      .log = daemon->log,

@@ -38,14 +38,15 @@ struct daemon {
 	struct loop_timer housekeeping, guard_timer, log_timer;
 	struct monotime started;
 	uint32_t conntrack_max, conntrack_buckets;
-	long conntrack_events;       /* the sysctl; -1: can't be read */
-	bool is_open;                /* all parts, the role is taken up */
-	struct state saved_state;    /* as we last wrote the state file, or tried to */
-	enum frame_role file_role;   /* the wanted role that we last wrote or saw there */
-	int state_error;             /* of the last write of the state file */
-	uint32_t term_before;        /* highest term known from before this start */
-	uint64_t address_generation; /* that the last pass has taken into account */
-	uint64_t watchdog_us;        /* systemd's; 0: none */
+	long conntrack_events;                    /* the sysctl; -1: can't be read */
+	bool is_open;                             /* all parts, the role is taken up */
+	struct state saved_state;                 /* as we last wrote the state file, or tried to */
+	enum frame_role file_role;                /* the wanted role that we last wrote or saw there */
+	int state_error;                          /* of the last write of the state file */
+	uint32_t term_before;                     /* highest term known from before this start */
+	bool link_lacks_source[CONFIG_LINKS_MAX]; /* as the log was last told */
+	uint64_t address_generation;              /* that the last pass has taken into account */
+	uint64_t watchdog_us;                     /* systemd's; 0: none */
 };
 
 /* Opens everything and resumes the role.  On failure says why in `why`, and nothing is left.  0 or a negative

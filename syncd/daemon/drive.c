@@ -270,19 +270,26 @@ static int add_links(struct drive *drive, unsigned which)
 	return 0;
 }
 
-static void interfaces_changed(void *context, uint32_t events)
+void drive_follow_links(struct drive *drive)
 {
-	struct drive *drive = context;
-	(void)events;
 	size_t payload = link_payload_max(drive->parts.links);
 	int error = interface_watch_read(drive->parts.interfaces);
-	if (error == 0)
-		error = add_links(drive, link_follow(drive->parts.links));
+	unsigned changed = 0;
+	if (error == 0) {
+		changed = link_follow(drive->parts.links);
+		error = add_links(drive, changed);
+	}
 	if (error < 0)
 		log_write(drive->parts.log, LOG_ERR, "interfaces-failed",
 			  "following the interfaces failed: %s", strerror(-error));
-	if (link_payload_max(drive->parts.links) != payload)
-		drive->parts.mtu_changed(drive->parts.context);
+	if (changed != 0 || link_payload_max(drive->parts.links) != payload)
+		drive->parts.links_changed(drive->parts.context);
+}
+
+static void interfaces_changed(void *context, uint32_t events)
+{
+	(void)events;
+	drive_follow_links(context);
 }
 
 /* ---- set-up ---- */

@@ -29,8 +29,9 @@ struct drive_parts {
 	const struct filter *filter;
 	const struct ageing *ageing;
 	bool (*fence_is_closed)(void *context);
-	void (*stepped)(void *context);     /* the node has taken events: what it shows may have changed */
-	void (*mtu_changed)(void *context); /* link_payload_max() is another one: node_configure is due */
+	void (*stepped)(void *context);       /* the node has taken events: what it shows may have changed */
+	void (*links_changed)(void *context); /* a link was opened or closed, or has another MTU: the node is
+						 to be told */
 	void *context;
 };
 
@@ -66,6 +67,9 @@ bool drive_drain(struct drive *drive, unsigned budget);
 
 /* Whether the node's internal table has the flow. */
 bool drive_knows(const struct drive *drive, const struct flow *flow);
+
+/* Opens links whose interface has come, or whose socket could not be had before. */
+void drive_follow_links(struct drive *drive);
 
 /* An audit pass, at once and at full speed. */
 void drive_audit_now(struct drive *drive);

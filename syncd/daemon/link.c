@@ -106,20 +106,38 @@ static int open_socket(struct link *link, const struct interface_state *state, c
 	return 0;
 }
 
+static enum link_problem_kind judge(const struct interface_state *state)
+{
+	if (state->index == 0)
+		return LINK_INTERFACE_MISSING;
+	if (!state->is_up)
+		return LINK_INTERFACE_DOWN;
+	return state->has_carrier ? LINK_GOOD : LINK_NO_CARRIER;
+}
+
+/* One id for good and bad news of a link: so the last line that the log shows is how it is. */
+static void tell(const struct link_set *set, const struct link *link)
+{
+	char text[160], id[8 + CONFIG_INTERFACE_SIZE];
+	link_problem_text(&link->statistics, text, sizeof(text));
+	snprintf(id, sizeof(id), "link-%s", link->config->interface);
+	if (link->statistics.problem == LINK_GOOD)
+		log_write(set->log, LOG_NOTICE, id, "link %s works again", link->config->interface);
+	else
+		log_write(set->log, LOG_WARNING, id, "link %s: %s", link->config->interface, text);
+}
+
+/* An interface that is not there yet, or down, is no failure: the link comes with it (link_follow()). */
 static int open_at_start(struct link_set *set, struct link *link, char *why, size_t size)
 {
 	const char *name = link->config->interface, *step = "";
 	struct interface_state state = interface_state(set->watch, name);
-	if (state.index == 0) {
-		snprintf(why, size,
-			 "link %s: there is no interface of that name; create it first, or correct [link %s]",
-			 name, name);
-		return -ENODEV;
-	}
-	if (!state.is_up) {
-		snprintf(why, size, "link %s: the interface is down; bring it up first (ip link set %s up)",
-			 name, name);
-		return -ENETDOWN;
+	link->statistics.ifindex = state.index;
+	link->statistics.problem = judge(&state);
+	if (link->statistics.problem == LINK_INTERFACE_MISSING ||
+	    link->statistics.problem == LINK_INTERFACE_DOWN) {
+		tell(set, link);
+		return 0;
 	}
 	int error = open_socket(link, &state, &step);
 	if (error == -EADDRINUSE)
@@ -204,7 +222,8 @@ size_t link_payload_max(const struct link_set *set)
 	for (unsigned i = 0; i < set->count; i++) {
 		const struct link *link = &set->links[i];
 		size_t payload = link_payload_of_mtu(link->mtu, link_family(link->config));
-		smallest = payload < smallest ? payload : smallest;
+		if (link->fd >= 0 && payload < smallest)
+			smallest = payload;
 	}
 	/* a link that shrank below the least is broken (its sends are counted); it must not stop the others
 	 */
@@ -325,27 +344,6 @@ int link_receive(struct link_set *set, unsigned number, link_datagram *datagram,
 	return count;
 }
 
-static enum link_problem_kind judge(const struct interface_state *state)
-{
-	if (state->index == 0)
-		return LINK_INTERFACE_MISSING;
-	if (!state->is_up)
-		return LINK_INTERFACE_DOWN;
-	return state->has_carrier ? LINK_GOOD : LINK_NO_CARRIER;
-}
-
-/* One id for good and bad news of a link: so the last line that the log shows is how it is. */
-static void tell(const struct link_set *set, const struct link *link)
-{
-	char text[160], id[8 + CONFIG_INTERFACE_SIZE];
-	link_problem_text(&link->statistics, text, sizeof(text));
-	snprintf(id, sizeof(id), "link-%s", link->config->interface);
-	if (link->statistics.problem == LINK_GOOD)
-		log_write(set->log, LOG_NOTICE, id, "link %s works again", link->config->interface);
-	else
-		log_write(set->log, LOG_WARNING, id, "link %s: %s", link->config->interface, text);
-}
-
 /* Follows one interface.  True when the descriptor changed. */
 static bool follow(struct link_set *set, struct link *link)
 {
@@ -367,6 +365,7 @@ static bool follow(struct link_set *set, struct link *link)
 	}
 	if (state.index != 0 && link->config->mtu_bytes == 0)
 		link->statistics.mtu = link->mtu = state.mtu;
+	link->statistics.ifindex = state.index;
 	link->statistics.problem = problem;
 	if (problem != before)
 		tell(set, link);
@@ -395,7 +394,9 @@ void link_problem_text(const struct link_statistics *statistics, char *text, siz
 		text[0] = '\0';
 		return;
 	case LINK_INTERFACE_MISSING:
-		snprintf(text, size, "the interface is gone; the link comes back with it");
+		snprintf(text, size,
+			 "there is no interface of that name; the link comes with it, or correct [link %s]",
+			 statistics->interface);
 		return;
 	case LINK_INTERFACE_DOWN:
 		snprintf(text, size, "the interface is down (ip link set %s up)", statistics->interface);

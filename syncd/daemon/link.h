@@ -23,7 +23,8 @@ enum link_problem_kind {
 
 struct link_statistics {
 	char interface[CONFIG_INTERFACE_SIZE];
-	bool is_open; /* it has a socket */
+	unsigned ifindex; /* of the interface as it was last seen; 0: none */
+	bool is_open;     /* it has a socket */
 	enum link_problem_kind problem;
 	int error; /* of LINK_SOCKET_FAILED: negative errno */
 	uint32_t mtu;
@@ -37,9 +38,9 @@ struct link_statistics {
 };
 
 /*
- * Opens a socket for each link of the configuration.  Fails if an interface is missing or down, or a socket
- * can't be had: then `why` (of `size` bytes) says what to do.  0 or a negative errno.  config, watch and log
- * must outlive the set.
+ * Opens a socket for each link of the configuration.  One whose interface is missing or down is told in the
+ * log, and opened by link_follow() when it has come.  Fails if a socket can't be had: then `why` (of `size`
+ * bytes) says what to do.  0 or a negative errno.  config, watch and log must outlive the set.
  */
 int link_set_open(struct link_set **set, const struct config *config, const struct interface_watch *watch,
 		  struct log *log, char *why, size_t size);
@@ -48,7 +49,7 @@ void link_set_close(struct link_set *set); /* NULL is fine */
 unsigned link_count(const struct link_set *set);
 int link_fd(const struct link_set *set, unsigned link); /* -1: not open now */
 
-/* UDP payload that fits every link, from the configured and the interfaces' MTUs; may change with
+/* UDP payload that fits every open link, from the configured and the interfaces' MTUs; may change with
  * link_follow(). */
 size_t link_payload_max(const struct link_set *set);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "syncd/daemon/problems.h"
 
+#include "syncd/daemon/link_socket.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -62,15 +64,55 @@ static void look_at_kernel(struct problems *problems, const struct daemon *daemo
 		    strerror(-daemon->state_error));
 }
 
+/* Whether an interface has the address that its link is to send from. */
+struct source {
+	const struct config_link *config;
+	unsigned ifindex;
+	bool is_here;
+};
+
+static void look_for_source(void *context, const struct address *address)
+{
+	struct source *source = context;
+	const struct config_address *wanted = &source->config->address;
+	if (address->ifindex != source->ifindex || address->prefix.family != link_family(source->config))
+		return;
+	source->is_here |= wanted->family == 0 || memcmp(address->prefix.bytes, &wanted->v6,
+							 wanted->family == AF_INET ? 4 : 16) == 0;
+}
+
+void problems_of_link(const struct daemon *daemon, unsigned link, char *text, size_t size)
+{
+	const struct config_link *config = &daemon->config.links[link];
+	struct link_statistics statistics;
+	link_statistics(daemon->links, link, &statistics);
+	struct source source = {.config = config, .ifindex = statistics.ifindex};
+	const char *kind = link_family(config) == AF_INET ? "IPv4" : "IPv6";
+	link_problem_text(&statistics, text, size);
+	if (statistics.problem != LINK_GOOD)
+		return;
+	address_set_walk(address_watch_set(daemon->addresses), look_for_source, &source);
+	if (source.is_here)
+		return;
+	if (config->address.family == 0)
+		snprintf(
+		    text, size,
+		    "the interface has no %s address, so peers can't answer; give it one (ip address add)",
+		    kind);
+	else
+		snprintf(
+		    text, size,
+		    "the interface does not have the %s address that [link %s] address names; give it that",
+		    kind, config->interface);
+}
+
 static void look_at_links(struct problems *problems, const struct daemon *daemon)
 {
 	for (unsigned i = 0; i < link_count(daemon->links); i++) {
-		struct link_statistics statistics;
 		char text[160];
-		link_statistics(daemon->links, i, &statistics);
-		link_problem_text(&statistics, text, sizeof(text));
-		if (statistics.problem != LINK_GOOD)
-			add(problems, true, "link %s: %s", statistics.interface, text);
+		problems_of_link(daemon, i, text, sizeof(text));
+		if (text[0] != '\0')
+			add(problems, true, "link %s: %s", daemon->config.links[i].interface, text);
 	}
 }
 

@@ -23,4 +23,8 @@ struct problems *problems_find(const struct daemon *daemon, const struct node_vi
 			       struct monotime now);
 void problems_free(struct problems *problems); /* NULL is fine */
 
+/* What is wrong with a link: its interface, its socket, or the address that it is to send from; empty:
+ * nothing is. */
+void problems_of_link(const struct daemon *daemon, unsigned link, char *text, size_t size);
+
 #endif

@@ -19,7 +19,7 @@ json_t *status_links(const struct daemon *daemon)
 		struct link_statistics statistics;
 		char problem[160];
 		link_statistics(daemon->links, i, &statistics);
-		link_problem_text(&statistics, problem, sizeof(problem));
+		problems_of_link(daemon, i, problem, sizeof(problem));
 		json_t *link = json_object();
 		json_object_set_new(link, "interface", json_string(config->interface));
 		json_object_set_new(link, "kind",

@@ -523,6 +523,20 @@ def run_apart(seed, words, children):
     return child.returncode != 0, NOT_JUDGED in said
 
 
+def run_side_by_side(seeds, words):
+    """All of them, so many at once as there are jobs; a signal ends those that run and begins no other."""
+    children = []
+    pool = ThreadPoolExecutor(words.jobs)
+    at_exit(children.clear)  # which has SIGTERM and SIGHUP end this with SystemExit
+    try:
+        return list(pool.map(lambda number: run_apart(number, words, children), seeds))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in children:
+            child.terminate()
+        pool.shutdown()
+
+
 def main():
     parser = argparse.ArgumentParser(description="Random sequences of failures and switch-overs, under traffic.")
     parser.add_argument("--sequences", type=int, default=100)
@@ -536,10 +550,7 @@ def main():
     seed = words.seed if words.seed is not None else random.SystemRandom().randrange(1, 1 << 31)
     seeds = range(seed, seed + words.sequences)
     if words.jobs > 1:
-        children = []
-        at_exit(lambda: [child.terminate() for child in children])
-        with ThreadPoolExecutor(words.jobs) as pool:
-            results = list(pool.map(lambda number: run_apart(number, words, children), seeds))
+        results = run_side_by_side(seeds, words)
     else:
         results = [run_one(number, words) for number in seeds]
     failed = [number for number, (wrong, _) in zip(seeds, results) if wrong]

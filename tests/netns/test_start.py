@@ -97,14 +97,63 @@ def test_a_missing_key_is_refused_with_what_to_do(lab):
     fails(lab, 1, "key file .*No such file.*twintrack genkey")
 
 
-def test_a_missing_interface_is_named(lab):
-    lab.daemon[1].write_config(overrides={"link sync0": None, "link nolan7": {"group": "239.1.2.3"}})
-    fails(lab, 1, "nolan7")
+# ---- sync links that come late ----
+
+def problems(lab, node=1):
+    return " / ".join(lab.daemon[node].status()["problems"])
 
 
-def test_an_interface_that_is_down_is_named(lab):
-    lab.fw[1].ip("link set sync0 down")
-    fails(lab, 1, "link sync0: the interface is down; bring it up first")
+def hide(lab):
+    lab.fw[1].ip("link set sync0 down", "link set sync0 name hidden0")
+
+
+def show(lab):
+    address = f"addr replace {lab.sync_address(1)}/24 dev sync0"
+    lab.fw[1].ip("link set hidden0 name sync0", "link set sync0 up", address)
+
+
+@pytest.mark.parametrize("away, words, here", [
+    (hide, "link sync0: there is no interface of that name; the link comes with it", show),
+    (lambda lab: lab.fw[1].ip("link set sync0 down"), "link sync0: the interface is down",
+     lambda lab: lab.fw[1].ip("link set sync0 up")),
+    (lambda lab: lab.fw[1].ip(f"addr del {lab.sync_address(1)}/24 dev sync0"),
+     "link sync0: the interface has no IPv4 address",
+     lambda lab: lab.fw[1].ip(f"addr add {lab.sync_address(1)}/24 dev sync0")),
+], ids=["missing", "down", "without-address"])
+def test_a_sync_link_that_comes_late_is_named_and_taken_up(lab, away, words, here):
+    away(lab)
+    lab.start(overrides=test_fence.CONFIGURED)
+    daemon = lab.daemon[1]
+    daemon.twintrack("primary")
+    lab.daemon[2].twintrack("backup")
+    assert words in problems(lab) and daemon.status()["links"][0]["problem"] in problems(lab)
+    wait_for(lambda: words in daemon.log(), 20, "the log names it")
+    assert daemon.twintrack("health", "--strict", check=False).returncode == 1
+    lab.flowgen(1, "create", "--count", 100)
+    assert daemon.status()["role"] == "primary"
+    here(lab)
+    daemon.wait_synced(60)
+    assert "link sync0" not in problems(lab) and lab.daemon[2].peer(1)["flows"] == 100
+
+
+def test_one_of_two_links_may_come_late_and_stops_nothing(make_lab):
+    lab = make_lab(sync_links=2)
+    hide(lab)
+    lab.start()
+    lab.daemon[1].wait_synced(60)
+    assert "link sync0" in problems(lab) and "link sync1" not in problems(lab)
+    show(lab)
+    wait_for(lambda: not problems(lab) or "link sync0" not in problems(lab), 30, "the link is there")
+    lab.dark(1)
+    wait_for(lambda: lab.daemon[1].status()["links"][0]["received"] > 20, 30, "and carries")
+    lab.daemon[1].wait_synced(60)
+
+
+def test_an_address_that_the_link_is_to_send_from_and_is_not_there_is_named(lab):
+    lab.daemon[1].start(**{"link sync0": {"address": "10.255.0.77"}})
+    assert "does not have the IPv4 address that [link sync0] address names" in problems(lab)
+    lab.fw[1].ip("addr add 10.255.0.77/24 dev sync0")
+    wait_for(lambda: "link sync0" not in problems(lab), 30, "it is there")
 
 
 def test_an_occupied_port_is_named(lab):

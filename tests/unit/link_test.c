@@ -198,16 +198,35 @@ static void what_cannot_be_sent_is_counted_and_stops_nothing(void **state)
 	assert_int_equal(statistics.send_error, -EINVAL);
 }
 
-static void a_missing_interface_is_named_with_what_to_do(void **state)
+static void a_missing_interface_is_named_and_no_failure(void **state)
 {
 	struct world *world = *state;
+	struct link_statistics statistics;
+	char text[160];
 	strcpy(world->config.links[0].interface, "none0");
 	assert_int_equal(link_set_open(&world->set, &world->config, world->watch, world->log, world->why,
 				       sizeof(world->why)),
-			 -ENODEV);
-	assert_null(world->set);
-	assert_non_null(strstr(world->why, "none0"));
-	assert_non_null(strstr(world->why, "create it"));
+			 0);
+	assert_int_equal(link_fd(world->set, 0), -1);
+	assert_int_equal(link_follow(world->set), 0);
+	link_statistics(world->set, 0, &statistics);
+	assert_int_equal(statistics.problem, LINK_INTERFACE_MISSING);
+	link_problem_text(&statistics, text, sizeof(text));
+	assert_non_null(strstr(text, "[link none0]"));
+	assert_in_range(link_payload_max(world->set), FRAME_PAYLOAD_MIN, FRAME_PAYLOAD_MAX);
+	link_send(world->set, 0, NULL, (const uint8_t *)"x", 1);
+	link_flush(world->set);
+}
+
+static void a_link_that_is_not_there_does_not_shrink_the_others(void **state)
+{
+	struct world *world = *state;
+	world->config.link_count = 2;
+	world->config.links[1] = world->config.links[0];
+	strcpy(world->config.links[1].interface, "none0");
+	if (!open_links(world))
+		skip();
+	assert_int_equal(link_payload_max(world->set), FRAME_PAYLOAD_MAX);
 }
 
 static void a_port_that_is_taken_is_an_error(void **state)
@@ -234,7 +253,8 @@ int main(void)
 	    TEST(datagrams_arrive_whole_in_order_and_in_batches),
 	    TEST(an_answer_goes_to_where_a_datagram_came_from),
 	    TEST(what_cannot_be_sent_is_counted_and_stops_nothing),
-	    TEST(a_missing_interface_is_named_with_what_to_do),
+	    TEST(a_missing_interface_is_named_and_no_failure),
+	    TEST(a_link_that_is_not_there_does_not_shrink_the_others),
 	    TEST(a_port_that_is_taken_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
