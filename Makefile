@@ -73,7 +73,7 @@ $(BUILD)/twintrack: $(call objects,$(CLI)) $(BUILD)/libtwintrack.a
 # test programs: tests/unit/NAME_test.c -> build/unit/NAME_test; tests/tools/NAME.c -> build/tools/NAME
 .PHONY: unit tools
 unit: $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT))
-tools: $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(TOOLS))
+tools: $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(TOOLS)) $(BUILD)/tools/wallclock.so
 
 # what unit tests share (tests/unit/*.c that are no test); the daemon's modules but its main() are linked in too
 UNIT_SHARED := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
@@ -110,6 +110,12 @@ $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(BUILD)/libtwintrack.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS)
+
+# for LD_PRELOAD: a program with a wall clock of its own
+$(BUILD)/tools/%.so: tests/preload/%.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
 
 # fuzzers: tests/fuzz/NAME_fuzz.c -> build/fuzz/NAME with libFuzzer (FUZZ=1), else with a main() that takes files
 FUZZERS     := $(wildcard tests/fuzz/*_fuzz.c)

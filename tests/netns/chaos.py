@@ -30,10 +30,12 @@ from space import at_exit
 
 CONNECTIONS = 60
 FLOWS = 3000
-HOLD_S = 20       # so long a node may take until it holds what it must
+HOLD_S = 60       # so long a node may take until it holds what it must
 SETTLE_S = 90
 CALL_S = 150
-FENCE_HOLDS_S = 1.0  # a hung daemon's fence lives 3 s from its last refreshment; this is well within
+DAY_S = 86400
+FENCE_HOLDS_S = 1.0  # so long a daemon hangs whose node gets the addresses: its fence lives far longer than that
+CONFIG = {"fence": {**FENCE["fence"], "timeout": "15s"}}
 DONE, FAILED, NO_DAEMON = 0, 1, 3
 NOT_JUDGED = "connections not judged: "
 
@@ -50,11 +52,14 @@ class Sequence:
         self.random = random.Random(seed)
         self.begun = time.monotonic()
         self.story = []           # "  3.1 s  what happened"
+        self.gives_up = seed % 4 == 0  # in the dark the addresses go even to a node that holds nothing
         self.excuse = ""          # why connections may be lost
         self.vip = 1              # who has the addresses
         self.loss = 0             # of the sync link, in percent
         self.churn = None         # (node, process)
         self.next_first = 1000000
+        self.full = set()         # nodes whose disk is full
+        self.clock = {1: 0, 2: 0}  # how wrong their wall clocks are, in seconds
         self.pending = []         # calls that were not waited for: (thread, node, verb)
         self.bad_answers = []
         self.traffic = None
@@ -73,7 +78,11 @@ class Sequence:
         return 3 - node
 
     def _call(self, node, verb, expected):
-        done = self.lab.daemon[node].twintrack(verb, check=False, timeout=CALL_S)
+        try:
+            done = self.lab.daemon[node].twintrack(verb, check=False, timeout=CALL_S)
+        except subprocess.TimeoutExpired:
+            self.bad_answers.append(f"`{verb}` at node {node} gets no answer")
+            return
         if done.returncode not in expected:
             self.bad_answers.append(f"`{verb}` at node {node}: exit {done.returncode}: {done.stdout}{done.stderr}")
 
@@ -133,10 +142,13 @@ class Sequence:
             return
         if self.connections_at(node) >= CONNECTIONS:
             return
-        if self.loss == 100:
+        if self.loss == 100 and self.gives_up:
             self.excuse = f"the sync link is dark, and node {node} lost its tables meanwhile"
             self.tell(f"excused: {self.excuse}")
             return
+        if self.loss == 100:
+            self.tell(f"node {node} lost its tables in the dark: the sync link is back")
+            self.set_loss(0)
         try:
             wait_for(lambda: self.connections_at(node) >= CONNECTIONS, HOLD_S, "held", interval=0.2)
         except LabError as error:
@@ -208,25 +220,75 @@ class Sequence:
         self.lab.daemon[to].resume()
         self.join()
 
+    # What may befall a node in the middle of a transition.  All leave the daemon running, but for the full disk, which
+    # stays full until the transition is over.
+
+    def blow_kill(self, node):
+        self.lab.daemon[node].kill()
+        self.pause(0, 1)
+        self.lab.daemon[node].start()
+
+    def blow_hang(self, node):
+        self.lab.daemon[node].pause()
+        time.sleep(self.random.choice([0.3, 2, 10]))
+        self.lab.daemon[node].resume()
+
+    def blow_full_disk(self, node):
+        self.fill_disk(node)
+
+    def blow_clock(self, node):
+        self.set_clock(node)
+
+    BLOWS = {"kill -9": blow_kill, "a hang": blow_hang, "a full disk": blow_full_disk,
+             "a clock set back by a day": blow_clock}
+
+    def fill_disk(self, node):
+        self.lab.daemon[node].fill_disk()
+        self.full.add(node)
+
+    def free_disk(self, node):
+        self.lab.daemon[node].free_disk()
+        self.full.discard(node)
+
+    def set_clock(self, node):
+        self.clock[node] -= DAY_S
+        self.lab.daemon[node].set_clock(self.clock[node])
+
+    def strike(self, node, blow, full_before):
+        self.BLOWS[blow](self, node)
+        self.join()
+        if node in self.full and node not in full_before:
+            self.free_disk(node)
+
     def switch_over_broken(self):
-        """kill -9 of either in the middle.  The addresses move when the taker is primary."""
+        """A blow in the middle, to either.  The addresses move when the taker is primary."""
         giver, to = self.vip, self.other(self.vip)
         victim, after = self.random.choice([giver, to]), self.random.choice([0, 0.003, 0.01, 0.03])
-        first = self.random.choice(["primary", "backup"])
-        self.tell(f"switch-over to node {to}, {first} first, with kill -9 of node {victim}'s daemon after {after} s")
+        blow, first = self.random.choice(list(self.BLOWS)), self.random.choice(["primary", "backup"])
+        self.tell(f"switch-over to node {to}, {first} first, with {blow} at node {victim} after {after} s")
         self.expect_held(to)
-        steps = [(to, "primary"), (giver, "backup")]
+        steps, full = [(to, "primary"), (giver, "backup")], set(self.full)
         for node, verb in steps if first == "primary" else steps[::-1]:
             self.call(node, verb, (DONE, FAILED, NO_DAEMON), wait=False)
         time.sleep(after)
-        self.lab.daemon[victim].kill()
-        self.pause(0, 1)
-        self.lab.daemon[victim].start()
-        self.join()
+        self.strike(victim, blow, full)
         self.call(to, "primary")
         if victim == giver:
             self.call(giver, "backup")
+        self.expect_held(to)
         self.move(to)
+
+    def role_left_broken(self):
+        """`backup` or `fault` at either node, a blow in the middle of it, and back to what it was."""
+        node, verb = self.random.choice([1, 2]), self.random.choice(["backup", "fault"])
+        blow, after = self.random.choice(list(self.BLOWS)), self.random.choice([0, 0.003, 0.01])
+        self.tell(f"`{verb}` at node {node} ({self.part(node)}), with {blow} after {after} s, and back")
+        full = set(self.full)
+        self.call(node, verb, (DONE, FAILED, NO_DAEMON), wait=False)
+        time.sleep(after)
+        self.strike(node, blow, full)
+        self.call(node, verb)
+        self.call(node, "primary" if node == self.vip else "backup")
 
     def asked_while_down(self):
         """The scripts are called while the taker's daemon is down: it takes over when it starts."""
@@ -260,6 +322,56 @@ class Sequence:
             self.call(to, "primary")
         self.vip = to
 
+    def preempt(self):
+        """The active node loses power, the other takes over; it is back, has the higher priority, and preempts at once."""
+        if self.loss == 100:
+            self.dark()  # who is back from a power cut over a dark link has nothing to preempt with
+        victim, to = self.vip, self.other(self.vip)
+        order = self.random.choice(["move primary backup", "primary backup move", "backup move primary"]).split()
+        self.tell(f"power cut of node {victim}, which preempts node {to} as soon as it is back: {' '.join(order)}")
+        self.expect_held(to)
+        self.end_churn(victim)
+        self.lab.power_cut(victim)
+        self.lab.vip_to(to)
+        self.call(to, "primary")
+        self.vip = to
+        self.boot(victim)
+        self.switch(victim, order)
+
+    def catching_up(self):
+        """The taker was restarted a moment ago, over a slow link: it is primary while it still catches up."""
+        if self.loss == 100:
+            self.dark()
+        giver, to = self.vip, self.other(self.vip)
+        order = self.random.choice(["primary backup move", "backup primary move", "primary move backup"]).split()
+        self.tell(f"switch-over to node {to}, whose daemon is restarted and catches up: {' '.join(order)}")
+        self.lab.slow(1)
+        self.lab.daemon[to].kill()
+        self.lab.daemon[to].start()
+        self.switch(to, order)
+        self.lab.slow(None)
+
+    def switch(self, to, order):
+        for step in order:
+            if step == "move":
+                self.move(to)
+            else:
+                self.call(to if step == "primary" else self.other(to), step)
+
+    def full_disk(self):
+        node = self.random.choice([1, 2])
+        if node in self.full:
+            self.tell(f"node {node}'s disk has room again")
+            self.free_disk(node)
+        else:
+            self.tell(f"node {node}'s disk is full")
+            self.fill_disk(node)
+
+    def clock_set(self):
+        node = self.random.choice([1, 2])
+        self.tell(f"node {node}'s clock is set back by a day")
+        self.set_clock(node)
+
     def power_cut_of_backup(self):
         victim, away = self.other(self.vip), self.random.choice([0, 0.5, 2])
         self.tell(f"power cut of node {victim}, the backup, for {away} s")
@@ -270,8 +382,9 @@ class Sequence:
     def boot(self, node):
         """The machine comes up; VRRP starts it as backup."""
         self.lab.reboot(node)
+        self.full.discard(node)
         self.lab.loss(self.loss)
-        self.lab.daemon[node].start(overrides=FENCE)
+        self.lab.daemon[node].start(overrides=CONFIG)
         self.call(node, "backup")
 
     def kill(self):
@@ -291,7 +404,7 @@ class Sequence:
             self.lab.daemon[node].start()
 
     def hang(self):
-        node, seconds = self.random.choice([1, 2]), self.random.uniform(0.3, 4)
+        node, seconds = self.random.choice([1, 2]), self.random.choice([self.random.uniform(0.3, 4), 10])
         self.tell(f"node {node}'s daemon ({self.part(node)}) hangs for {seconds:.1f} s")
         self.lab.daemon[node].pause()
         time.sleep(seconds)
@@ -401,8 +514,9 @@ class Sequence:
     def part(self, node):
         return "active" if node == self.vip else "backup"
 
-    WEIGHTS = {"switch_over": 5, "switch_over_from_hung": 1, "switch_over_to_hung": 1, "switch_over_broken": 2,
-               "asked_while_down": 1, "power_cut": 2, "power_cut_of_backup": 1, "kill": 3, "kill_both": 1, "hang": 2,
+    WEIGHTS = {"switch_over": 5, "switch_over_from_hung": 1, "switch_over_to_hung": 1, "switch_over_broken": 3,
+               "role_left_broken": 2, "asked_while_down": 1, "power_cut": 2, "power_cut_of_backup": 1, "preempt": 1,
+               "catching_up": 1, "full_disk": 1, "clock_set": 1, "kill": 3, "kill_both": 1, "hang": 2,
                "dark": 3, "lossy": 2, "again": 1, "fault": 1, "flap": 1, "both_primary": 1, "both_backup": 1,
                "asked_during_another": 1, "nobody": 1, "churn_some": 4, "step": 2}
 
@@ -411,7 +525,7 @@ class Sequence:
     def open(self):
         lab = self.lab
         lab.vip_to(1)
-        lab.start(FENCE)
+        lab.start(CONFIG)
         lab.daemon[1].twintrack("primary")
         lab.daemon[2].twintrack("backup")
         self.traffic = lab.traffic(CONNECTIONS, duration_s=1200)
@@ -432,6 +546,8 @@ class Sequence:
         """One primary, which has the addresses, and one backup; no call that VRRP would not make."""
         self.set_loss(0)
         self.end_churn()
+        for node in sorted(self.full):
+            self.free_disk(node)
         to, first = self.random.choice([1, 2]), self.random.choice(["primary", "backup"])
         self.tell(f"settling: node {to} is to be primary")
         if to != self.vip:
@@ -488,7 +604,7 @@ class Sequence:
 
 def run_seed(seed, events=20, kinds=tuple(Sequence.WEIGHTS), say=lambda line: None):
     """One sequence in a lab of its own: (what is wrong or "", the sequence's excuse, its report)."""
-    with Lab() as lab:
+    with Lab(own_machines=True) as lab:
         sequence = Sequence(lab, seed, say)
         try:
             sequence.run(events, kinds)

@@ -62,12 +62,15 @@ class Lab:
 
     living = weakref.WeakSet()  # for the report of a failed test
 
-    def __init__(self, nodes=2, sync_links=1, ruleset=RULESET):
+    def __init__(self, nodes=2, sync_links=1, ruleset=RULESET, own_machines=False):
+        """own_machines: each daemon has a wall clock and a disk under its state file of its own (Daemon.set_clock(),
+        Daemon.fill_disk())."""
         sweep()
         self.prefix = f"tt-{os.getpid()}-{next(_serial)}"
         self.nodes = range(1, nodes + 1)
         self.sync_links = range(sync_links)
         self.ruleset = ruleset
+        self.own_machines = own_machines
         self.directory = tempfile.mkdtemp(prefix=f"{DIRECTORY}-{os.getpid()}-", dir=RUN_DIRECTORY)
         self.key = os.path.join(self.directory, "key")
         self.fw, self.daemon, self._traffics, self._spaces = {}, {}, [], []
@@ -141,6 +144,9 @@ class Lab:
                  *[f"addr add {self.sync_address6(node, k)}/64 dev sync{k} nodad" for k in self.sync_links])
         space.nft(self.ruleset)
         self.daemon[node] = Daemon(space, node, os.path.join(self.directory, f"node{node}"), self._defaults(node))
+        if self.own_machines:
+            self.daemon[node].own_clock()
+            self.daemon[node].own_run_directory()
 
     @staticmethod
     def sync_address(node, link=0):

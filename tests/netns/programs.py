@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from space import LabError, wait_for
+from space import LabError, run, wait_for
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("TWINTRACK_BUILD", "build"))
@@ -191,6 +193,8 @@ class Daemon:
         self.socket = os.path.join(directory, "control.sock")
         self.log_path = os.path.join(directory, "log")
         self.process = None
+        self.environment = {"NOTIFY_SOCKET": ""}  # of the daemon and the command, besides this process's own
+        self.run_directory = None
         os.makedirs(directory, exist_ok=True)
 
     def write_config(self, overrides=None, **changes):
@@ -214,7 +218,7 @@ class Daemon:
             self.write_config(overrides, **changes)
         with open(self.log_path, "a", encoding="utf-8") as log:
             self.process = self.space.popen(program("twintrackd"), "-C", self.config, stdout=log, stderr=log,
-                                            env={**os.environ, "NOTIFY_SOCKET": ""})
+                                            env={**os.environ, **self.environment})
         if wait:
             wait_for(self._is_up, what=f"node {self.node} answers")
         return self
@@ -255,7 +259,8 @@ class Daemon:
 
     def twintrack(self, *words, check=True, timeout=120):
         """Run a verb to its end."""
-        return self.space.run(program("twintrack"), "--socket", self.socket, *words, check=check, timeout=timeout)
+        return self.space.run(program("twintrack"), "--socket", self.socket, *words, check=check, timeout=timeout,
+                              env={**os.environ, **self.environment})
 
     def status(self):
         return json.loads(self.twintrack("status", "--json").stdout)
@@ -268,13 +273,53 @@ class Daemon:
         """Wait for proven equality both ways."""
         return self.twintrack("wait-synced", "--timeout", f"{timeout}s", "--peers", peers, timeout=timeout + 10)
 
+    # -- accidents -----------------------------------------------------------------------------------------------
+
+    def own_clock(self):
+        """From its next start on its wall clock is set by set_clock(), not by the host."""
+        path = os.path.join(os.path.dirname(self.directory), f"clock{self.node}")
+        if not os.path.exists(path):
+            with open(path, "wb") as file:
+                file.write(struct.pack("=q", 0))
+        self.environment |= {"LD_PRELOAD": program("tools/wallclock.so"), "TWINTRACK_WALLCLOCK": path,
+                             "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+    def set_clock(self, seconds):
+        """Its wall clock is wrong by so many seconds from now on, also while it runs."""
+        with open(self.environment["TWINTRACK_WALLCLOCK"], "r+b") as file:
+            file.write(struct.pack("=q", seconds))
+
+    def own_run_directory(self):
+        """From its next start on its socket and its state file lie in a file system of their own."""
+        self.run_directory = os.path.join(self.directory, "run")
+        os.makedirs(self.run_directory)
+        run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", self.run_directory])
+        self.socket = os.path.join(self.run_directory, "control.sock")
+        self.defaults["control"] = {**self.defaults["control"], "socket": self.socket}
+
+    def fill_disk(self):
+        """No byte more goes into that file system."""
+        with open(os.path.join(self.run_directory, "filler"), "wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)) == 4096:
+                pass
+
+    def free_disk(self):
+        with suppress(FileNotFoundError):
+            os.remove(os.path.join(self.run_directory, "filler"))
+
     def forget(self):
         """What a reboot does to its runtime directory: only the configuration and the log stay."""
         self.kill()
+        self._unmount()
         for name in os.listdir(self.directory):
             path = os.path.join(self.directory, name)
             if path not in (self.config, self.log_path):
-                os.remove(path)
+                os.rmdir(path) if os.path.isdir(path) else os.remove(path)
+
+    def _unmount(self):
+        if self.run_directory:
+            run(["umount", "-l", self.run_directory], check=False)
+        self.run_directory = None
 
     def log(self):
         """All it has logged so far, over all its starts."""
@@ -285,4 +330,5 @@ class Daemon:
 
     def close(self):
         self.kill()
+        self._unmount()
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -56,10 +56,10 @@ def _run_cleanups():
             print(f"lab: clean-up: {error}", file=sys.stderr)
 
 
-def run(command, check=True, text_in=None, timeout=120):
+def run(command, check=True, text_in=None, timeout=120, env=None):
     """Run a command (a list) and return the CompletedProcess with text; LabError when check and it failed."""
     done = subprocess.run([str(word) for word in command], input=text_in, capture_output=True, text=True,
-                          timeout=timeout)
+                          timeout=timeout, env=env)
     if check and done.returncode:
         raise LabError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
     return done
@@ -107,6 +107,14 @@ def _is_orphan(name, prefix):
     return pid.isdigit() and not os.path.exists(f"/proc/{pid}")
 
 
+def _unmount_below(directory):
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        points = [line.split()[1] for line in mounts]
+    for point in points:
+        if point.startswith(directory + "/"):
+            run(["umount", "-l", point], check=False)
+
+
 def sweep():
     """Remove the namespaces and directories of processes that no longer exist."""
     for name in os.listdir(RUN) if os.path.isdir(RUN) else []:
@@ -114,6 +122,7 @@ def sweep():
             destroy(name)
     for name in os.listdir(RUN_DIRECTORY):
         if _is_orphan(name, f"{DIRECTORY}-"):
+            _unmount_below(os.path.join(RUN_DIRECTORY, name))
             shutil.rmtree(os.path.join(RUN_DIRECTORY, name), ignore_errors=True)
 
 
