@@ -100,7 +100,8 @@ static void commit_table(struct cluster_node *n, const struct table *table)
 		if (!entry)
 			return;
 		after = walk.version;
-		kernel_commit(n, without_incarnation(entry->bytes));
+		if (!node_has_ended(n->node, record_key(entry->bytes)))
+			kernel_commit(n, without_incarnation(entry->bytes));
 	}
 }
 

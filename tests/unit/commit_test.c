@@ -274,6 +274,69 @@ static void another_nat_clashes_unless_it_may_be_replaced(void **state)
 	assert_true(flow_nat_equals(&(struct flow[]){read_one(&one)}[0], &two));
 }
 
+static const struct commit_options existing_only = {
+    .fence_closed = true, .tcp_liberal = true, .existing_only = true};
+
+/* What a takeover does with flows of an earlier time as primary. */
+static void existing_only_brings_forward_and_creates_nothing(void **state)
+{
+	struct flow flow = kernel_netns_flow(1), other = kernel_netns_flow(2);
+	struct end end;
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	flow.tcp.state = FLOW_TCP_SYN_SENT;
+	flow.status = 0;
+	assert_int_equal(write_one(&flow, 120, &fence_open).result, COMMIT_CREATED);
+	flow = kernel_netns_flow(1);
+	end = write_one(&flow, 600, &existing_only);
+	assert_int_equal(end.result, COMMIT_UPDATED);
+	assert_int_equal(end.flow.tcp.state, FLOW_TCP_ESTABLISHED);
+	assert_told_the_truth(&end);
+	assert_true(read_one(&flow).tcp.flags[0] & FLOW_TCP_FLAG_BE_LIBERAL);
+	assert_int_equal(write_one(&flow, 600, &existing_only).result, COMMIT_KEPT);
+	end = write_one(&other, 600, &existing_only);
+	assert_int_equal(end.result, COMMIT_EXPIRED);
+	assert_int_equal(end.error, 0);
+	assert_absent(&other);
+}
+
+static void existing_only_replaces_nothing_even_behind_a_closed_fence(void **state)
+{
+	struct flow flow = with_nat(kernel_netns_flow(1), 1), translated = with_nat(kernel_netns_flow(1), 2);
+	struct flow clashing = with_nat(kernel_netns_flow(2), 1);
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	assert_int_equal(write_one(&flow, 600, &fence_open).result, COMMIT_CREATED);
+	assert_int_equal(write_one(&translated, 600, &existing_only).result, COMMIT_CLASH);
+	assert_int_equal(write_one(&clashing, 600, &existing_only).result, COMMIT_EXPIRED);
+	assert_absent(&clashing);
+	flow = read_one(&flow);
+	assert_false(flow_nat_equals(&flow, &translated));
+	assert_false(flow.tcp.flags[0] & FLOW_TCP_FLAG_BE_LIBERAL); /* it was not touched at all */
+}
+
+static void existing_only_settles_each_of_a_mixed_batch(void **state)
+{
+	struct flow flows[3] = {kernel_netns_flow(1), kernel_netns_flow(2), kernel_netns_flow(3)};
+	struct end end = {0};
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	assert_int_equal(write_one(&flows[1], 600, &fence_open).result, COMMIT_CREATED);
+	for (unsigned i = 0; i < 3; i++)
+		commit_flow(commit, &flows[i], 600, &existing_only, note_end, &end);
+	commit_flush(commit, &existing_only, note_end, &end);
+	assert_int_equal(end.count, 3);
+	assert_absent(&flows[0]);
+	assert_absent(&flows[2]);
+	assert_true(read_one(&flows[1]).tcp.flags[1] & FLOW_TCP_FLAG_BE_LIBERAL);
+}
+
 static void a_taken_reply_tuple_clashes_unless_it_may_be_replaced(void **state)
 {
 	struct flow one = with_nat(kernel_netns_flow(1), 1), two = with_nat(kernel_netns_flow(2), 1);
@@ -734,6 +797,9 @@ int main(void)
 	    cmocka_unit_test_setup(a_flow_without_time_left_is_not_sent, flush),
 	    cmocka_unit_test_setup(a_flow_behind_is_brought_forward, flush),
 	    cmocka_unit_test_setup(a_known_flow_has_its_stale_windows_forgiven, flush),
+	    cmocka_unit_test_setup(existing_only_brings_forward_and_creates_nothing, flush),
+	    cmocka_unit_test_setup(existing_only_replaces_nothing_even_behind_a_closed_fence, flush),
+	    cmocka_unit_test_setup(existing_only_settles_each_of_a_mixed_batch, flush),
 	    cmocka_unit_test_setup(a_flow_ahead_is_never_taken_back, flush),
 	    cmocka_unit_test_setup(an_equal_flow_takes_timeout_mark_and_labels, flush),
 	    cmocka_unit_test_setup(a_fixed_timeout_and_an_expected_flow_can_be_updated, flush),

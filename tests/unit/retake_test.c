@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Two were primary, and one gave way: who takes over again, when, and what it does not take. */
+#include "tests/unit/cluster.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { A, B, C };
+
+static struct cluster *start(unsigned nodes, bool active_active)
+{
+	struct cluster *c = calloc(1, sizeof(*c));
+
+	cluster_init(c, nodes, 5);
+	for (unsigned i = 0; i < nodes; i++) {
+		c->nodes[i].config.active_active = active_active;
+		cluster_reboot(c, i);
+	}
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	return c;
+}
+
+static void finish(struct cluster *c)
+{
+	cluster_finish(c);
+	free(c);
+}
+
+static void create(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
+{
+	for (uint32_t i = first; i < first + count; i++) {
+		struct flow f = cluster_flow(i);
+
+		cluster_flow_new(c, node, &f);
+	}
+}
+
+static void destroy(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
+{
+	for (uint32_t i = first; i < first + count; i++) {
+		struct flow f = cluster_flow(i);
+
+		cluster_flow_destroy(c, node, &f);
+	}
+}
+
+static struct node_view view_of(struct cluster *c, unsigned node)
+{
+	struct node_view view;
+
+	node_view(c->nodes[node].node, c->now, &view);
+	return view;
+}
+
+static bool has_ended(struct cluster *c, unsigned node, uint32_t flow)
+{
+	struct flow f = cluster_flow(flow);
+	uint8_t key[RECORD_KEY_MAX];
+
+	return node_has_ended(c->nodes[node].node, (struct record_key){key, record_encode_key(&f, key)});
+}
+
+/* `first` is primary with flows 0.. that all hold; in the dark `second` takes over, too, and gets 1000.. */
+static void two_primaries(struct cluster *c, unsigned first, unsigned second)
+{
+	cluster_role(c, first, FRAME_ROLE_PRIMARY);
+	create(c, first, 0, 50);
+	cluster_run_us(c, 1000000);
+	c->dark = true;
+	cluster_run_us(c, 3000000);
+	cluster_role(c, second, FRAME_ROLE_PRIMARY);
+	create(c, second, 1000, 30);
+	cluster_run_us(c, 1000000);
+	c->dark = false;
+	cluster_run_us(c, 1000000);
+}
+
+static void nobody_takes_over_again_while_both_are_primary(void **state)
+{
+	struct cluster *c = start(2, false);
+
+	(void)state;
+	two_primaries(c, A, B);
+	assert_true(view_of(c, A).split_brain && view_of(c, B).split_brain);
+	assert_false(view_of(c, A).must_retake);
+	assert_false(view_of(c, B).must_retake);
+	finish(c);
+}
+
+static void the_older_primary_takes_over_again_once(void **state)
+{
+	struct cluster *c = start(2, false);
+	struct node_event takeover = {.type = NODE_TAKEOVER};
+	uint32_t term;
+
+	(void)state;
+	two_primaries(c, A, B);
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	term = view_of(c, A).term;
+	assert_true(view_of(c, A).must_retake);
+	assert_false(view_of(c, B).must_retake); /* it is no primary */
+	cluster_step(c, A, &takeover);
+	assert_false(view_of(c, A).must_retake); /* it does so already */
+	cluster_step(c, A, &(struct node_event){.type = NODE_TAKEOVER_FAILED});
+	assert_true(view_of(c, A).must_retake);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	assert_false(view_of(c, A).must_retake); /* though the other is still frozen */
+	assert_true(view_of(c, A).term > term && view_of(c, A).term > view_of(c, B).term);
+	cluster_run_us(c, 5000000);
+	assert_true(cluster_is_in_sync(c));
+	assert_int_equal(table_count(c->nodes[A].kernel), 80);
+	assert_int_equal(table_count(c->nodes[B].kernel), 0);
+	finish(c);
+}
+
+static void the_newer_primary_follows_and_does_not_take_over_again(void **state)
+{
+	struct cluster *c = start(2, false);
+	uint32_t term;
+
+	(void)state;
+	two_primaries(c, A, B);
+	term = view_of(c, B).term;
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	for (unsigned i = 0; i < 50; i++) {
+		cluster_run_us(c, 50000);
+		assert_false(view_of(c, B).must_retake);
+	}
+	assert_int_equal(view_of(c, B).term, term);
+	finish(c);
+}
+
+/* Both took over in the dark and have one term: the lower id yields, so it is the older one. */
+static void of_equal_terms_the_lower_id_takes_over_again(void **state)
+{
+	(void)state;
+	for (unsigned yields = A; yields <= B; yields++) {
+		struct cluster *c = start(2, false);
+
+		c->dark = true;
+		cluster_run_us(c, 3000000);
+		cluster_role(c, A, FRAME_ROLE_PRIMARY);
+		cluster_role(c, B, FRAME_ROLE_PRIMARY);
+		assert_int_equal(view_of(c, A).term, view_of(c, B).term);
+		create(c, A, 0, 10);
+		create(c, B, 1000, 10);
+		cluster_run_us(c, 1000000);
+		c->dark = false;
+		cluster_run_us(c, 1000000);
+		cluster_role(c, yields, FRAME_ROLE_BACKUP);
+		cluster_run_us(c, 300000);
+		assert_int_equal(view_of(c, A).must_retake, yields == B);
+		assert_false(view_of(c, B).must_retake);
+		finish(c);
+	}
+}
+
+static void not_while_a_third_node_is_primary(void **state)
+{
+	struct cluster *c = start(3, false);
+
+	(void)state;
+	two_primaries(c, A, B);
+	cluster_role(c, C, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	assert_false(view_of(c, A).must_retake); /* that is for the newest one */
+	cluster_role(c, C, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	assert_true(view_of(c, A).must_retake);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	assert_int_equal(table_count(c->nodes[A].kernel), 80);
+	finish(c);
+}
+
+static void what_a_newer_primary_left_when_it_rebooted_is_taken(void **state)
+{
+	struct cluster *c = start(2, false);
+
+	(void)state;
+	two_primaries(c, A, B);
+	cluster_reboot(c, B);
+	cluster_run_us(c, 3000000);
+	assert_true(view_of(c, A).must_retake);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	assert_int_equal(table_count(c->nodes[A].kernel), 80);
+	cluster_run_us(c, 1000000);
+	assert_false(view_of(c, A).must_retake);
+	finish(c);
+}
+
+static void two_actives_never_take_over_again(void **state)
+{
+	struct cluster *c = start(2, true);
+	uint32_t term;
+
+	(void)state;
+	two_primaries(c, A, B);
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	assert_false(view_of(c, A).must_retake);
+	term = view_of(c, A).term;
+	cluster_role(c, A, FRAME_ROLE_PRIMARY); /* `primary` once more */
+	assert_int_equal(view_of(c, A).term, term);
+	finish(c);
+}
+
+static void what_has_ended_here_since_is_not_taken(void **state)
+{
+	struct cluster *c = start(2, false);
+
+	(void)state;
+	two_primaries(c, A, B);
+	destroy(c, A, 0, 20);
+	cluster_run_us(c, 500000);
+	assert_true(has_ended(c, A, 5));
+	assert_false(has_ended(c, A, 25));   /* lives here */
+	assert_false(has_ended(c, A, 1005)); /* was never here */
+	assert_false(has_ended(c, B, 5));    /* lives there */
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	assert_int_equal(table_count(c->nodes[A].kernel), 60);
+	finish(c);
+}
+
+/* What ended before has another owner by now, who may have had it anew. */
+static void what_had_ended_before_we_were_primary_is_taken(void **state)
+{
+	struct cluster *c = start(2, false);
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	create(c, A, 0, 10);
+	cluster_run_us(c, 500000);
+	destroy(c, A, 0, 10);
+	cluster_run_us(c, 500000);
+	assert_true(has_ended(c, A, 5));
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	assert_false(has_ended(c, A, 5));
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	create(c, B, 0, 10);
+	cluster_run_us(c, 2000000);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	assert_false(has_ended(c, A, 5));
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	assert_int_equal(table_count(c->nodes[A].kernel), 10);
+	finish(c);
+}
+
+static void what_was_withdrawn_has_not_ended(void **state)
+{
+	struct cluster *c = start(2, false);
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	create(c, A, 0, 10);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 3000000);
+	assert_int_equal(table_count(c->nodes[A].kernel), 0); /* its leftovers are gone */
+	cluster_step(c, A, &(struct node_event){.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY});
+	assert_false(has_ended(c, A, 5));
+	finish(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(nobody_takes_over_again_while_both_are_primary),
+	    cmocka_unit_test(the_older_primary_takes_over_again_once),
+	    cmocka_unit_test(the_newer_primary_follows_and_does_not_take_over_again),
+	    cmocka_unit_test(of_equal_terms_the_lower_id_takes_over_again),
+	    cmocka_unit_test(not_while_a_third_node_is_primary),
+	    cmocka_unit_test(what_a_newer_primary_left_when_it_rebooted_is_taken),
+	    cmocka_unit_test(two_actives_never_take_over_again),
+	    cmocka_unit_test(what_has_ended_here_since_is_not_taken),
+	    cmocka_unit_test(what_had_ended_before_we_were_primary_is_taken),
+	    cmocka_unit_test(what_was_withdrawn_has_not_ended),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
