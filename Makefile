@@ -183,6 +183,14 @@ demo:
 	$(Q)$(MAKE) --no-print-directory all tools
 	$(Q)CONTROL=$(CONTROL) TWINTRACK_BUILD=$(abspath $(BUILD)) scripts/demo
 
+# every figure beside its floor and conntrackd's; as root.  ONLY=name[,name], RUNS=n; `make bench ONLY=list` names them
+.PHONY: bench
+bench:
+	$(Q)scripts/install-deps --test
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)TWINTRACK_BUILD=$(abspath $(BUILD)) tests/bench/bench --json $(BUILD)/bench.json $(if $(RUNS),--runs $(RUNS)) \
+		$(if $(filter list,$(ONLY)),--list,$(if $(ONLY),--only $(ONLY)))
+
 # ---- installing ----
 
 BINDIR    := $(DESTDIR)$(PREFIX)/bin
