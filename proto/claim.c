@@ -32,6 +32,24 @@ void claims_add(struct claims *claims, const struct claim *claim)
 	claims->items[claims->count++] = *claim;
 }
 
+bool claims_void(struct claims *claims)
+{
+	bool is_new = false;
+
+	for (unsigned i = 0; i < claims->count; i++) {
+		is_new |= !claims->items[i].is_void;
+		claims->items[i].is_void = true;
+		claims->items[i].version = 0;
+	}
+	return is_new;
+}
+
+void claim_extend(struct claim *claim, uint64_t version)
+{
+	if (!claim->is_void && version > claim->version)
+		claim->version = version;
+}
+
 void claims_announce(const struct claims *claims, struct frame_status *status)
 {
 	status->claims_count = (uint8_t)claims->count;

@@ -24,6 +24,7 @@ struct claim {
 	uint16_t node_id;
 	struct seal_session_id session;
 	uint64_t version; /* committed, and since then followed, up to here */
+	bool is_void;     /* our kernel refused some of it: the version is and stays 0 */
 	enum claim_state state;
 	/* opened late: what had come beyond the claim until then is brought to the kernel in slices */
 	bool walks;
@@ -40,6 +41,13 @@ void claims_add(struct claims *claims, const struct claim *claim);
 
 /* NULL: none. */
 struct claim *claims_find(struct claims *claims, uint16_t node_id, const struct seal_session_id *session);
+
+/* Our kernel has not all that was taken over, whosever it was: nobody is to drop anything for it.  True if
+ * that is new. */
+bool claims_void(struct claims *claims);
+
+/* What is here goes as far as `version` now: so does the claim, unless it is void. */
+void claim_extend(struct claim *claim, uint64_t version);
 
 /* Copies them into a STATUS. */
 void claims_announce(const struct claims *claims, struct frame_status *status);

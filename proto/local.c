@@ -124,6 +124,20 @@ static bool is_doubtful(const struct local *local, const struct table_entry *ent
 	return id_differs(entry, flow) || (entry->flags & TABLE_ENTRY_OURS && local->asked < LOCAL_ASKED_MAX);
 }
 
+/* Both sides have said that they are done, or one has broken it off: it did not just fall silent here. */
+static bool is_closed(const struct table_entry *entry, const struct flow *event)
+{
+	struct flow known;
+	const struct flow *flow = event;
+
+	if (!(event->present & FLOW_HAS_TCP)) { /* older kernels name no state in a DESTROY */
+		record_decode(entry->bytes, &known);
+		flow = &known;
+	}
+	return flow->present & FLOW_HAS_TCP && flow->tcp.state >= FLOW_TCP_FIN_WAIT &&
+	       flow->tcp.state <= FLOW_TCP_CLOSE;
+}
+
 void local_flow_destroyed(struct local *local, const struct flow *flow)
 {
 	uint8_t key[RECORD_KEY_MAX];
@@ -142,6 +156,8 @@ void local_flow_destroyed(struct local *local, const struct flow *flow)
 		ask(local, flow);
 		return;
 	}
+	if (is_closed(entry, flow))
+		entry->flags |= TABLE_ENTRY_CLOSED;
 	table_remove(local->table, entry);
 }
 
@@ -284,6 +300,8 @@ void local_get_reply(struct local *local, const struct flow *flow, bool found)
 		changed = accept_whole(local, entry, flow);
 	else if (entry_is_live(entry)) {
 		changed = !(entry->flags & TABLE_ENTRY_ENDING); /* else an event had said so */
+		if (is_closed(entry, flow))
+			entry->flags |= TABLE_ENTRY_CLOSED;
 		table_remove(local->table, entry);
 	}
 	if (changed)

@@ -245,6 +245,15 @@ static void leave(struct node *node)
 	node_send(node);
 }
 
+static void void_claims(struct node *node)
+{
+	if (claims_void(&node->claims))
+		node_log(
+		    node, NODE_LOG_WARNING, "claims-void",
+		    "our kernel has no room for all that we take over: other nodes keep what they have of "
+		    "it, until we take over again");
+}
+
 /* The table of events: flat, and so longer than other functions may be. */
 void node_step(struct node *node, const struct node_event *event)
 {
@@ -313,6 +322,9 @@ void node_step(struct node *node, const struct node_event *event)
 		break;
 	case NODE_TAKEOVER_FAILED:
 		node_takeover_failed(node);
+		break;
+	case NODE_FLOW_REFUSED:
+		void_claims(node);
 		break;
 	case NODE_FLOW_WITHDRAWN:
 		local_flow_withdrawn(local, event->flow);

@@ -105,8 +105,10 @@ enum node_event_type {
 	NODE_TAKEOVER, /* the commit of the peers' tables begins: what they hold is claimed, live streams are
 			  followed */
 	NODE_TAKEOVER_FAILED, /* it did not end in NODE_ROLE primary: nothing is claimed */
-	NODE_FLOW_WITHDRAWN,  /* .flow was deleted from the kernel, or was gone, on our withdrawal */
-	NODE_WITHDRAW_END,    /* no leftover is in the kernel any more */
+	NODE_FLOW_REFUSED, /* our kernel's table has no room for a flow that we take over: nothing is claimed
+			      until the next takeover */
+	NODE_FLOW_WITHDRAWN, /* .flow was deleted from the kernel, or was gone, on our withdrawal */
+	NODE_WITHDRAW_END,   /* no leftover is in the kernel any more */
 };
 
 struct node_event {
@@ -149,7 +151,10 @@ struct monotime node_deadline(const struct node *node);
 /* ---- to look at ---- */
 
 const struct table *node_internal(const struct node *node);
-/* We are primary, and have seen this flow end since: what another node still holds of it is not taken. */
+/*
+ * We are primary, and have seen this connection closed since: what another node still holds of it is not
+ * taken.  One that only fell silent here may live on there.
+ */
 bool node_has_ended(const struct node *node, struct record_key key);
 /* The external table kept for that node id; NULL: none. */
 const struct table *node_external(const struct node *node, uint16_t id);

@@ -127,6 +127,8 @@ void peer_orphan_table(struct peer *peer, struct table *empty)
 	struct peer_orphan orphan = {.session = peer->current.id,
 				     .term = peer->status.term,
 				     .version = peer->receive.applied,
+				     .is_exact = receive_is_whole(&peer->receive) &&
+						 !receive_has_stale(&peer->receive),
 				     .proven_at = peer->proven_at};
 
 	orphan.table = receive_exchange_table(&peer->receive, empty);

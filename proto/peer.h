@@ -22,6 +22,8 @@ struct peer_orphan {
 	struct seal_session_id session;
 	uint32_t term;
 	uint64_t version; /* of that session, that the table is a copy of */
+	bool is_exact;    /* of that version: nothing is missing, nothing is older than its session */
+	bool is_taken;    /* our takeover commits it */
 	struct monotime proven_at;
 	uint64_t aged_to; /* ageing: version in the table up to which this round has come */
 };

@@ -177,6 +177,7 @@ static void full_start(struct receive *receive, uint32_t random, struct monotime
 
 void receive_flush(struct receive *receive, struct monotime now)
 {
+	receive->emptied = true;
 	table_clear(receive->table);
 	receive->has_proof = false;
 	receive_want_full(receive, true, now);
@@ -187,6 +188,7 @@ void receive_flush(struct receive *receive, struct monotime now)
 static unsigned full_end(struct receive *receive)
 {
 	receive->full.running = false;
+	receive->emptied = false;
 	if (receive->full.position > receive->applied)
 		receive->applied = receive->full.position;
 	receive->full.sweep_waits = true;
@@ -237,6 +239,17 @@ struct monotime receive_deadline(const struct receive *receive)
 }
 
 /* ---- proof ---- */
+
+bool receive_is_whole(const struct receive *receive)
+{
+	return !receive->overflowed && !receive->incompatible && !receive->emptied && !receive->aged;
+}
+
+bool receive_has_stale(const struct receive *receive)
+{
+	return receive->full.wanted || receive->full.running || receive->full.sweep_waits ||
+	       receive->full.sweeping;
+}
 
 const char *receive_obstacle(const struct receive *receive)
 {

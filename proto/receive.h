@@ -64,6 +64,7 @@ struct receive {
 	uint64_t followed_after;   /* only what frames beyond this version bring */
 	bool follow_sweep;         /* and what the sweep of the full catch-up takes away */
 	bool aged;                 /* entries have run out here that their silent owner may still have */
+	bool emptied;              /* by request, and no full catch-up has ended since */
 	uint64_t applied;
 	uint64_t exact_at; /* largest asof applied: the copy is an exact state only at applied >= exact_at */
 	uint64_t newest;   /* the sender's newest version that we heard of */
@@ -149,6 +150,13 @@ struct monotime receive_deadline(const struct receive *receive);
 uint64_t receive_position(const struct receive *receive); /* applied, or the full catch-up's position */
 /* The holes between that and what is stashed, ascending; at most `max`; returns how many. */
 unsigned receive_holes(const struct receive *receive, struct frame_hole *holes, unsigned max);
+
+/* Whether all that its owner had up to the position is here: nothing was refused, unreadable, flushed or run
+ * out. */
+bool receive_is_whole(const struct receive *receive);
+/* Whether it may hold flows that no version of the current session accounts for: those from before a full
+ * catch-up. */
+bool receive_has_stale(const struct receive *receive);
 
 /* Why nothing can be proven now, in words; NULL if nothing stands in the way. */
 const char *receive_obstacle(const struct receive *receive);

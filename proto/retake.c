@@ -45,6 +45,6 @@ bool node_has_ended(const struct node *node, struct record_key key)
 	if (node->role.current != FRAME_ROLE_PRIMARY || node->config.active_active)
 		return false;
 	entry = table_find(node->local.table, key);
-	return entry && entry->flags & TABLE_ENTRY_TOMBSTONE && !(entry->flags & TABLE_ENTRY_WITHDRAWN) &&
+	return entry && entry->flags & TABLE_ENTRY_TOMBSTONE && entry->flags & TABLE_ENTRY_CLOSED &&
 	       table_version(node->local.table, entry) > node->primary_since;
 }

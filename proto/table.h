@@ -26,11 +26,12 @@ enum {
 	TABLE_ENTRY_WITHDRAWN = 1 << 2, /* of a tombstone: its removal is to touch no kernel elsewhere */
 	TABLE_ENTRY_OURS = 1 << 3,      /* the user's: local.h */
 	TABLE_ENTRY_ENDING = 1 << 4,    /* the user's: local.h */
+	TABLE_ENTRY_CLOSED = 1 << 5,    /* the user's, and the tombstone's after it: local.h */
 };
 
 /*
  * An entry.  A pointer to one is good until the table next changes.  Callers read all of it; `tag`, `mark`,
- * EXPOSED, OURS and ENDING are theirs to write, the rest is the table's.
+ * EXPOSED, OURS, ENDING and CLOSED are theirs to write, the rest is the table's.
  */
 struct table_entry {
 	uint32_t hash;

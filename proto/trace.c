@@ -27,6 +27,7 @@ static const char *event_name(enum node_event_type type)
 	    [NODE_LEAVE] = "leave",
 	    [NODE_TAKEOVER] = "takeover",
 	    [NODE_TAKEOVER_FAILED] = "takeover-failed",
+	    [NODE_FLOW_REFUSED] = "flow-refused",
 	    [NODE_FLOW_WITHDRAWN] = "flow-withdrawn",
 	    [NODE_WITHDRAW_END] = "withdraw-end",
 	};

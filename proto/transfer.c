@@ -62,19 +62,29 @@ static bool was_primary(const struct peer *peer)
 	return peer->has_status && (peer->status.role == FRAME_ROLE_PRIMARY || peer->status.frozen_at);
 }
 
+/*
+ * Of a copy that lacks some of its owner's flows everything is committed, and nothing is claimed (version 0):
+ * nobody is to drop a better one for it, and its owner not to withdraw.
+ */
 static void claim_peer(struct node *node, struct peer *peer)
 {
+	bool is_whole = receive_is_whole(&peer->receive);
 	struct claim claim = {.node_id = peer->id,
 			      .session = peer->current.id,
-			      .version = receive_position(&peer->receive),
+			      .version = is_whole ? receive_position(&peer->receive) : 0,
 			      .state = CLAIM_IDLE};
 
-	for (unsigned i = 0; i < NODE_ORPHANS_MAX; i++)
-		if (peer->orphans[i].table)
-			claims_add(&node->claims, &(struct claim){.node_id = peer->id,
-								  .session = peer->orphans[i].session,
-								  .version = peer->orphans[i].version,
-								  .state = CLAIM_CLOSED});
+	for (unsigned i = 0; i < NODE_ORPHANS_MAX; i++) {
+		struct peer_orphan *orphan = &peer->orphans[i];
+
+		orphan->is_taken = orphan->table != NULL;
+		if (orphan->table)
+			claims_add(&node->claims,
+				   &(struct claim){.node_id = peer->id,
+						   .session = orphan->session,
+						   .version = orphan->is_exact ? orphan->version : 0,
+						   .state = CLAIM_CLOSED});
+	}
 	if (!session_exists(&peer->current))
 		return;
 	receive_claim(&peer->receive, claim.version);
@@ -112,6 +122,8 @@ static void stop_following(struct node *node)
 			continue;
 		receive_follow(&node->peers[i].receive, NULL, NULL, 0, 0);
 		peer_forget_gone(&node->peers[i]);
+		for (unsigned o = 0; o < NODE_ORPHANS_MAX; o++)
+			node->peers[i].orphans[o].is_taken = false;
 	}
 }
 
@@ -124,12 +136,6 @@ void node_takeover_failed(struct node *node)
 	stop_following(node);
 }
 
-/* What was refused, or could not be read, was not followed either. */
-static bool is_whole(const struct receive *receive)
-{
-	return !receive->overflowed && !receive->incompatible;
-}
-
 /*
  * Whether the owner's stream as primary is here to its end: up to where it froze.  It may be frozen so
  * shortly that we never see it: it withdraws as soon as it knows that we hold all.  Then it is no primary any
@@ -140,8 +146,8 @@ static bool stream_has_ended(const struct peer *peer)
 	const struct receive *receive = &peer->receive;
 	const struct frame_status *status = &peer->status;
 
-	if (!peer->has_status || !is_whole(receive) || receive->full.running || receive->full.sweeping ||
-	    receive->full.sweep_waits)
+	if (!peer->has_status || !receive_is_whole(receive) || receive->full.running ||
+	    receive->full.sweeping || receive->full.sweep_waits)
 		return false;
 	if (status->frozen_at)
 		return receive->applied + 1 >= status->frozen_at;
@@ -220,8 +226,9 @@ static void review_claim(struct node *node, struct peer *peer, struct claim *cla
 	if (claim->walks)
 		walk_slice(node, peer, claim);
 	if ((claim->state == CLAIM_OPEN && !claim->walks) || claim->state == CLAIM_COVERED)
-		if (is_whole(&peer->receive) && receive_position(&peer->receive) > claim->version)
-			claim->version = receive_position(&peer->receive);
+		/* what was refused, or could not be read, was not followed either */
+		if (receive_is_whole(&peer->receive))
+			claim_extend(claim, receive_position(&peer->receive));
 	if (claim->state != CLAIM_OPEN || claim->walks || !stream_has_ended(peer))
 		return;
 	follow_gone(node, peer);
@@ -336,21 +343,17 @@ void node_withdraw_end(struct node *node)
 
 /* ---- what others claimed, and what is left of the departed ---- */
 
-/* Up to `applied`: what an owner that lived on got after a claim was committed by nobody. */
-static bool is_claimed(struct node *node, uint16_t id, const struct seal_session_id *session,
-		       uint64_t applied, bool *by_us)
+/* Up to `reach`: what an owner that lived on got after a claim was committed by nobody. */
+static bool is_claimed(const struct node *node, uint16_t id, const struct seal_session_id *session,
+		       uint64_t reach)
 {
-	const struct claim *own = claims_find(&node->claims, id, session);
 	uint64_t version;
 
-	*by_us = node->role.current == FRAME_ROLE_PRIMARY && own && own->version >= applied;
-	if (*by_us)
-		return true;
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
 		const struct peer *claimant = &node->peers[i];
 
 		if (claimant->id && claimant->has_status && claimant->status.role == FRAME_ROLE_PRIMARY &&
-		    claims_are_announced(&claimant->status, id, session, &version) && version >= applied &&
+		    claims_are_announced(&claimant->status, id, session, &version) && version >= reach &&
 		    node_holds_in_sync(node, claimant))
 			return true;
 	}
@@ -378,26 +381,42 @@ static uint64_t reach_of(const struct receive *receive)
 	return receive->applied > position ? receive->applied : position;
 }
 
+/* A claim says how far its node has the session: it does not cover what a copy has from before that. */
+static bool orphan_is_needless(const struct node *node, const struct peer *peer,
+			       const struct peer_orphan *orphan)
+{
+	if ((orphan->is_taken && node->role.current == FRAME_ROLE_PRIMARY) || is_outdated(node, orphan->term))
+		return true;
+	return orphan->is_exact && is_claimed(node, peer->id, &orphan->session, orphan->version);
+}
+
+static void review_orphans(struct node *node, struct peer *peer)
+{
+	for (unsigned i = 0; i < NODE_ORPHANS_MAX && peer->orphans[i].table;) {
+		if (!orphan_is_needless(node, peer, &peer->orphans[i])) {
+			i++;
+			continue;
+		}
+		node_log(node, NODE_LOG_INFO, "orphan-dropped",
+			 "what node %u had before it rebooted is in a newer primary's table", peer->id);
+		peer_drop_orphan(peer, i);
+	}
+}
+
 static void review_departed(struct node *node, struct peer *peer)
 {
-	bool by_us;
+	const struct claim *own = claims_find(&node->claims, peer->id, &peer->current.id);
+	uint64_t reach = reach_of(&peer->receive);
+	bool by_us = node->role.current == FRAME_ROLE_PRIMARY && own && own->version >= reach;
 
-	for (unsigned i = 0; i < NODE_ORPHANS_MAX && peer->orphans[i].table;) {
-		const struct peer_orphan *orphan = &peer->orphans[i];
-
-		if (is_claimed(node, peer->id, &orphan->session, orphan->version, &by_us) ||
-		    is_outdated(node, orphan->term)) {
-			node_log(node, NODE_LOG_INFO, "orphan-dropped",
-				 "what node %u had before it rebooted is in a newer primary's table",
-				 peer->id);
-			peer_drop_orphan(peer, i);
-		} else {
-			i++;
-		}
-	}
+	if (node->takes_over) /* what is being committed stays until it is */
+		return;
+	review_orphans(node, peer);
 	if (!session_exists(&peer->current) || peer_is_alive(peer, &node->config, node->now) ||
-	    peer->receive.aged || node->takes_over ||
-	    !is_claimed(node, peer->id, &peer->current.id, reach_of(&peer->receive), &by_us))
+	    peer->receive.aged)
+		return;
+	if (!by_us &&
+	    (receive_has_stale(&peer->receive) || !is_claimed(node, peer->id, &peer->current.id, reach)))
 		return;
 	node_log(node, NODE_LOG_INFO, "claimed", "dropping our copy of silent node %u: %s committed it",
 		 peer->id, by_us ? "we have" : "the new primary has");
@@ -435,8 +454,9 @@ static void age_departed(struct node *node, struct peer *peer)
 	if (!node->sink.remaining_s || node->takes_over)
 		return;
 	for (unsigned i = 0; i < NODE_ORPHANS_MAX && peer->orphans[i].table; i++)
-		age_slice(node, peer->orphans[i].table, peer->orphans[i].proven_at,
-			  &peer->orphans[i].aged_to);
+		if (age_slice(node, peer->orphans[i].table, peer->orphans[i].proven_at,
+			      &peer->orphans[i].aged_to))
+			peer->orphans[i].is_exact = false;
 	if (session_exists(&peer->current) && !peer_is_alive(peer, &node->config, node->now) &&
 	    age_slice(node, peer->receive.table, peer->proven_at, &peer->aged_to))
 		peer->receive.aged = true;

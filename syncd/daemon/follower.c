@@ -85,6 +85,8 @@ static void settled(void *context, const struct flow *flow, enum commit_result r
 	struct follower *follower = context;
 	struct node_event event = {.type = NODE_FLOW_COMMITTED, .flow = flow};
 	char text[FLOW_TEXT_SIZE];
+	if (result == COMMIT_TABLE_FULL)
+		drive_give(follower->drive, &(struct node_event){.type = NODE_FLOW_REFUSED});
 	if (result != COMMIT_KEPT && commit_is_in_kernel(result, error)) {
 		follower->brought++;
 		drive_give(follower->drive, &event);

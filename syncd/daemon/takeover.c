@@ -88,6 +88,8 @@ static void settled(void *context, const struct flow *flow, enum commit_result r
 	takeover->results[result]++;
 	if (result != COMMIT_KEPT && commit_is_in_kernel(result, error))
 		give_committed(takeover, flow);
+	if (result == COMMIT_TABLE_FULL)
+		drive_give(takeover->parts.drive, &(struct node_event){.type = NODE_FLOW_REFUSED});
 }
 
 static void take_flow(struct takeover *takeover, const struct flow *flow)

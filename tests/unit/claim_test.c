@@ -71,6 +71,24 @@ static void what_is_announced_is_read_at_the_other_end(void **state)
 	assert_false(claims_are_announced(&status, 2, &other, &version));
 }
 
+static void a_void_claim_stays_at_nothing_until_it_is_made_anew(void **state)
+{
+	struct claims claims = {0};
+	struct claim claim = {.node_id = 2, .session = {{1}}, .version = 100, .state = CLAIM_OPEN};
+
+	(void)state;
+	claims_add(&claims, &claim);
+	claim_extend(&claims.items[0], 120);
+	claim_extend(&claims.items[0], 110);
+	assert_int_equal(claims.items[0].version, 120);
+	assert_true(claims_void(&claims));
+	assert_false(claims_void(&claims));
+	claim_extend(&claims.items[0], 200);
+	assert_int_equal(claims.items[0].version, 0);
+	claims_add(&claims, &claim);
+	assert_int_equal(claims.items[0].version, 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -78,6 +96,7 @@ int main(void)
 	    cmocka_unit_test(a_second_claim_of_a_session_replaces_the_first),
 	    cmocka_unit_test(the_oldest_goes_when_there_are_too_many),
 	    cmocka_unit_test(what_is_announced_is_read_at_the_other_end),
+	    cmocka_unit_test(a_void_claim_stays_at_nothing_until_it_is_made_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a claim covers, and what not: nobody drops the only copy of a flow for it. */
+#include "tests/unit/cluster.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { A, B, C };
+
+static struct cluster *start(unsigned nodes)
+{
+	struct cluster *c = calloc(1, sizeof(*c));
+
+	cluster_init(c, nodes, 12);
+	for (unsigned i = 0; i < nodes; i++)
+		cluster_reboot(c, i);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	return c;
+}
+
+static void finish(struct cluster *c)
+{
+	cluster_finish(c);
+	free(c);
+}
+
+static void create(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
+{
+	for (uint32_t i = first; i < first + count; i++) {
+		struct flow f = cluster_flow(i);
+
+		cluster_flow_new(c, node, &f);
+	}
+	cluster_run_us(c, 1000000);
+}
+
+static size_t held(struct cluster *c, unsigned holder, unsigned owner)
+{
+	return table_count(node_external(c->nodes[holder].node, c->nodes[owner].config.id));
+}
+
+static size_t orphans_of(struct cluster *c, unsigned holder, unsigned owner)
+{
+	struct node_table_view tables[NODE_TABLES_MAX];
+	size_t flows = 0;
+
+	for (unsigned i = 0, n = node_tables(c->nodes[holder].node, tables); i < n; i++)
+		if (tables[i].orphan && tables[i].id == c->nodes[owner].config.id)
+			flows += table_count(tables[i].table);
+	return flows;
+}
+
+static void limit(struct cluster *c, unsigned index, uint32_t flows)
+{
+	struct node_event event = {.type = NODE_CONFIGURE, .config = &c->nodes[index].config};
+
+	c->nodes[index].config.max_flows = flows;
+	cluster_step(c, index, &event);
+}
+
+static void a_copy_that_refused_flows_claims_nothing(void **state)
+{
+	struct cluster *c = start(3);
+
+	(void)state;
+	limit(c, B, 100);
+	create(c, A, 0, 500);
+	assert_int_equal(held(c, B, A), 100);
+	cluster_stop(c, A);
+	limit(c, B, 1000); /* room for what it commits, but A is not there to be asked for the rest */
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 5000000);
+	assert_int_equal(table_count(c->nodes[B].kernel), 100);
+	assert_true(cluster_peer_view(c, C, B).holds.in_sync);
+	assert_int_equal(held(c, C, A), 500);
+	finish(c);
+}
+
+static void nor_does_one_that_was_flushed(void **state)
+{
+	struct cluster *c = start(3);
+	struct node_event flush = {.type = NODE_FLUSH_EXTERNAL};
+
+	(void)state;
+	create(c, A, 0, 500);
+	cluster_stop(c, A);
+	cluster_run_us(c, 3000000);
+	cluster_step(c, B, &flush);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 5000000);
+	assert_true(cluster_peer_view(c, C, B).holds.in_sync);
+	assert_int_equal(held(c, C, A), 500);
+	finish(c);
+}
+
+static void leftovers_stay_while_the_heir_has_no_room_for_all(void **state)
+{
+	struct cluster *c = start(2);
+
+	(void)state;
+	limit(c, B, 100);
+	create(c, A, 0, 500);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 5000000);
+	assert_int_equal(table_count(c->nodes[A].kernel), 500);
+	finish(c);
+}
+
+static void nor_when_the_kernel_refuses_what_was_taken_over(void **state)
+{
+	struct cluster *c = start(2);
+	struct node_event refused = {.type = NODE_FLOW_REFUSED};
+
+	(void)state;
+	create(c, A, 0, 500);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_step(c, B, &refused);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 5000000);
+	assert_int_equal(table_count(c->nodes[A].kernel), 500);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY); /* what it left is all there */
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 5000000);
+	assert_int_equal(table_count(c->nodes[A].kernel), 500);
+	assert_int_equal(table_count(c->nodes[B].kernel), 0);
+	finish(c);
+}
+
+/* Heartbeats pass, flows do not. */
+static bool drop_what_is_long(void *context, struct cluster_packet *packet)
+{
+	(void)context;
+	return packet->from != A || packet->length < 600;
+}
+
+static void a_claim_does_not_cover_what_is_left_from_before_a_restart(void **state)
+{
+	struct cluster *c = start(3);
+
+	(void)state;
+	create(c, A, 0, 500);
+	c->tamper = drop_what_is_long;
+	cluster_restart(c, A);
+	cluster_restart(c, B); /* and so has nothing of A */
+	cluster_run_us(c, 1500000);
+	assert_int_equal(held(c, B, A), 0);
+	cluster_stop(c, A);
+	cluster_run_us(c, 3000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 3000000);
+	assert_true(cluster_peer_view(c, C, B).holds.in_sync);
+	assert_int_equal(held(c, C, A), 500);
+	finish(c);
+}
+
+static void nothing_is_dropped_while_it_is_being_committed(void **state)
+{
+	struct cluster *c = start(2);
+	struct node_event takeover = {.type = NODE_TAKEOVER};
+	struct node_event primary = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
+
+	(void)state;
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	create(c, B, 0, 200);
+	cluster_reboot(c, B); /* A, the older primary, takes over again */
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	assert_int_equal(orphans_of(c, A, B), 200);
+	cluster_step(c, A, &takeover);
+	cluster_run_us(c, 1000000);
+	assert_int_equal(orphans_of(c, A, B), 200);
+	cluster_step(c, A, &primary);
+	cluster_run_us(c, 1000000);
+	assert_int_equal(orphans_of(c, A, B), 0);
+	finish(c);
+}
+
+static void what_was_closed_here_has_ended_what_fell_silent_may_live_on_elsewhere(void **state)
+{
+	struct cluster *c = start(2);
+	struct flow silent = cluster_flow(0), closed = cluster_flow(1);
+	uint8_t key[RECORD_KEY_MAX];
+	size_t length;
+
+	(void)state;
+	create(c, A, 0, 2);
+	closed.tcp.state = FLOW_TCP_TIME_WAIT;
+	cluster_flow_update(c, A, &closed);
+	cluster_flow_destroy(c, A, &closed);
+	cluster_flow_destroy(c, A, &silent);
+	length = record_encode_key(&closed, key);
+	assert_true(node_has_ended(c->nodes[A].node, (struct record_key){key, length}));
+	length = record_encode_key(&silent, key);
+	assert_false(node_has_ended(c->nodes[A].node, (struct record_key){key, length}));
+	cluster_flow_new(c, A, &closed); /* the ports are used again */
+	cluster_run_us(c, 1000000);
+	length = record_encode_key(&closed, key);
+	assert_false(node_has_ended(c->nodes[A].node, (struct record_key){key, length}));
+	finish(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_copy_that_refused_flows_claims_nothing),
+	    cmocka_unit_test(nor_does_one_that_was_flushed),
+	    cmocka_unit_test(leftovers_stay_while_the_heir_has_no_room_for_all),
+	    cmocka_unit_test(nor_when_the_kernel_refuses_what_was_taken_over),
+	    cmocka_unit_test(a_claim_does_not_cover_what_is_left_from_before_a_restart),
+	    cmocka_unit_test(nothing_is_dropped_while_it_is_being_committed),
+	    cmocka_unit_test(what_was_closed_here_has_ended_what_fell_silent_may_live_on_elsewhere),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
