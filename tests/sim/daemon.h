@@ -21,7 +21,7 @@ void daemon_read_events(struct host *host, unsigned budget);
 void daemon_run_gets(struct host *host);
 void daemon_run_audit(struct host *host);
 void daemon_run_takeover(struct host *host);
-
+void daemon_run_retake(struct host *host);
 void daemon_run_withdrawal(struct host *host);
 void daemon_run_follows(struct host *host);
 

@@ -109,6 +109,7 @@ void host_power_on(struct host *host)
 {
 	if (host->powered)
 		return;
+	invariant_before_power_on(host);
 	host->powered = true;
 	host->boots++;
 	host->role_kept = host->role_reached = FRAME_ROLE_INIT; /* of another boot */
@@ -265,6 +266,7 @@ void host_run(struct host *host)
 	daemon_run_gets(host);
 	daemon_run_audit(host);
 	daemon_run_takeover(host);
+	daemon_run_retake(host);
 	daemon_run_withdrawal(host);
 	take_time(host);
 	daemon_run_follows(host);

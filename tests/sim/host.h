@@ -86,7 +86,7 @@ struct host {
 	struct host_gets gets;
 	struct host_audit audit;
 	struct host_takeover takeover;
-	bool took_partially; /* once: what did not fit its tables is in none of its kernel's */
+	int64_t retake_looked_us;
 	struct host_followed *follows;
 	size_t follows_count, follows_size;
 	bool withdraws;
@@ -128,7 +128,8 @@ void host_run(struct host *host);
 /* The view of that host that this one has; false: it knows no such node. */
 bool host_view_of(const struct host *host, const struct host *of, struct node_peer_view *view);
 
-/* Whether a flow of that owner could be committed here: it is in a table that is held for it. */
-bool host_holds(const struct host *host, uint16_t owner, uint32_t number);
+/* Whether that connection could be committed here: it is in a table that is held for its owner, or for
+ * another host that has it from there. */
+bool host_holds(const struct host *host, uint32_t number);
 
 #endif

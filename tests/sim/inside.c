@@ -26,6 +26,14 @@ struct inside_limits inside_limits(const struct node *node)
 	return limits;
 }
 
+size_t inside_stash_bytes(const struct node *node, uint16_t id)
+{
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		if (node->peers[i].id == id)
+			return node->peers[i].receive.stash_bytes;
+	return 0;
+}
+
 bool inside_is_unswept(const struct node *node, uint16_t id)
 {
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {

@@ -13,6 +13,9 @@ struct inside_limits {
 
 struct inside_limits inside_limits(const struct node *node);
 
+/* Bytes of that node's frames that wait for their turn. */
+size_t inside_stash_bytes(const struct node *node, uint16_t peer);
+
 /* What is left of that node's table after a full catch-up is not, or not wholly, swept yet. */
 bool inside_is_unswept(const struct node *node, uint16_t peer);
 

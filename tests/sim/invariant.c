@@ -13,7 +13,8 @@ enum {
 	CHECK_US = 7000,
 	STEP_SENDS_MAX = 32 * 6 * NET_LINKS_MAX + 64, /* STREAM_SLICE for the group and each peer, and some */
 	STEP_GETS_MAX = 512,
-	STEP_REMOVED_MAX = 4096 + 512, /* RECEIVE_SWEEP_SLICE, and a datagram's */
+	TIME_REMOVED_MAX = 4096 + 4096, /* a slice of a sweep, and one of ageing */
+	REMOVAL_BYTES_MIN = 12,         /* in a frame: its kind and an IPv4 key */
 	TABLE_FIXED_BYTES = 3 << 20,
 	TABLE_FLOW_BYTES = 200,
 	RELAY_US = 5000000,
@@ -107,7 +108,7 @@ void invariant_after_start(struct host *host)
 	record->off_us = INT64_MAX;
 	record->status_us = host->world->now_us;
 	for (unsigned i = 0; i < NET_HOSTS_MAX; i++) {
-		record->of[i].known = record->of[i].flushed = false;
+		record->of[i].known = false;
 		if (i != host->index)
 			host->world->invariants->hosts[i].strange_in[host->index] =
 			    host->world->invariants->hosts[i].strange_out[host->index] = 0;
@@ -130,11 +131,14 @@ void invariant_before_power_off(struct host *host)
 	invariant_record(host)->off_us = host->world->now_us;
 }
 
+void invariant_before_power_on(struct host *host)
+{
+	replica_owner_reboots(host);
+}
+
 void invariant_on_flush(struct host *host)
 {
 	replica_forget(host);
-	for (unsigned i = 0; i < NET_HOSTS_MAX; i++)
-		invariant_record(host)->of[i].flushed = true;
 }
 
 /* ---- (g) ---- */
@@ -201,6 +205,11 @@ void invariant_before_step(struct host *host, const struct node_event *event)
 		const struct table *held = node_external(host->node, host->world->hosts[i].id);
 
 		record->held_before[i] = held ? table_count(held) : 0;
+		record->removable[i] = event->type == NODE_TIME
+					   ? TIME_REMOVED_MAX
+					   : (event->datagram.length +
+					      inside_stash_bytes(host->node, host->world->hosts[i].id)) /
+						 REMOVAL_BYTES_MIN;
 	}
 }
 
@@ -219,7 +228,7 @@ static void check_work(struct host *host, const struct node_event *event)
 
 		/* (one that is dropped, or becomes an orphan, is gone whole) */
 		if (held && table_count(held) &&
-		    table_count(held) + STEP_REMOVED_MAX < record->held_before[i])
+		    table_count(held) + record->removable[i] < record->held_before[i])
 			world_fail(host->world, "(i) host %u: a step removed %zu flows", host->id,
 				   record->held_before[i] - table_count(held));
 	}
@@ -241,6 +250,14 @@ static void note_departure(struct host *host, const struct node_event *event)
 	record->last_departures[number] = table_newest(own);
 }
 
+static void note_primary(struct host *host)
+{
+	struct node_view view;
+
+	node_view(host->node, host_clock(host), &view);
+	replica_primary(host, view.term);
+}
+
 void invariant_after_step(struct host *host, const struct node_event *event)
 {
 	struct host_record *record = invariant_record(host);
@@ -256,6 +273,8 @@ void invariant_after_step(struct host *host, const struct node_event *event)
 			   "(g) host %u: a datagram that no holder of the key sent now changed a table",
 			   host->id);
 	check_work(host, event);
+	if (event->type == NODE_ROLE && event->role == FRAME_ROLE_PRIMARY)
+		note_primary(host);
 }
 
 /* ---- (e) ---- */
@@ -415,7 +434,8 @@ void invariant_after_takeover(struct host *host)
 		walk = table_walk_after(view.table, 0, false);
 		while ((entry = table_walk_next(&walk)) && walk.version <= takeover->tables[i].begun_at) {
 			record_decode(entry->bytes, &flow);
-			if (connection_number(&flow, &number) && !record->results[number])
+			if (connection_number(&flow, &number) && !record->results[number] &&
+			    !node_has_ended(host->node, record_key(entry->bytes)))
 				world_fail(host->world,
 					   "(h) host %u took over, and left connection %u of host %u out",
 					   host->id, number, takeover->tables[i].owner);
@@ -423,7 +443,7 @@ void invariant_after_takeover(struct host *host)
 	}
 }
 
-bool invariant_is_elsewhere(const struct host *host, uint32_t number)
+bool invariant_is_elsewhere(const struct host *host, uint32_t number, int64_t lived_us)
 {
 	if (connection_is_related(number))
 		return true; /* a kernel that no longer has its master refuses it */
@@ -431,8 +451,8 @@ bool invariant_is_elsewhere(const struct host *host, uint32_t number)
 		const struct kernel *other = &host->world->hosts[i].kernel;
 
 		if (i != host->index &&
-		    (other->flows[number].present || other->refused || host->world->hosts[i].took_partially ||
-		     other->ended_us[number] > host->kernel.flows[number].born_us))
+		    (other->flows[number].present || other->expired_us[number] > lived_us ||
+		     other->ended_us[number] > lived_us))
 			return true;
 	}
 	return false;
@@ -455,16 +475,11 @@ static bool has_handed_over(const struct host *host)
 	return false;
 }
 
-bool invariant_was_flushed(const struct host *host, uint16_t owner)
-{
-	return owner && owner <= NET_HOSTS_MAX && invariant_record(host)->of[owner - 1].flushed;
-}
-
 /* What is deleted as a leftover is in another kernel, or has ended there. */
 void invariant_on_withdrawal(struct host *host, uint32_t number)
 {
 	if (host->kernel.flows[number].present && has_handed_over(host) &&
-	    !invariant_is_elsewhere(host, number))
+	    !invariant_is_elsewhere(host, number, host->kernel.flows[number].lived_us))
 		world_fail(host->world, "(h) host %u withdraws connection %u, which no other kernel has",
 			   host->id, number);
 }

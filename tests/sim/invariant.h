@@ -32,6 +32,7 @@ int invariant_init(struct world *world);
 void invariant_after_start(struct host *host);
 void invariant_before_end(struct host *host); /* of its daemon */
 void invariant_before_power_off(struct host *host);
+void invariant_before_power_on(struct host *host);
 void invariant_on_flush(struct host *host);
 void invariant_before_step(struct host *host, const struct node_event *event);
 void invariant_after_step(struct host *host, const struct node_event *event);
@@ -42,11 +43,9 @@ void invariant_on_commit(struct host *host, uint16_t owner, uint32_t number, enu
 void invariant_after_takeover(struct host *host);
 void invariant_on_withdrawal(struct host *host, uint32_t number);
 
-/* Whether what is held of that node was flushed by request, and is not whole again. */
-bool invariant_was_flushed(const struct host *host, uint16_t owner);
-
-/* Whether that flow of that host is in another kernel too, or has ended there since. */
-bool invariant_is_elsewhere(const struct host *host, uint32_t number);
+/* Whether that flow of that host, whose last packet passed there then, is in another kernel too, has ended
+ * there since, or came there too late. */
+bool invariant_is_elsewhere(const struct host *host, uint32_t number, int64_t lived_us);
 
 /* The table's live entry of that connection; NULL: none. */
 const struct table_entry *invariant_find(const struct table *table, uint32_t number);

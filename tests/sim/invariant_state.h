@@ -15,15 +15,26 @@ struct session_before {
 	int64_t ended_us;
 };
 
+/* Flows that are held and must stay so. */
+struct guard {
+	struct guarded {
+		uint32_t born;    /* which flow of the owner's kernel; 0: none */
+		int64_t lived_us; /* its last packet there */
+	} * flows;                /* by number; NULL: nothing is guarded */
+	int64_t heard_us;         /* when the owner was last known to live: its flows' clock */
+	int64_t look_at_us;       /* when to look next */
+	uint32_t term;            /* of the owner, as the holder knows it */
+	unsigned boots;           /* of the owner's machine: how many of its kernels are in it */
+};
+
 /* What one host holds of another. */
 struct replica {
 	bool known;
-	bool flushed; /* by request, and not in sync since */
 	struct seal_session_id session;
 	uint64_t applied;
-	size_t departures; /* of the owner: looked at so far */
-	uint32_t *guarded; /* by number: which flow of the owner's kernel is held and must stay; NULL: none */
-	int64_t guard_at_us; /* when to look next */
+	size_t departures;  /* of the owner: looked at so far */
+	struct guard guard; /* of the owner's kernel as it was when its daemon ended, and is */
+	struct guard lost;  /* of a kernel of the owner that is gone: it rebooted */
 };
 
 /* What is remembered of one host. */
@@ -49,6 +60,8 @@ struct host_record {
 	uint8_t opener_cipher;
 	struct seal_session_id opener_session;
 	size_t held_before[NET_HOSTS_MAX]; /* flows of each table before the step */
+	size_t removable[NET_HOSTS_MAX];   /* how many of them the step may remove at most: a slice, or what
+					      was on the wire */
 	/* (h): a takeover */
 	uint8_t *results; /* by number: enum kernel_result + 1; 0: not seen */
 };
@@ -63,6 +76,11 @@ struct host_record *invariant_record(const struct host *host);
 void replica_check(struct host *holder, struct host *owner);
 /* The owner's daemon ends: all that was proven elsewhere is still there, and must stay. */
 void replica_owner_ends(struct host *owner);
+/* Its kernel is about to be another, empty one: what is held of the old one is the only copy, and must stay.
+ */
+void replica_owner_reboots(struct host *owner);
+/* A host is primary now, in that term: orphans of lower terms may go. */
+void replica_primary(struct host *primary, uint32_t term);
 void replica_forget(struct host *holder); /* what it holds is asked to go */
 void replica_finish(struct host_record *record);
 

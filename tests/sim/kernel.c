@@ -10,18 +10,24 @@ int kernel_init(struct kernel *kernel, uint32_t numbers, uint32_t max, uint32_t 
 	memset(kernel, 0, sizeof(*kernel));
 	kernel->flows = calloc(numbers, sizeof(*kernel->flows));
 	kernel->queue = calloc(queue_max, sizeof(*kernel->queue));
+	kernel->begun_us = calloc(numbers, sizeof(*kernel->begun_us));
 	kernel->ended_us = calloc(numbers, sizeof(*kernel->ended_us));
+	kernel->expired_us = calloc(numbers, sizeof(*kernel->expired_us));
 	kernel->numbers = numbers;
 	kernel->max = max;
 	kernel->queue_max = kernel->queue_limit = queue_max;
-	return kernel->flows && kernel->queue && kernel->ended_us ? 0 : -ENOMEM;
+	return kernel->flows && kernel->queue && kernel->begun_us && kernel->ended_us && kernel->expired_us
+		   ? 0
+		   : -ENOMEM;
 }
 
 void kernel_finish(struct kernel *kernel)
 {
 	free(kernel->flows);
 	free(kernel->queue);
+	free(kernel->begun_us);
 	free(kernel->ended_us);
+	free(kernel->expired_us);
 }
 
 void kernel_reset(struct kernel *kernel)
@@ -115,7 +121,7 @@ static bool add(struct kernel *kernel, uint32_t number, struct connection connec
 	    .id = 1 + kernel->next_id % KERNEL_IDS,
 	    .born = ++kernel->next_id,
 	    .expires_us = now_us + timeout_s * INT64_C(1000000),
-	    .born_us = now_us,
+	    .lived_us = now_us,
 	};
 	return true;
 }
@@ -126,6 +132,7 @@ bool kernel_packet_new(struct kernel *kernel, uint32_t number, struct connection
 	    !add(kernel, number, connection, connection_timeout_s(number, &connection), now_us))
 		return false;
 	kernel->flows[number].touched = true;
+	kernel->begun_us[number] = now_us;
 	queue_event(kernel, NODE_FLOW_NEW, number, 0, now_us);
 	return true;
 }
@@ -158,6 +165,7 @@ void kernel_packet_refreshes(struct kernel *kernel, uint32_t number, int64_t now
 	struct kernel_flow *flow = &kernel->flows[number];
 
 	flow->touched = true;
+	flow->lived_us = now_us;
 	flow->expires_us = now_us + connection_timeout_s(number, &flow->connection) * INT64_C(1000000);
 }
 
@@ -226,15 +234,22 @@ enum kernel_result kernel_commit(struct kernel *kernel, const struct flow *flow,
 	if (!connection_number(flow, &number) || number >= kernel->numbers)
 		return KERNEL_NOT_OURS;
 	if (!timeout_s)
-		return KERNEL_EXPIRED;
-	if (kernel->flows[number].present)
+		end = KERNEL_EXPIRED;
+	else if (kernel->flows[number].present)
 		end = commit_existing(kernel, number, wanted, timeout_s, fence_closed, now_us);
 	else if (connection_is_related(number) && !kernel->flows[number - 1].present)
 		end = KERNEL_NO_MASTER;
 	else if (!add(kernel, number, wanted, timeout_s, now_us))
 		end = KERNEL_TABLE_FULL;
+	if (end == KERNEL_EXPIRED)
+		kernel->expired_us[number] = now_us;
 	kernel_row(kernel, number, result, now_us);
 	if (end == KERNEL_CREATED || end == KERNEL_REPLACED)
 		result->present &= ~(uint32_t)FLOW_HAS_ID; /* the answer to a create does not name it */
 	return end;
+}
+
+void kernel_note_origin(struct kernel *kernel, uint32_t number, int64_t begun_us)
+{
+	kernel->flows[number].lived_us = begun_us;
 }

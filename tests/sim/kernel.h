@@ -17,9 +17,9 @@ struct kernel_flow {
 	bool has_events; /* the event extension: only if someone listened when it was created */
 	struct connection connection;
 	uint32_t id;
-	uint32_t born; /* which create made it: of this model alone, never repeats */
-	bool touched;  /* by a packet, since the daemon wrote it */
-	int64_t born_us;
+	uint32_t born;    /* which create made it: of this model alone, never repeats */
+	bool touched;     /* by a packet, since the daemon wrote it */
+	int64_t lived_us; /* its last packet here, or its first anywhere */
 	int64_t expires_us;
 };
 
@@ -43,7 +43,9 @@ struct kernel {
 	uint32_t queue_limit; /* at most queue_max: what fits its socket's buffer now */
 	int64_t readable_us;  /* when the first in the queue came */
 	uint32_t expire_next;
-	int64_t *ended_us; /* by number: when it last ended here, by itself or as its users wanted */
+	int64_t *begun_us;   /* by number: when a packet last began it here */
+	int64_t *ended_us;   /* by number: when it last ended here, by itself or as its users wanted */
+	int64_t *expired_us; /* by number: when its commit last came too late */
 	uint64_t overruns, refused;
 };
 
@@ -87,5 +89,9 @@ bool kernel_delete(struct kernel *kernel, uint32_t number);
 /* What syncd/kernel/commit comes to for one flow; `*result` is then the flow as the kernel has it. */
 enum kernel_result kernel_commit(struct kernel *kernel, const struct flow *flow, uint32_t timeout_s,
 				 bool fence_closed, int64_t now_us, struct flow *result);
+
+/* The model's own knowledge, for a flow that was created by a commit: when its connection began, elsewhere.
+ */
+void kernel_note_origin(struct kernel *kernel, uint32_t number, int64_t begun_us);
 
 #endif

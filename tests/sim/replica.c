@@ -138,63 +138,98 @@ static void check_progress(struct host *holder, struct host *owner, const struct
 	replica->applied = view->applied;
 }
 
-/* ---- (h): what is held for a node outlives its daemon ---- */
+/* ---- (h): what is held for a node outlives its daemon, and its kernel ---- */
 
-static void guard_release(struct replica *replica)
+static void guard_release(struct guard *guard)
 {
-	free(replica->guarded);
-	replica->guarded = NULL;
+	free(guard->flows);
+	*guard = (struct guard){0};
+}
+
+static void guard_allocate(struct guard *guard, const struct host *owner)
+{
+	if (!guard->flows)
+		guard->flows = calloc(owner->kernel.numbers, sizeof(*guard->flows));
+	if (!guard->flows)
+		abort();
 }
 
 void replica_forget(struct host *holder)
 {
-	struct host_record *record = invariant_record(holder);
-
-	for (unsigned i = 0; i < NET_HOSTS_MAX; i++)
-		guard_release(&record->of[i]);
+	replica_finish(invariant_record(holder));
 }
 
 void replica_finish(struct host_record *record)
 {
-	for (unsigned i = 0; i < NET_HOSTS_MAX; i++)
-		guard_release(&record->of[i]);
+	for (unsigned i = 0; i < NET_HOSTS_MAX; i++) {
+		guard_release(&record->of[i].guard);
+		guard_release(&record->of[i].lost);
+	}
 }
 
-/* What is in the owner's kernel, goes on, and was held, is held. */
-static void guard_check(struct host *holder, const struct host *owner)
+/* The flow that is guarded under that number goes on. */
+static bool is_guarded(const struct guard *guard, const struct host *owner, uint32_t number)
 {
-	struct replica *replica = &invariant_record(holder)->of[owner->index];
+	const struct kernel_flow *flow = &owner->kernel.flows[number];
 
+	if (!guard->flows[number].born)
+		return false;
+	return guard->boots || (flow->present && flow->born == guard->flows[number].born);
+}
+
+/* Each that was held, and has not ended, is held: for its owner, or for an heir of it. */
+static void guard_check(struct host *holder, const struct host *owner, struct guard *guard)
+{
 	for (uint32_t n = 0; n < owner->kernel.numbers; n++) {
-		const struct kernel_flow *flow = &owner->kernel.flows[n];
-
-		if (!replica->guarded[n] || !flow->present || flow->born != replica->guarded[n])
+		if (!is_guarded(guard, owner, n) || host_holds(holder, n) ||
+		    invariant_is_elsewhere(owner, n, guard->flows[n].lived_us))
 			continue;
-		if (!host_holds(holder, owner->id, n) && !invariant_is_elsewhere(owner, n)) {
-			world_fail(world_of(holder),
-				   "(h) host %u lost connection %u of host %u, whose daemon restarted",
-				   holder->id, n, owner->id);
-			return;
-		}
+		world_fail(world_of(holder), "(h) host %u lost connection %u of host %u, which %s",
+			   holder->id, n, owner->id,
+			   guard->boots ? "rebooted" : "stopped, or whose daemon restarted");
+		return;
 	}
-	replica->guard_at_us = world_of(holder)->now_us + GUARD_LOOK_US;
+	guard->look_at_us = world_of(holder)->now_us + GUARD_LOOK_US;
+}
+
+/* A primary of a higher term holds newer flows than an orphan. */
+static bool is_outdated(const struct world *world, const struct guard *guard)
+{
+	struct node_view view;
+
+	for (unsigned i = 0; i < world->hosts_count; i++) {
+		const struct host *host = &world->hosts[i];
+
+		if (!host->node || host->role != FRAME_ROLE_PRIMARY)
+			continue;
+		node_view(host->node, host_clock(host), &view);
+		if (view.term > guard->term)
+			return true;
+	}
+	return false;
 }
 
 static void guard_run(struct host *holder, const struct host *owner, const struct node_peer_view *view)
 {
+	struct world *world = world_of(holder);
 	struct replica *replica = &invariant_record(holder)->of[owner->index];
-	const struct host_record *theirs = invariant_record(owner);
-	bool again =
-	    view->holds.in_sync && history_same_session(&view->session, &theirs->session) && owner->node;
+	struct guard *guard = &replica->guard, *lost = &replica->lost;
+	bool again = view->holds.in_sync && owner->node &&
+		     history_same_session(&view->session, &invariant_record(owner)->session);
 
-	if (replica->guarded && !owner->node && world_of(holder)->now_us - theirs->ended_us > GUARD_LIFE_US)
-		guard_release(replica); /* the shortest timeouts begin to run out */
-	if (!replica->guarded)
-		return;
-	if (again || world_of(holder)->now_us >= replica->guard_at_us)
-		guard_check(holder, owner);
+	/* the shortest timeouts begin to run out */
+	if (guard->flows && !view->alive && world->now_us - guard->heard_us > GUARD_LIFE_US)
+		guard_release(guard);
+	if (guard->flows && (again || world->now_us >= guard->look_at_us))
+		guard_check(holder, owner, guard);
 	if (again)
-		guard_release(replica);
+		guard_release(guard);
+	if (!lost->flows || world->now_us < lost->look_at_us)
+		return;
+	if (world->now_us - lost->heard_us > GUARD_LIFE_US || is_outdated(world, lost))
+		guard_release(lost);
+	else
+		guard_check(holder, owner, lost);
 }
 
 /* Not just one of that key, from before. */
@@ -209,19 +244,74 @@ static bool holds_as_it_is(const struct host *holder, const struct host *owner, 
 
 static void guard_begin(struct host *holder, const struct host *owner)
 {
-	struct replica *replica = &invariant_record(holder)->of[owner->index];
+	struct guard *guard = &invariant_record(holder)->of[owner->index].guard;
+	int64_t now_us = world_of(holder)->now_us, heard_us;
+	struct node_peer_view view;
 
-	if (!replica->guarded)
-		replica->guarded = calloc(owner->kernel.numbers, sizeof(*replica->guarded));
-	if (!replica->guarded)
-		abort();
+	if (!host_view_of(holder, owner, &view))
+		return;
+	heard_us = now_us - (host_clock_us(holder) - view.owner_proven_at.us);
+	if (!guard->flows || heard_us < guard->heard_us)
+		guard->heard_us = heard_us;
+	guard_allocate(guard, owner);
+	guard->look_at_us = now_us + GUARD_LOOK_US;
+	guard->term = view.term;
 	for (uint32_t n = 0; n < owner->kernel.numbers; n++) {
 		const struct kernel_flow *flow = &owner->kernel.flows[n];
 
 		if (flow->present && holds_as_it_is(holder, owner, n))
-			replica->guarded[n] = flow->born;
+			guard->flows[n] = (struct guarded){flow->born, flow->lived_us};
 	}
-	replica->guard_at_us = world_of(holder)->now_us + GUARD_LOOK_US;
+}
+
+/* Two kernels' flows are kept, no more: then those of the last alone are looked at. */
+static void guard_outlives_kernel(struct host *holder, const struct host *owner)
+{
+	struct replica *replica = &invariant_record(holder)->of[owner->index];
+	struct guard *guard = &replica->guard, *lost = &replica->lost;
+
+	if (!guard->flows)
+		return;
+	for (uint32_t n = 0; n < owner->kernel.numbers; n++)
+		if (!is_guarded(guard, owner, n))
+			guard->flows[n].born = 0;
+		else if (lost->boots == 1 && lost->flows[n].born)
+			lost->flows[n].born = 0;
+	if (lost->boots == 1) {
+		for (uint32_t n = 0; n < owner->kernel.numbers; n++)
+			if (lost->flows[n].born)
+				guard->flows[n] = lost->flows[n];
+		guard->heard_us = lost->heard_us;
+		guard->term = lost->term < guard->term ? lost->term : guard->term;
+	}
+	guard->boots = lost->boots == 1 ? 2 : 1;
+	guard_release(lost);
+	*lost = *guard;
+	*guard = (struct guard){0};
+}
+
+void replica_owner_reboots(struct host *owner)
+{
+	struct world *world = world_of(owner);
+
+	for (unsigned i = 0; i < world->hosts_count; i++)
+		if (&world->hosts[i] != owner)
+			guard_outlives_kernel(&world->hosts[i], owner);
+}
+
+void replica_primary(struct host *primary, uint32_t term)
+{
+	struct world *world = world_of(primary);
+
+	for (unsigned i = 0; i < world->hosts_count; i++)
+		for (unsigned j = 0; j < world->hosts_count; j++) {
+			struct guard *lost = &invariant_record(&world->hosts[i])->of[j].lost;
+
+			if (!lost->flows || term <= lost->term)
+				continue;
+			guard_check(&world->hosts[i], &world->hosts[j], lost);
+			guard_release(lost);
+		}
 }
 
 /* Each flow that was the same when a copy was proven is in that copy. */
@@ -291,7 +381,5 @@ void replica_check(struct host *holder, struct host *owner)
 	check_departures(holder, owner, &view);
 	check_claims(holder, owner, &view);
 	guard_run(holder, owner, &view);
-	if (view.holds.in_sync)
-		invariant_record(holder)->of[owner->index].flushed = false;
 	note_situations(holder, owner, &view);
 }

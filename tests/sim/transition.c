@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { CHUNK = 64, COST_COMMIT_NS = 1500 };
+enum { CHUNK = 64, COST_COMMIT_NS = 1500, RETAKE_LOOK_US = 10000 };
 
 /* Masters before what is related to them, fresh entries before those that a catch-up has not named. */
 enum round { MASTERS, MASTERS_STALE, RELATED, RELATED_STALE, ROUNDS };
@@ -21,10 +21,36 @@ static uint32_t remaining_s(uint32_t number, const struct flow *flow, uint32_t e
 	return timeout_s > elapsed_s ? timeout_s - elapsed_s : 0;
 }
 
+/* When a packet last began that connection, anywhere. */
+static int64_t origin_us(const struct world *world, uint32_t number)
+{
+	int64_t latest_us = 0;
+
+	for (unsigned i = 0; i < world->hosts_count; i++)
+		if (world->hosts[i].kernel.begun_us[number] > latest_us)
+			latest_us = world->hosts[i].kernel.begun_us[number];
+	return latest_us;
+}
+
+static enum kernel_result commit(struct host *host, const struct flow *flow, uint32_t timeout_s,
+				 bool fence_closed, struct flow *made)
+{
+	enum kernel_result result =
+	    kernel_commit(&host->kernel, flow, timeout_s, fence_closed, host->world->now_us, made);
+	uint32_t number;
+
+	host->cost_ns += COST_COMMIT_NS;
+	if ((result == KERNEL_CREATED || result == KERNEL_REPLACED) && connection_number(flow, &number))
+		kernel_note_origin(&host->kernel, number, origin_us(host->world, number));
+	return result;
+}
+
 static bool give_committed(struct host *host, const struct flow *flow, enum kernel_result result)
 {
 	struct node_event event = {.type = NODE_FLOW_COMMITTED, .flow = flow};
 
+	if (result == KERNEL_TABLE_FULL)
+		daemon_step(host, &(struct node_event){.type = NODE_FLOW_REFUSED});
 	if (result != KERNEL_CREATED && result != KERNEL_UPDATED && result != KERNEL_REPLACED)
 		return false;
 	daemon_step(host, &event);
@@ -51,15 +77,6 @@ void daemon_keep_state(struct host *host)
 
 /* ---- taking over ---- */
 
-/* Our table of that node was too small for all of its flows, or emptied by request. */
-static bool is_partial(const struct host *host, uint16_t owner)
-{
-	struct node_peer_view view;
-
-	return invariant_was_flushed(host, owner) ||
-	       (host_view_of(host, &host->world->hosts[owner - 1], &view) && view.overflowed);
-}
-
 static void list_tables(struct host *host)
 {
 	struct host_takeover *takeover = &host->takeover;
@@ -77,7 +94,6 @@ static void list_tables(struct host *host)
 		    .begun_at = table_newest(views[i].table),
 		};
 		takeover->stale_seen |= views[i].has_stale;
-		host->took_partially |= is_partial(host, views[i].id);
 		if (views[i].orphan && table_count(views[i].table))
 			world_meets(host->world, SITUATION_ORPHAN);
 	}
@@ -115,9 +131,7 @@ static void commit_one(struct host *host, const struct flow *flow)
 	uint32_t number = 0;
 
 	connection_number(flow, &number);
-	host->cost_ns += COST_COMMIT_NS;
-	result = kernel_commit(&host->kernel, flow, remaining_s(number, flow, table->elapsed_s), true,
-			       host->world->now_us, &made);
+	result = commit(host, flow, remaining_s(number, flow, table->elapsed_s), true, &made);
 	takeover->results[result]++;
 	invariant_on_commit(host, table->owner, number, result);
 	give_committed(host, &made, result);
@@ -145,11 +159,14 @@ static bool take_chunk(struct host *host)
 	if (takeover->table >= takeover->count ||
 	    !daemon_find_table(host, &takeover->tables[takeover->table], &view))
 		return false;
+	/* also of a session that began meanwhile: its owner was restarted, and names its flows anew */
+	takeover->stale_seen |= view.has_stale;
 	walk = table_walk_after(view.table, takeover->after, false);
 	while (count < CHUNK && (entry = table_walk_next(&walk))) {
 		takeover->after = walk.version;
 		record_decode(entry->bytes, &flows[count]);
-		count += is_in_round(takeover, &view, entry, flows[count].present & FLOW_HAS_MASTER);
+		count += is_in_round(takeover, &view, entry, flows[count].present & FLOW_HAS_MASTER) &&
+			 !node_has_ended(host->node, record_key(entry->bytes));
 	}
 	for (unsigned i = 0; i < count; i++)
 		commit_one(host, &flows[i]);
@@ -201,7 +218,8 @@ void daemon_change_role(struct host *host, enum frame_role role)
 
 	node_view(host->node, host_clock(host), &view);
 	if (role == FRAME_ROLE_PRIMARY) {
-		if (!host->takeover.runs && (view.role != role || host->config.active_active))
+		if (!host->takeover.runs &&
+		    (view.role != role || view.must_retake || host->config.active_active))
 			begin_takeover(host);
 		return;
 	}
@@ -211,6 +229,22 @@ void daemon_change_role(struct host *host, enum frame_role role)
 		host->leftovers_kept = true;
 	}
 	daemon_step(host, &(struct node_event){.type = NODE_ROLE, .role = role});
+}
+
+/* A node that took over after this one has given way: taking its flows. */
+void daemon_run_retake(struct host *host)
+{
+	struct node_view view;
+
+	if (host->takeover.runs || host->role != FRAME_ROLE_PRIMARY ||
+	    host->world->now_us - host->retake_looked_us < RETAKE_LOOK_US)
+		return;
+	host->retake_looked_us = host->world->now_us;
+	node_view(host->node, host_clock(host), &view);
+	if (!view.must_retake)
+		return;
+	world_meets(host->world, SITUATION_RETAKE);
+	begin_takeover(host);
 }
 
 /* ---- following ---- */
@@ -228,6 +262,7 @@ static void let_go(struct host *host, const struct flow *last)
 	if (!flow->present || flow->touched || flow->connection.nat != then.nat ||
 	    flow->connection.state > then.state)
 		return;
+	host->cost_ns += COST_COMMIT_NS;
 	kernel_delete(&host->kernel, number);
 	host->kernel.ended_us[number] = host->world->now_us;
 	daemon_step(host, &event);
@@ -239,15 +274,12 @@ void daemon_run_follows(struct host *host)
 		struct flow flow = host->follows[i].flow, made;
 		uint32_t number = 0;
 
-		host->cost_ns += COST_COMMIT_NS;
 		if (host->follows[i].gone) {
 			let_go(host, &flow);
 			continue;
 		}
 		connection_number(&flow, &number);
-		give_committed(host, &made,
-			       kernel_commit(&host->kernel, &flow, remaining_s(number, &flow, 0), false,
-					     host->world->now_us, &made));
+		give_committed(host, &made, commit(host, &flow, remaining_s(number, &flow, 0), false, &made));
 	}
 	host->follows_count = 0;
 }
@@ -297,13 +329,13 @@ void daemon_run_withdrawal(struct host *host)
 		daemon_step(host, &(struct node_event){.type = NODE_WITHDRAW_END});
 }
 
-bool host_holds(const struct host *host, uint16_t owner, uint32_t number)
+bool host_holds(const struct host *host, uint32_t number)
 {
 	struct node_table_view views[NODE_TABLES_MAX];
 	unsigned count = node_tables(host->node, views);
 
 	for (unsigned i = 0; i < count; i++)
-		if (views[i].id == owner && invariant_find(views[i].table, number))
+		if (invariant_find(views[i].table, number))
 			return true;
 	return false;
 }

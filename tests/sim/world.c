@@ -25,6 +25,7 @@ const char *situation_name(enum situation situation)
 	    [SITUATION_SPLIT_BRAIN] = "split brain",
 	    [SITUATION_HANDOVER] = "hand-over",
 	    [SITUATION_TAKEOVER] = "takeover of flows",
+	    [SITUATION_RETAKE] = "taken over again",
 	    [SITUATION_FOLLOW] = "stream followed",
 	    [SITUATION_WITHDRAW] = "leftovers withdrawn",
 	    [SITUATION_ROLL_OVER] = "key roll-over",
