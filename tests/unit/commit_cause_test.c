@@ -100,11 +100,12 @@ static void labels_that_a_rule_uses_come_with_their_flows(void **state)
 	(void)state;
 	if (!has_netns)
 		skip();
-	kernel_netns_run("nft -f - <<'END'\n"
-			 "table inet labels { chain in { type filter hook input priority 0;\n"
-			 "	ip daddr 255.255.255.254 ct label set 5\n"
-			 "} }\n"
-			 "END");
+	kernel_netns_run(
+	    "nft -f - <<'END'\n"
+	    "table inet labels {\n"
+	    "	chain out { type filter hook output priority 0; ip daddr 255.255.255.254 ct label set 100; }\n"
+	    "}\n"
+	    "END");
 	flow.present |= FLOW_HAS_LABELS;
 	flow.labels[15] = 0x80;
 	ends = write_one(&flow, &fence_open);
