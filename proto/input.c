@@ -178,7 +178,7 @@ static void note_outcome(struct node *node, struct peer *peer, unsigned outcome)
 		    "our copy of node %u's table differs from it at version %llu: repairing by a full catch-up",
 		    peer->id, (unsigned long long)peer->receive.applied);
 	if (outcome & RECEIVE_REFUSED &&
-	    table_count(peer->receive.table) < table_limit(peer->receive.table)) {
+	    table_records(peer->receive.table) < table_limit(peer->receive.table)) {
 		node_say_no_memory(node, "keep all flows of a peer");
 	} else if (outcome & RECEIVE_REFUSED && !peer->overflow_told) {
 		peer->overflow_told = true;

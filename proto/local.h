@@ -43,7 +43,9 @@ struct local {
 	bool frozen;          /* the table stays as it is, whatever the kernel says (handover.h) */
 	bool refused;         /* the table is not all of the kernel's: its limit refused flows */
 	uint64_t flows_refused;
-	uint64_t events[3]; /* new, update, destroy */
+	uint8_t expects_pass; /* number of the last look at all expectations: their entries' mark */
+	size_t expects_seen;  /* in it */
+	uint64_t events[3];   /* new, update, destroy */
 	uint64_t overruns, passes, corrections;
 };
 
@@ -89,5 +91,19 @@ void local_flow_withdrawn(struct local *local, const struct flow *flow);
 
 /* Forgets all; the next pass is a first one. */
 void local_flush(struct local *local);
+
+/*
+ * Expectations (local_expect.c).  They are few, so a look at all of them is taken in one go: between
+ * local_expects_begin() and _end() no event comes, and whatever event waits then is applied later, in its
+ * order, so that the last one holds.  One whose master is not in the table is none of ours.
+ */
+void local_expect_new(struct local *local, const struct expect *expect);
+void local_expect_destroyed(struct local *local, const struct expect *expect);
+void local_expect_committed(struct local *local, const struct expect *expect);
+void local_expects_begin(struct local *local);
+void local_expects_row(struct local *local, const struct expect *expect);
+void local_expects_end(struct local *local);
+/* All were deleted from the kernel with their masters, which the new primary has: they are withdrawn. */
+void local_expects_withdraw(struct local *local);
 
 #endif

@@ -332,6 +332,24 @@ void node_step(struct node *node, const struct node_event *event)
 	case NODE_WITHDRAW_END:
 		node_withdraw_end(node);
 		break;
+	case NODE_EXPECT_NEW:
+		local_expect_new(local, event->expect);
+		break;
+	case NODE_EXPECT_DESTROY:
+		local_expect_destroyed(local, event->expect);
+		break;
+	case NODE_EXPECT_COMMITTED:
+		local_expect_committed(local, event->expect);
+		break;
+	case NODE_EXPECT_BEGIN:
+		local_expects_begin(local);
+		break;
+	case NODE_EXPECT_ROW:
+		local_expects_row(local, event->expect);
+		break;
+	case NODE_EXPECT_END:
+		local_expects_end(local);
+		break;
 	}
 	stream_touch(&node->stream, local->table, node->now);
 }

@@ -7,7 +7,7 @@
 #ifndef PROTO_NODE_H
 #define PROTO_NODE_H
 
-#include "proto/flow.h"
+#include "proto/expect.h"
 #include "proto/frame.h"
 #include "proto/monotime.h"
 #include "proto/seal.h"
@@ -49,6 +49,9 @@ struct node_sink {
 	 * NODE_FLOW_COMMITTED, what was deleted with NODE_FLOW_DESTROY.
 	 */
 	void (*follow)(void *context, const struct flow *flow, bool gone);
+	/* The same for an expectation; NULL: they are not kept.  Answer what was created with
+	 * NODE_EXPECT_COMMITTED, what was deleted with NODE_EXPECT_DESTROY. */
+	void (*follow_expect)(void *context, const struct expect *expect, bool gone);
 	/*
 	 * A new primary holds all that our kernel has left from our time as primary: delete the flows of the
 	 * internal table from the kernel, give NODE_FLOW_WITHDRAWN for each, and NODE_WITHDRAW_END when none
@@ -109,6 +112,14 @@ enum node_event_type {
 			      until the next takeover */
 	NODE_FLOW_WITHDRAWN, /* .flow was deleted from the kernel, or was gone, on our withdrawal */
 	NODE_WITHDRAW_END,   /* no leftover is in the kernel any more */
+	/* expectations, .expect; of masters that are in the internal table, others are passed over */
+	NODE_EXPECT_NEW,
+	NODE_EXPECT_DESTROY,
+	NODE_EXPECT_COMMITTED, /* we created it in the kernel ourselves */
+	/* all that the kernel has: begin, rows, end, without an event in between */
+	NODE_EXPECT_BEGIN,
+	NODE_EXPECT_ROW,
+	NODE_EXPECT_END,
 };
 
 struct node_event {
@@ -125,6 +136,7 @@ struct node_event {
 			const struct flow *flow;
 			bool found;
 		};
+		const struct expect *expect;
 		bool clean;
 		enum frame_role role;
 		uint16_t peer;

@@ -84,7 +84,7 @@ static void describe_ourselves(const struct node *node, struct frame_status *s)
 	s->instance = node->config.instance;
 	s->newest = table_newest(local->table);
 	s->horizon = table_horizon(local->table);
-	s->count = (uint32_t)table_count(local->table);
+	s->count = (uint32_t)table_records(local->table);
 	s->digest = table_digest(local->table);
 	s->stamp = (uint64_t)node->now.us;
 	s->heartbeat_us = (uint32_t)node->config.heartbeat.us;

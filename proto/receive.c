@@ -198,7 +198,7 @@ static unsigned full_end(struct receive *receive)
 
 static void sweep_slice(struct receive *receive)
 {
-	struct table_walk walk = table_walk_after(receive->table, receive->full.sweep_after, false);
+	struct table_walk walk = table_walk_records_after(receive->table, receive->full.sweep_after);
 	struct table_entry *entry;
 
 	for (unsigned i = 0; i < RECEIVE_SWEEP_SLICE; i++) {
@@ -215,7 +215,7 @@ static void sweep_slice(struct receive *receive)
 			receive->followed(receive->followed_context, receive->followed_id, entry->bytes,
 					  true);
 		table_remove(receive->table, entry);
-		walk = table_walk_after(receive->table, receive->full.sweep_after, false);
+		walk = table_walk_records_after(receive->table, receive->full.sweep_after);
 	}
 }
 
@@ -273,7 +273,8 @@ static unsigned digest_compare(struct receive *receive, const struct receive_dig
 	if (digest->version != receive->applied || receive->applied < receive->exact_at ||
 	    receive_obstacle(receive))
 		return 0;
-	if (digest->count == table_count(receive->table) && digest->digest == table_digest(receive->table)) {
+	if (digest->count == table_records(receive->table) &&
+	    digest->digest == table_digest(receive->table)) {
 		receive->proven_version = digest->version;
 		receive->proven_at = monotime_max(receive->proven_at, digest->sent_after);
 		receive->has_proof = true;

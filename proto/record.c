@@ -10,15 +10,9 @@
 #include "proto/buf.h"
 #include "proto/record_format.h"
 
-/* The key of a flow, or of its master, but for the tuple. */
-struct key_fields {
-	uint8_t family, protocol;
-	uint16_t zone;
-};
-
 /* --- reading: what isn't canonical fails the reader --- */
 
-static void require(struct reader *r, bool is_good)
+void record_require(struct reader *r, bool is_good)
 {
 	if (!is_good)
 		r->failed = true;
@@ -35,27 +29,28 @@ static void read_address(struct reader *r, uint8_t address[16], size_t size)
 		memcpy(address, bytes, 16);
 }
 
-static void read_key(struct reader *r, struct key_fields *key, struct flow_tuple *tuple)
+void record_read_key(struct reader *r, struct key_fields *key, struct flow_tuple *tuple)
 {
 	uint8_t shape = reader_u8(r), class = shape & SHAPE_CLASS;
 	size_t size;
 
 	memset(key, 0, sizeof(*key));
 	memset(tuple, 0, sizeof(*tuple));
-	require(r, !(shape & SHAPE_UNUSED) && (class < RECORD_CLASSES || class == CLASS_OTHER));
+	record_require(r, !(shape & SHAPE_UNUSED) && (class < RECORD_CLASSES || class == CLASS_OTHER));
 	if (r->failed)
 		return;
 	key->family = shape & SHAPE_IPV6 ? FLOW_IPV6 : FLOW_IPV4;
+	key->is_expect = shape & SHAPE_EXPECT;
 	size = flow_address_size(key->family);
 	if (class == CLASS_OTHER) {
 		key->protocol = reader_u8(r);
-		require(r, record_class_of(key->protocol) == CLASS_OTHER);
+		record_require(r, record_class_of(key->protocol) == CLASS_OTHER);
 	} else {
 		key->protocol = record_class_protocols[class];
 	}
 	if (shape & SHAPE_ZONE) {
 		key->zone = reader_u16(r);
-		require(r, key->zone != 0);
+		record_require(r, key->zone != 0);
 	}
 	read_address(r, tuple->src, size);
 	read_address(r, tuple->dst, size);
@@ -107,7 +102,7 @@ static void read_reply(struct reader *r, struct flow *flow, uint8_t parts)
 		flow->reply.dport = reader_u16(r);
 	}
 	/* a part that doesn't differ, or that the protocol doesn't have, must not be named */
-	require(r, record_reply_parts(flow) == (parts & all));
+	record_require(r, record_reply_parts(flow) == (parts & all));
 }
 
 static void read_state(struct reader *r, struct flow *flow)
@@ -122,8 +117,9 @@ static void read_state(struct reader *r, struct flow *flow)
 		flow->tcp.wscale[0] = wscales >> 4;
 		flow->tcp.wscale[1] = wscales & 0xf;
 		reader_bytes(r, flow->tcp.flags, 2);
-		require(r, flow->tcp.state < FLOW_TCP_STATES &&
-			       !((flow->tcp.flags[0] | flow->tcp.flags[1]) & ~FLOW_TCP_FLAGS_REPLICATED));
+		record_require(r,
+			       flow->tcp.state < FLOW_TCP_STATES &&
+				   !((flow->tcp.flags[0] | flow->tcp.flags[1]) & ~FLOW_TCP_FLAGS_REPLICATED));
 		break;
 	case PROTOCOL_SCTP:
 		flow->present |= FLOW_HAS_SCTP;
@@ -138,7 +134,7 @@ static void read_state(struct reader *r, struct flow *flow)
 		flow->dccp.handshake_seq = reader_u64(r);
 		break;
 	default:
-		require(r, false);
+		record_require(r, false);
 	}
 }
 
@@ -152,23 +148,22 @@ static void read_seqadj(struct reader *r, struct flow *flow)
 	flow->present |= FLOW_HAS_SEQADJ;
 }
 
-static void read_helper(struct reader *r, struct flow *flow)
+void record_read_name(struct reader *r, char *name, size_t size)
 {
 	size_t length = reader_left(r);
 
-	memset(flow->helper, 0, sizeof(flow->helper));
-	require(r, length >= 1 && length < FLOW_HELPER_SIZE);
-	reader_bytes(r, flow->helper, r->failed ? 0 : length);
-	require(r, !memchr(flow->helper, 0, length < FLOW_HELPER_SIZE ? length : 0));
-	flow->present |= FLOW_HAS_HELPER;
+	memset(name, 0, size);
+	record_require(r, length >= 1 && length < size);
+	reader_bytes(r, name, r->failed ? 0 : length);
+	record_require(r, !memchr(name, 0, length < size ? length : 0));
 }
 
 static void read_master(struct reader *r, struct flow *flow)
 {
 	struct key_fields key;
 
-	read_key(r, &key, &flow->master);
-	require(r, key.family == flow->family);
+	record_read_key(r, &key, &flow->master);
+	record_require(r, key.family == flow->family && !key.is_expect);
 	flow->master_protocol = key.protocol;
 	flow->master_zone = key.zone;
 	flow->present |= FLOW_HAS_MASTER;
@@ -194,7 +189,8 @@ static bool read_known(struct reader *r, uint8_t type, struct flow *flow)
 		flow->present |= FLOW_HAS_LABELS;
 		break;
 	case RECORD_HELPER:
-		read_helper(r, flow);
+		record_read_name(r, flow->helper, sizeof(flow->helper));
+		flow->present |= FLOW_HAS_HELPER;
 		break;
 	case RECORD_MASTER:
 		read_master(r, flow);
@@ -206,7 +202,7 @@ static bool read_known(struct reader *r, uint8_t type, struct flow *flow)
 	default:
 		return false;
 	}
-	require(r, !says_nothing);
+	record_require(r, !says_nothing);
 	return true;
 }
 
@@ -216,19 +212,19 @@ static bool read_attributes(struct reader *r, struct flow *flow)
 	bool is_compatible = true;
 	unsigned last = 0; /* and so no type is 0 */
 
-	require(r, reader_left(r) > 0);
+	record_require(r, reader_left(r) > 0);
 	while (reader_left(r)) {
 		const uint8_t *start = r->at;
 		uint8_t type = reader_u8(r), length = reader_u8(r);
 		struct reader value = reader_sub(r, length);
 		size_t taken = (size_t)length + 2;
 
-		require(r, type > last);
+		record_require(r, type > last);
 		last = type;
 		if (r->failed)
 			break;
 		if (read_known(&value, type, flow)) {
-			require(r, reader_is_done(&value));
+			record_require(r, reader_is_done(&value));
 		} else if (!(type & RECORD_SKIPPABLE) || flow->extra_length + taken > FLOW_EXTRA_MAX) {
 			is_compatible = false;
 		} else {
@@ -249,21 +245,22 @@ static enum record_verdict read_body(struct reader *r, struct flow *flow)
 
 	flow->present = FLOW_HAS_REPLY | FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK;
 	flow->timeout_s = reader_u32(r);
-	read_key(r, &key, &flow->orig);
+	record_read_key(r, &key, &flow->orig);
+	record_require(r, !key.is_expect);
 	flow->family = key.family;
 	flow->protocol = key.protocol;
 	flow->zone = key.zone;
 	flow->incarnation = reader_u8(r);
 	flow->status = reader_u16(r);
 	parts = reader_u8(r);
-	require(r, !(flow->status & ~(uint32_t)FLOW_STATUS_REPLICATED));
+	record_require(r, !(flow->status & ~(uint32_t)FLOW_STATUS_REPLICATED));
 	flow->zone_scope = parts & PART_ZONE_ORIGINAL ? FLOW_ZONE_ORIGINAL : FLOW_ZONE_BOTH;
-	require(r, flow->zone || !(parts & PART_ZONE_ORIGINAL));
+	record_require(r, flow->zone || !(parts & PART_ZONE_ORIGINAL));
 	if (r->failed)
 		return RECORD_MALFORMED;
 	read_reply(r, flow, parts);
 	flow->mark = parts & PART_MARK ? reader_u32(r) : 0;
-	require(r, flow->mark || !(parts & PART_MARK));
+	record_require(r, flow->mark || !(parts & PART_MARK));
 	if (parts & PART_STATE)
 		read_state(r, flow);
 	flow->extra_length = 0;
@@ -279,11 +276,14 @@ enum record_verdict record_check(const uint8_t *bytes, size_t available, size_t 
 	struct reader r = reader_over(bytes, available < RECORD_MAX ? available : RECORD_MAX);
 	uint64_t follows = reader_varint(&r);
 	struct reader body = reader_sub(&r, follows < RECORD_MAX ? (size_t)follows : RECORD_MAX);
+	struct expect expect;
 	struct flow flow;
 
 	if (r.failed)
 		return RECORD_MALFORMED;
 	*length = (size_t)(r.at - bytes);
+	if (reader_left(&body) > TIMEOUT_SIZE && body.at[TIMEOUT_SIZE] & SHAPE_EXPECT)
+		return record_read_expect(&body, &expect);
 	return read_body(&body, &flow);
 }
 
@@ -293,7 +293,7 @@ size_t record_check_key(const uint8_t *bytes, size_t available)
 	struct flow_tuple tuple;
 	struct key_fields key;
 
-	read_key(&r, &key, &tuple);
+	record_read_key(&r, &key, &tuple);
 	return r.failed ? 0 : (size_t)(r.at - bytes);
 }
 
@@ -326,8 +326,8 @@ int record_decode_key(const uint8_t *key, size_t length, struct flow *flow)
 	struct key_fields fields;
 
 	memset(flow, 0, sizeof(*flow));
-	read_key(&r, &fields, &flow->orig);
-	if (!reader_is_done(&r))
+	record_read_key(&r, &fields, &flow->orig);
+	if (!reader_is_done(&r) || fields.is_expect)
 		return -EINVAL;
 	flow->family = fields.family;
 	flow->protocol = fields.protocol;
@@ -366,6 +366,19 @@ uint8_t record_incarnation(const uint8_t *record)
 	struct record_key key = record_key(record);
 
 	return key.bytes[key.length];
+}
+
+bool record_is_expect(const uint8_t *record)
+{
+	return record[prefix_length(record) + TIMEOUT_SIZE] & SHAPE_EXPECT;
+}
+
+void record_decode_expect(const uint8_t *record, struct expect *expect)
+{
+	size_t prefix = prefix_length(record);
+	struct reader r = reader_over(record + prefix, record_length(record) - prefix);
+
+	record_read_expect(&r, expect);
 }
 
 bool record_equals(const uint8_t *a, const uint8_t *b)

@@ -46,25 +46,25 @@ static void write_ports(struct writer *w, uint8_t protocol, const struct flow_tu
 	}
 }
 
-static void write_key(struct writer *w, uint8_t family, uint8_t protocol, uint16_t zone,
-		      const struct flow_tuple *tuple)
+void record_write_key(struct writer *w, const struct key_fields *key, const struct flow_tuple *tuple)
 {
-	uint8_t class = record_class_of(protocol);
-	size_t size = flow_address_size(family);
+	uint8_t class = record_class_of(key->protocol);
+	size_t size = flow_address_size(key->family);
 
-	if (family != FLOW_IPV4 && family != FLOW_IPV6) {
+	if (key->family != FLOW_IPV4 && key->family != FLOW_IPV6) {
 		w->failed = true;
 		return;
 	}
-	writer_u8(w, (uint8_t)(class | (family == FLOW_IPV6 ? SHAPE_IPV6 : 0) | (zone ? SHAPE_ZONE : 0)));
+	writer_u8(w, (uint8_t)(class | (key->family == FLOW_IPV6 ? SHAPE_IPV6 : 0) |
+			       (key->zone ? SHAPE_ZONE : 0) | (key->is_expect ? SHAPE_EXPECT : 0)));
 	if (class == CLASS_OTHER)
-		writer_u8(w, protocol);
-	if (zone)
-		writer_u16(w, zone);
+		writer_u8(w, key->protocol);
+	if (key->zone)
+		writer_u16(w, key->zone);
 	writer_bytes(w, tuple->src, size);
 	writer_bytes(w, tuple->dst, size);
 	if (class != CLASS_OTHER)
-		write_ports(w, protocol, tuple);
+		write_ports(w, key->protocol, tuple);
 }
 
 uint8_t record_reply_parts(const struct flow *flow)
@@ -179,7 +179,7 @@ static uint32_t attributes_of(const struct flow *flow)
 	return parts;
 }
 
-static void write_attribute(struct writer *w, uint8_t type, const void *bytes, size_t length)
+void record_write_attribute(struct writer *w, uint8_t type, const void *bytes, size_t length)
 {
 	writer_u8(w, type);
 	writer_u8(w, (uint8_t)length);
@@ -209,16 +209,19 @@ static void write_attributes(struct writer *w, const struct flow *flow, uint32_t
 		writer_u32(w, flow->synproxy.tsoff);
 	}
 	if (parts & FLOW_HAS_LABELS)
-		write_attribute(w, RECORD_LABELS, flow->labels, FLOW_LABELS_SIZE);
+		record_write_attribute(w, RECORD_LABELS, flow->labels, FLOW_LABELS_SIZE);
 	if (parts & FLOW_HAS_HELPER)
-		write_attribute(w, RECORD_HELPER, flow->helper, strnlen(flow->helper, FLOW_HELPER_SIZE - 1));
+		record_write_attribute(w, RECORD_HELPER, flow->helper,
+				       strnlen(flow->helper, FLOW_HELPER_SIZE - 1));
 	if (parts & FLOW_HAS_MASTER) {
 		uint8_t key[RECORD_KEY_MAX];
 		struct writer k = writer_over(key, sizeof(key));
 
-		write_key(&k, flow->family, flow->master_protocol, flow->master_zone, &flow->master);
+		record_write_key(
+		    &k, &(struct key_fields){flow->family, flow->master_protocol, flow->master_zone, false},
+		    &flow->master);
 		w->failed |= k.failed;
-		write_attribute(w, RECORD_MASTER, key, writer_length(&k));
+		record_write_attribute(w, RECORD_MASTER, key, writer_length(&k));
 	}
 	if (parts & FLOW_HAS_REPLY_ZONE) {
 		writer_u8(w, RECORD_REPLY_ZONE);
@@ -256,19 +259,30 @@ static void write_value(struct writer *w, const struct flow *flow)
 		write_attributes(w, flow, attributes);
 }
 
+static void write_own_key(struct writer *w, const struct flow *flow)
+{
+	record_write_key(w, &(struct key_fields){flow->family, flow->protocol, flow->zone, false},
+			 &flow->orig);
+}
+
 size_t record_encode(const struct flow *flow, uint8_t record[RECORD_MAX])
 {
 	/* as if the length took one byte, which is so for nearly all */
 	struct writer w = writer_over(record + 1, RECORD_MAX - 1);
-	size_t length;
 
 	if (flow->extra_length > FLOW_EXTRA_MAX)
 		return 0;
 	writer_u32(&w, flow->present & FLOW_HAS_TIMEOUT ? flow->timeout_s : 0);
-	write_key(&w, flow->family, flow->protocol, flow->zone, &flow->orig);
+	write_own_key(&w, flow);
 	write_value(&w, flow);
-	length = writer_length(&w);
-	if (w.failed)
+	return record_finish(&w, record);
+}
+
+size_t record_finish(const struct writer *w, uint8_t record[RECORD_MAX])
+{
+	size_t length = writer_length(w);
+
+	if (w->failed)
 		return 0;
 	if (length < LONG_LENGTH) {
 		record[0] = (uint8_t)length;
@@ -286,6 +300,6 @@ size_t record_encode_key(const struct flow *flow, uint8_t key[RECORD_KEY_MAX])
 {
 	struct writer w = writer_over(key, RECORD_KEY_MAX);
 
-	write_key(&w, flow->family, flow->protocol, flow->zone, &flow->orig);
+	write_own_key(&w, flow);
 	return w.failed ? 0 : writer_length(&w);
 }

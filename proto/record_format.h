@@ -3,13 +3,14 @@
 #ifndef PROTO_RECORD_FORMAT_H
 #define PROTO_RECORD_FORMAT_H
 
-#include "proto/flow.h"
+#include "proto/record.h"
 
 enum record_format {
 	SHAPE_CLASS = 0x0f,
 	SHAPE_IPV6 = 1 << 4,
 	SHAPE_ZONE = 1 << 5,
-	SHAPE_UNUSED = 0xc0,
+	SHAPE_EXPECT = 1 << 6, /* not a flow: an expectation */
+	SHAPE_UNUSED = 1 << 7,
 	CLASS_OTHER = 15,
 
 	PART_REPLY_SRC = 1 << 0,
@@ -26,6 +27,33 @@ enum record_format {
 };
 
 enum { RECORD_CLASSES = 8 };
+
+struct reader;
+struct writer;
+
+/* The key of a flow, of its master, or of an expectation, but for the tuple. */
+struct key_fields {
+	uint8_t family, protocol;
+	uint16_t zone;
+	bool is_expect;
+};
+
+void record_read_key(struct reader *r, struct key_fields *key, struct flow_tuple *tuple);
+void record_write_key(struct writer *w, const struct key_fields *key, const struct flow_tuple *tuple);
+
+/* A helper's name: the whole of the reader, 1 to FLOW_HELPER_SIZE - 1 bytes, none of them zero. */
+void record_read_name(struct reader *r, char *name, size_t size);
+void record_write_attribute(struct writer *w, uint8_t type, const void *bytes, size_t length);
+
+/* Reads what follows the length of an expectation's record (record_expect.c). */
+struct expect;
+enum record_verdict record_read_expect(struct reader *r, struct expect *expect);
+
+/* Puts the length before what a writer wrote from record + 1 on; returns the record's, 0 if that failed. */
+size_t record_finish(const struct writer *w, uint8_t record[RECORD_MAX]);
+
+/* Fails the reader: what was read isn't canonical. */
+void record_require(struct reader *r, bool is_good);
 
 /* The protocol of each class below RECORD_CLASSES. */
 extern const uint8_t record_class_protocols[RECORD_CLASSES];

@@ -66,7 +66,7 @@ static size_t range_send(const struct stream_out *out, const struct outbox_desti
 	if (data.to == newest) {
 		table_announce(out->table);
 		data.flags |= FRAME_DATA_TAIL;
-		data.count = (uint32_t)table_count(out->table);
+		data.count = (uint32_t)table_records(out->table);
 		data.digest = table_digest(out->table);
 	}
 	frame_data_end(&d, &data);

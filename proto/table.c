@@ -19,6 +19,7 @@ struct table {
 	uint64_t horizon;
 	uint64_t announced; /* its digest was told */
 	uint32_t flows_max, tombstones_max;
+	size_t expects; /* of the live records those that are expectations */
 };
 
 _Static_assert(sizeof(struct table_entry) + RECORD_MAX <= SLAB_OBJECT_MAX, "a slab takes the largest record");
@@ -185,6 +186,7 @@ static enum table_change add(struct table *table, struct record_key key, uint32_
 	*entry = (struct table_entry){.hash = hash, .next = *head, .position = position};
 	entry->key_length = (uint8_t)key.length;
 	set_record(table, entry, record);
+	table->expects += record_is_expect(record);
 	*head = reference;
 	grow(table);
 	*result = entry;
@@ -243,6 +245,7 @@ static enum table_change replace(struct table *table, uint32_t *link, const uint
 		slab_free(table->slab, from);
 	vlog_remove(was_tombstone ? table->dead : table->live, old_position);
 	*result = entry;
+	table->expects += was_tombstone && record_is_expect(record);
 	return was_tombstone ? TABLE_ADDED : TABLE_REPLACED;
 }
 
@@ -260,7 +263,7 @@ enum table_change table_put(struct table *table, const uint8_t *record, struct t
 		*entry = known;
 		return TABLE_SAME;
 	}
-	if (table_count(table) >= table->flows_max)
+	if (table_records(table) >= table->flows_max)
 		return TABLE_FULL;
 	return known ? replace(table, link, record, entry) : add(table, key, hash, record, entry);
 }
@@ -324,6 +327,7 @@ bool table_remove(struct table *table, struct table_entry *entry)
 	uint32_t *link = link_to(table, entry);
 
 	table->digest -= record_hash(entry->bytes);
+	table->expects -= record_is_expect(entry->bytes);
 	vlog_remove(table->live, entry->position);
 	if (takes_version)
 		table->newest++;
@@ -371,6 +375,7 @@ void table_clear(struct table *table)
 	buckets_clear(table->buckets);
 	vlog_clear(table->live);
 	vlog_clear(table->dead);
+	table->expects = 0;
 	table->digest = 0;
 	table->horizon = table->newest;
 }
@@ -378,6 +383,11 @@ void table_clear(struct table *table)
 /* --- what it holds --- */
 
 size_t table_count(const struct table *table)
+{
+	return vlog_count(table->live) - table->expects;
+}
+
+size_t table_records(const struct table *table)
 {
 	return vlog_count(table->live);
 }
@@ -429,13 +439,32 @@ static struct table_entry *step(const struct table *table, const struct vlog *lo
 	return vlog_next(log, cursor, version, &reference) ? entry_at(table, reference) : NULL;
 }
 
-struct table_walk table_walk_after(const struct table *table, uint64_t after, bool with_tombstones)
+/* The next live entry that is asked for. */
+static void step_live(struct table_walk *walk)
 {
-	struct table_walk walk = {.table = table, .version = after, .with_tombstones = with_tombstones};
+	const struct table *table = walk->table;
+
+	do {
+		walk->live = step(table, table->live, &walk->live_cursor, &walk->live_version);
+	} while (walk->live && !walk->with_expects && record_is_expect(walk->live->bytes));
+}
+
+struct table_walk table_walk_records_after(const struct table *table, uint64_t after)
+{
+	struct table_walk walk = {.table = table, .version = after, .with_expects = true};
 
 	walk.live_cursor = vlog_seek(table->live, after);
-	walk.live = step(table, table->live, &walk.live_cursor, &walk.live_version);
-	if (with_tombstones) {
+	step_live(&walk);
+	return walk;
+}
+
+struct table_walk table_walk_after(const struct table *table, uint64_t after, bool all)
+{
+	struct table_walk walk = {.table = table, .version = after, .with_expects = all};
+
+	walk.live_cursor = vlog_seek(table->live, after);
+	step_live(&walk);
+	if (all) {
 		walk.dead_cursor = vlog_seek(table->dead, after);
 		walk.dead = step(table, table->dead, &walk.dead_cursor, &walk.dead_version);
 	}
@@ -456,7 +485,7 @@ struct table_entry *table_walk_next(struct table_walk *walk)
 		if (!entry)
 			return NULL;
 		walk->version = walk->live_version;
-		walk->live = step(table, table->live, &walk->live_cursor, &walk->live_version);
+		step_live(walk);
 	}
 	return entry;
 }

@@ -89,7 +89,8 @@ void table_announce(struct table *table);
 /* Removes everything, tombstones too; versions go on counting, and the horizon is raised to the newest. */
 void table_clear(struct table *table);
 
-size_t table_count(const struct table *table); /* live */
+size_t table_count(const struct table *table);   /* live flows */
+size_t table_records(const struct table *table); /* live: flows and expectations */
 size_t table_tombstones(const struct table *table);
 uint32_t table_limit(const struct table *table);  /* of live flows */
 uint64_t table_digest(const struct table *table); /* sum modulo 2^64 of record_hash() of each live record */
@@ -98,20 +99,25 @@ uint64_t table_horizon(const struct table *table);
 size_t table_memory(const struct table *table); /* bytes allocated, all overhead included */
 uint64_t table_version(const struct table *table, const struct table_entry *entry);
 
-/* Walks entries in version order.  Good until the table changes; to go on after that, start again behind the
- * last version. */
+/* Walks entries in version order: of flows, unless more is asked for.  Good until the table changes; to go on
+ * after that, start again behind the last version. */
 struct table_walk {
 	const struct table *table;
 	uint64_t version; /* of the entry last returned, or where the walk starts */
-	bool with_tombstones;
+	bool with_expects;
 	/* heads of the two orders, not yet returned; the walk merges them */
 	struct vlog_cursor live_cursor, dead_cursor;
 	uint64_t live_version, dead_version;
 	struct table_entry *live, *dead;
 };
 
-/* Starts behind `after`: the first entry returned is the one with the lowest version greater than it. */
-struct table_walk table_walk_after(const struct table *table, uint64_t after, bool with_tombstones);
+/*
+ * Starts behind `after`: the first entry returned is the one with the lowest version greater than it.  Flows
+ * alone; or `all`: expectations and tombstones, too.
+ */
+struct table_walk table_walk_after(const struct table *table, uint64_t after, bool all);
+/* Flows and expectations, no tombstones. */
+struct table_walk table_walk_records_after(const struct table *table, uint64_t after);
 
 /* The next entry, its version in walk->version; NULL at the end. */
 struct table_entry *table_walk_next(struct table_walk *walk);

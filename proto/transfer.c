@@ -21,6 +21,22 @@ static struct peer *peer_of(struct node *node, uint16_t id)
 	return NULL;
 }
 
+/* To our own kernel. */
+static void bring_over(const struct node *node, const uint8_t *record, bool gone)
+{
+	struct expect expect;
+	struct flow flow;
+
+	if (record_is_expect(record)) {
+		record_decode_expect(record, &expect);
+		if (node->sink.follow_expect)
+			node->sink.follow_expect(node->sink.context, &expect, gone);
+		return;
+	}
+	record_decode(record, &flow);
+	node->sink.follow(node->sink.context, &flow, gone);
+}
+
 /*
  * A change in a followed stream.  What an owner destroys that is still primary itself is put off: of two
  * primaries neither deletes the other's flows.  When it gives way it is carried out; what there is no room to
@@ -30,7 +46,6 @@ static void followed(void *context, uint16_t id, const uint8_t *record, bool gon
 {
 	struct node *node = context;
 	struct peer *peer = peer_of(node, id);
-	struct flow flow;
 
 	if (!node->sink.follow || !peer)
 		return;
@@ -38,20 +53,16 @@ static void followed(void *context, uint16_t id, const uint8_t *record, bool gon
 		peer_note_gone(peer, record);
 		return;
 	}
-	record_decode(record, &flow);
-	node->sink.follow(node->sink.context, &flow, gone);
+	bring_over(node, record, gone);
 }
 
 /* The owner has given way: what it destroyed meanwhile, and has not created anew, has ended. */
 static void follow_gone(struct node *node, struct peer *peer)
 {
-	struct flow flow;
-
 	for (size_t at = 0; at < peer->gone_later_length; at += record_length(peer->gone_later + at)) {
 		if (table_find(peer->receive.table, record_key(peer->gone_later + at)))
 			continue;
-		record_decode(peer->gone_later + at, &flow);
-		node->sink.follow(node->sink.context, &flow, true);
+		bring_over(node, peer->gone_later + at, true);
 	}
 	peer_forget_gone(peer);
 }
@@ -158,7 +169,7 @@ static bool stream_has_ended(const struct peer *peer)
 /* It came beyond the claim before the claim was opened. */
 static void walk_slice(struct node *node, struct peer *peer, struct claim *claim)
 {
-	struct table_walk walk = table_walk_after(peer->receive.table, claim->walk_after, false);
+	struct table_walk walk = table_walk_records_after(peer->receive.table, claim->walk_after);
 	const struct table_entry *entry;
 
 	for (unsigned i = 0; i < WALK_SLICE; i++) {
@@ -337,6 +348,7 @@ void node_withdraw_end(struct node *node)
 	if (node->handover.state != HANDOVER_WITHDRAWING)
 		return;
 	handover_end(&node->handover);
+	local_expects_withdraw(&node->local); /* the kernel's went with their masters */
 	thaw(node);
 	node_want_status(node);
 }
@@ -423,14 +435,24 @@ static void review_departed(struct node *node, struct peer *peer)
 	receive_drop(&peer->receive);
 }
 
+/* An expectation lasts as long as its helper gave it, and no default counts. */
+static uint32_t remaining_s(const struct node *node, const uint8_t *record, uint32_t elapsed_s)
+{
+	struct flow flow;
+
+	if (record_is_expect(record))
+		return record_timeout_s(record) > elapsed_s ? record_timeout_s(record) - elapsed_s : 0;
+	record_decode(record, &flow);
+	return node->sink.remaining_s(node->sink.context, &flow, elapsed_s);
+}
+
 /* Removes what has run out since its owner fell silent, a slice of the table for each call. */
 static bool age_slice(struct node *node, struct table *table, struct monotime proven_at, uint64_t *aged_to)
 {
 	uint32_t elapsed_s = (uint32_t)((node->now.us - proven_at.us) / 1000000);
-	struct table_walk walk = table_walk_after(table, *aged_to, false);
+	struct table_walk walk = table_walk_records_after(table, *aged_to);
 	struct table_entry *entry;
 	bool removed = false;
-	struct flow flow;
 
 	for (unsigned i = 0; i < AGE_SLICE; i++) {
 		entry = table_walk_next(&walk);
@@ -439,12 +461,11 @@ static bool age_slice(struct node *node, struct table *table, struct monotime pr
 			return removed;
 		}
 		*aged_to = walk.version;
-		record_decode(entry->bytes, &flow);
-		if (node->sink.remaining_s(node->sink.context, &flow, elapsed_s))
+		if (remaining_s(node, entry->bytes, elapsed_s))
 			continue;
 		table_remove(table, entry);
 		removed = true;
-		walk = table_walk_after(table, *aged_to, false);
+		walk = table_walk_records_after(table, *aged_to);
 	}
 	return removed;
 }

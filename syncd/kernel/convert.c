@@ -111,6 +111,16 @@ static int read_tuple(const struct attribute *nest, uint8_t family, struct flow_
 	return 0;
 }
 
+int convert_read_tuple(const struct attribute *nest, uint8_t family, uint8_t *protocol,
+		       struct flow_tuple *tuple)
+{
+	struct tuple_reading reading;
+	int error = read_tuple(nest, family, tuple, &reading);
+
+	*protocol = reading.protocol;
+	return error;
+}
+
 static int read_tcp(void *context, const struct attribute *attribute)
 {
 	struct flow *flow = context;

@@ -57,4 +57,12 @@ int convert_to_message(const struct flow *flow, enum convert_purpose purpose,
 		       const struct convert_options *options, uint16_t type, uint16_t flags,
 		       uint32_t sequence, void *room, size_t size);
 
+/*
+ * A nested tuple, whole: both addresses of the family, and a protocol.  0 or -EINVAL.  For messages of other
+ * subsystems (expect.c).
+ */
+struct attribute;
+int convert_read_tuple(const struct attribute *nest, uint8_t family, uint8_t *protocol,
+		       struct flow_tuple *tuple);
+
 #endif

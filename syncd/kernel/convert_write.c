@@ -1,90 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Writing: to ctnetlink messages.  Reading is in convert.c. */
 #include "syncd/kernel/convert.h"
+#include "syncd/kernel/message.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdbool.h>
 #include <string.h>
-
-/* A message being written; sticky: beyond the end nothing is written, and `full` is set. */
-struct message {
-	uint8_t *start, *at, *end;
-	bool full;
-};
-
-static inline void *reserve(struct message *message, size_t length)
-{
-	uint8_t *at = message->at;
-
-	if (length > (size_t)(message->end - at)) {
-		message->full = true;
-		return NULL;
-	}
-	message->at += length;
-	return at;
-}
-
-static inline void put(struct message *message, uint16_t type, const void *bytes, size_t length)
-{
-	const struct nlattr header = {.nla_len = (uint16_t)(sizeof(header) + length), .nla_type = type};
-	size_t padded = (sizeof(header) + length + 3) & ~(size_t)3;
-	uint8_t *to = reserve(message, padded);
-
-	if (!to)
-		return;
-	memcpy(to, &header, sizeof(header));
-	memcpy(to + sizeof(header), bytes, length);
-	for (size_t i = sizeof(header) + length; i < padded; i++)
-		to[i] = 0;
-}
-
-static inline void put_u8(struct message *message, uint16_t type, uint8_t value)
-{
-	put(message, type, &value, sizeof(value));
-}
-
-static inline void put_u16(struct message *message, uint16_t type, uint16_t value)
-{
-	value = htobe16(value);
-	put(message, type, &value, sizeof(value));
-}
-
-static inline void put_u32(struct message *message, uint16_t type, uint32_t value)
-{
-	value = htobe32(value);
-	put(message, type, &value, sizeof(value));
-}
-
-static inline void put_u64(struct message *message, uint16_t type, uint64_t value)
-{
-	value = htobe64(value);
-	put(message, type, &value, sizeof(value));
-}
-
-/* Opens an attribute that holds others; close with nest_end(). */
-static inline uint8_t *nest_begin(struct message *message, uint16_t type)
-{
-	const struct nlattr header = {.nla_type = (uint16_t)(type | NLA_F_NESTED)};
-	uint8_t *nest = reserve(message, sizeof(header));
-
-	if (nest)
-		memcpy(nest, &header, sizeof(header));
-	return nest;
-}
-
-static inline void nest_end(struct message *message, uint8_t *nest)
-{
-	uint16_t length;
-
-	if (!nest)
-		return;
-	length = (uint16_t)(message->at - nest);
-	memcpy(nest + offsetof(struct nlattr, nla_len), &length, sizeof(length));
-}
 
 static inline void put_address(struct message *message, uint8_t family, bool src, const uint8_t *address)
 {
@@ -115,8 +39,8 @@ static void put_protocol(struct message *message, uint8_t protocol, const struct
 }
 
 /* `zone` 0: none of its own for this direction. */
-static void put_tuple(struct message *message, uint16_t type, uint8_t family, uint8_t protocol,
-		      const struct flow_tuple *tuple, uint16_t zone)
+void message_put_tuple(struct message *message, uint16_t type, uint8_t family, uint8_t protocol,
+		       const struct flow_tuple *tuple, uint16_t zone)
 {
 	uint8_t *nest = nest_begin(message, type);
 	uint8_t *addresses = nest_begin(message, CTA_TUPLE_IP);
@@ -168,7 +92,7 @@ static void put_reply_and_nat(struct message *message, const struct flow *flow)
 		mirror.sport = reply->sport;
 		mirror.dport = reply->dport;
 	}
-	put_tuple(message, CTA_TUPLE_REPLY, flow->family, flow->protocol, &mirror, reply_zone);
+	message_put_tuple(message, CTA_TUPLE_REPLY, flow->family, flow->protocol, &mirror, reply_zone);
 	if (plain)
 		return;
 	if (flow_has_icmp(flow->protocol)) { /* the id belongs to the source */
@@ -319,7 +243,8 @@ static void put_create(struct message *message, const struct flow *flow,
 	if (flow->present & FLOW_HAS_HELPER && flow->helper[0])
 		put_helper(message, flow);
 	if (flow->present & FLOW_HAS_MASTER)
-		put_tuple(message, CTA_TUPLE_MASTER, flow->family, flow->master_protocol, &flow->master, 0);
+		message_put_tuple(message, CTA_TUPLE_MASTER, flow->family, flow->master_protocol,
+				  &flow->master, 0);
 }
 
 static void put_update(struct message *message, const struct flow *flow,
@@ -359,8 +284,8 @@ int convert_to_message(const struct flow *flow, enum convert_purpose purpose,
 		return -EINVAL;
 	if (!reserve(&message, headers))
 		return -ENOSPC;
-	put_tuple(&message, CTA_TUPLE_ORIG, flow->family, flow->protocol, &flow->orig,
-		  own_zone ? flow->zone : 0);
+	message_put_tuple(&message, CTA_TUPLE_ORIG, flow->family, flow->protocol, &flow->orig,
+			  own_zone ? flow->zone : 0);
 	switch (purpose) {
 	case CONVERT_FOR_CREATE:
 		put_create(&message, flow, options);

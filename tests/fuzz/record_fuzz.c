@@ -3,6 +3,7 @@
 #include "proto/buf.h"
 #include "proto/record.h"
 #include "syncd/kernel/convert.h"
+#include "syncd/kernel/expect.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
@@ -19,6 +20,10 @@ static void check_key(const uint8_t *bytes, size_t length)
 	if (!taken)
 		return;
 	FUZZ_REQUIRE(taken <= length && taken <= RECORD_KEY_MAX);
+	if (bytes[0] & 0x40) { /* an expectation's (record.h) */
+		FUZZ_REQUIRE(record_decode_key(bytes, taken, &flow) == -EINVAL);
+		return;
+	}
 	FUZZ_REQUIRE(record_decode_key(bytes, taken, &flow) == 0);
 	FUZZ_REQUIRE(record_encode_key(&flow, again) == taken);
 	FUZZ_REQUIRE(!memcmp(again, bytes, taken));
@@ -73,6 +78,26 @@ static void check_good(uint8_t *record, size_t length)
 	FUZZ_REQUIRE(record_timeout_s(record) == (uint32_t)~flow.timeout_s);
 }
 
+static void check_good_expect(const uint8_t *record, size_t length)
+{
+	_Alignas(8) uint8_t room[EXPECT_MESSAGE_MAX];
+	uint8_t again[RECORD_MAX], key[RECORD_KEY_MAX];
+	struct expect expect, back;
+	bool gone;
+
+	record_decode_expect(record, &expect);
+	FUZZ_REQUIRE(record_encode_expect(&expect, again) == length && !memcmp(again, record, length));
+	FUZZ_REQUIRE(record_encode_expect_key(&expect, key) == record_key(record).length);
+	FUZZ_REQUIRE(!memcmp(key, record_key(record).bytes, record_key(record).length));
+	FUZZ_REQUIRE(expect_to_message(&expect, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE, 1, room, sizeof(room)) > 0);
+	FUZZ_REQUIRE(expect_from_message((struct nlmsghdr *)(void *)room, &back, &gone) == 0 && !gone);
+	if (!flow_has_ports(expect.protocol) || !flow_has_ports(expect.master_protocol))
+		return; /* a message has no room for their ports */
+	back.extra_length = expect.extra_length;
+	memcpy(back.extra, expect.extra, sizeof(back.extra));
+	FUZZ_REQUIRE(record_encode_expect(&back, again) == length && !memcmp(again, record, length));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	uint8_t *copy = fuzz_copy(bytes, length);
@@ -90,7 +115,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 		FUZZ_REQUIRE(record_check(copy, taken - 1, &shorter) == RECORD_MALFORMED);
 		check_key(key.bytes, key.length);
 	}
-	if (verdict == RECORD_GOOD)
+	if (verdict == RECORD_GOOD && record_is_expect(copy))
+		check_good_expect(copy, taken);
+	else if (verdict == RECORD_GOOD)
 		check_good(copy, taken);
 	free(copy);
 	return 0;
