@@ -177,6 +177,12 @@ T ?= 600
 fuzz:
 	$(Q)scripts/fuzz $(T)
 
+# line coverage of proto/ by unit tests, simulator and corpora; fails below COVERAGE percent.  MISSED=1 names the lines
+COVERAGE ?= 95
+.PHONY: coverage
+coverage:
+	$(Q)scripts/coverage $(COVERAGE)
+
 # the main job, shown; as root.  CONTROL=1: without the fence
 demo:
 	$(Q)scripts/install-deps --demo
