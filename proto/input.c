@@ -13,7 +13,7 @@ enum { FRAMES_FOR_AN_ACK = 16 };
 
 /* ---- what is dropped, and who is to blame ---- */
 
-static void note_stranger(struct node *node, uint16_t id, enum node_drop drop)
+static struct stranger *note_stranger(struct node *node, uint16_t id, enum node_drop drop)
 {
 	struct stranger *slot = &node->strangers[0];
 
@@ -31,6 +31,7 @@ static void note_stranger(struct node *node, uint16_t id, enum node_drop drop)
 		*slot = (struct stranger){.id = id, .drop = drop};
 	slot->count++;
 	slot->last = node->now;
+	return slot;
 }
 
 static void drop(struct node *node, enum node_drop why, uint16_t id)
@@ -40,6 +41,15 @@ static void drop(struct node *node, enum node_drop why, uint16_t id)
 		node_say_no_memory(node, "take a datagram of a new node, session or key in");
 	if (id)
 		note_stranger(node, id, why);
+}
+
+/* Each side hears the other and says so, the older one and the newer one: where magic, version and node id
+ * stand is the same in all versions. */
+static void drop_other_version(struct node *node, const struct frame_header *header)
+{
+	node->drops[NODE_DROP_OTHER_VERSION]++;
+	if (header->node_id)
+		note_stranger(node, header->node_id, NODE_DROP_OTHER_VERSION)->version = header->version;
 }
 
 /* ---- slots ---- */
@@ -230,9 +240,14 @@ static void take_current_status(struct node *node, struct peer *peer, const stru
 	}
 	if (us->applied > table_newest(node->local.table) ||
 	    us->proven > table_newest(node->local.table) + 1) {
-		node_restart_session(
-		    node,
-		    "a peer has applied more than we ever sent: was this machine restored from a snapshot?");
+		char why[NODE_REASON_SIZE];
+
+		snprintf(
+		    why, sizeof(why),
+		    "node %u has applied version %llu, and our newest is %llu: was this machine restored from a snapshot?",
+		    peer->id, (unsigned long long)(us->applied > us->proven ? us->applied : us->proven - 1),
+		    (unsigned long long)table_newest(node->local.table));
+		node_restart_session(node, why);
 		return;
 	}
 	node_serve_peer(node, peer, us);
@@ -456,7 +471,6 @@ void node_take_datagram(struct node *node, const struct node_event *event)
 	static const enum node_drop reasons[] = {
 	    [FRAME_TOO_SHORT] = NODE_DROP_TOO_SHORT,
 	    [FRAME_BAD_MAGIC] = NODE_DROP_BAD_MAGIC,
-	    [FRAME_OTHER_VERSION] = NODE_DROP_OTHER_VERSION,
 	    [FRAME_MALFORMED] = NODE_DROP_MALFORMED,
 	};
 	struct frame_header header;
@@ -467,8 +481,10 @@ void node_take_datagram(struct node *node, const struct node_event *event)
 	node->received_bytes += event->datagram.length;
 	if (event->datagram.link >= node->config.links)
 		return;
-	if (verdict != FRAME_GOOD)
-		drop(node, reasons[verdict], verdict == FRAME_OTHER_VERSION ? header.node_id : 0);
+	if (verdict == FRAME_OTHER_VERSION)
+		drop_other_version(node, &header);
+	else if (verdict != FRAME_GOOD)
+		drop(node, reasons[verdict], 0);
 	else if (header.node_id == node->config.id &&
 		 session_id_equals(&header.session, &node->outbox.session))
 		take_own(node, &header, event);

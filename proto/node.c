@@ -8,7 +8,9 @@
 #include <string.h>
 
 enum { LOG_TEXT_SIZE = 320 };
-static const int64_t restart_interval_us = 5 * INT64_C(1000000);
+/* a restored machine needs one new session; who makes us start one again and again gets them ever later */
+static const int64_t restart_pause_first_us = 5 * INT64_C(1000000);
+static const int64_t restart_pause_last_us = 300 * INT64_C(1000000);
 static const int64_t no_memory_interval_us = 5 * INT64_C(1000000);
 
 uint32_t node_random32(struct node *node)
@@ -105,8 +107,13 @@ void node_destroy(struct node *node)
  * counts. */
 void node_restart_session(struct node *node, const char *why)
 {
-	if (node->restarted_at.us && node->now.us - node->restarted_at.us < restart_interval_us)
+	int64_t since_us = node->now.us - node->restarted_at.us, pause_us = node->restart_pause_us;
+
+	if (node->restarted_at.us && since_us < pause_us)
 		return;
+	if (!node->restarted_at.us || since_us > 2 * restart_pause_last_us)
+		pause_us = restart_pause_first_us / 2;
+	node->restart_pause_us = pause_us * 2 < restart_pause_last_us ? pause_us * 2 : restart_pause_last_us;
 	node->restarted_at = node->now;
 	if (outbox_start_session(&node->outbox, &node->config, &node->sink)) {
 		node_log(node, NODE_LOG_ERROR, "session-restart", "no memory for a new session; %s", why);

@@ -235,7 +235,7 @@ struct node_peer_view {
 	int64_t lag_us; /* half the measured round trip plus what is not applied yet; -1: unknown */
 	int64_t rtt_us; /* -1: not measured */
 	uint64_t divergences, resyncs_partial, resyncs_full;
-	uint64_t flows_refused;
+	uint64_t flows_refused, flows_unreadable;
 	bool full_running;
 	bool overflowed, incompatible;
 	bool filters_differ;

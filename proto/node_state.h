@@ -20,6 +20,7 @@ struct stranger {
 	uint64_t count;
 	struct monotime last;
 	enum node_drop drop;
+	uint8_t version; /* of the protocol, when that is the cause; as the clear header says, so unproven */
 };
 
 struct node {
@@ -35,6 +36,7 @@ struct node {
 	struct stranger strangers[NODE_STRANGERS];
 	struct monotime heartbeat_at, status_at, status_sent_at;
 	struct monotime restarted_at; /* our session, last */
+	int64_t restart_pause_us;     /* until the next may follow that one */
 	struct monotime no_memory_at; /* when that was said last */
 	uint32_t conntrack_max, conntrack_buckets;
 	bool split_brain, duplicate_id, leaving;

@@ -11,7 +11,11 @@ static const int64_t ack_interval_min_us = 1000; /* between those to one peer */
 static const int64_t tail_probe_us = 10000;      /* after the live stream's last frame: tells who missed it */
 static const int64_t sample_interval_us = 5000;
 enum { PARTIAL_VERSIONS_MIN = 4096 }; /* a hole of more versions than that is caught up, not repaired */
-enum { WINDOW_MIN = 16 << 10, WINDOW_SHARE = 4 }; /* the kernel counts a datagram at several times its size */
+enum {
+	WINDOW_MIN = 16 << 10,
+	CATCHUP_WINDOW_MAX = 16 << 20,
+	WINDOW_SHARE = 4
+}; /* the kernel counts a datagram at several times its size */
 
 static struct stream_out stream_out(struct node *node)
 {
@@ -272,6 +276,13 @@ static uint32_t window_of(const struct peer *peer)
 	return peer->about_us.window > WINDOW_MIN ? peer->about_us.window : WINDOW_MIN;
 }
 
+/* What is under way to it at once in a catch-up: none while it has no room, and no more than any node has
+ * room for. */
+static uint32_t catchup_window(const struct peer *peer)
+{
+	return peer->about_us.window < CATCHUP_WINDOW_MAX ? peer->about_us.window : CATCHUP_WINDOW_MAX;
+}
+
 /* It took another half window, or all. */
 static void note_pace(struct node *node, struct peer *peer)
 {
@@ -390,12 +401,12 @@ static bool send_catchup(struct node *node, struct peer *peer)
 	if (!peer_is_alive(peer, &node->config, node->now))
 		return false;
 	for (unsigned i = 0; i < STREAM_SLICE; i++) {
-		if (!catchup_can_send(&peer->catchup, node->local.table, peer->about_us.window))
+		if (!catchup_can_send(&peer->catchup, node->local.table, catchup_window(peer)))
 			return false;
 		if (!catchup_send(&peer->catchup, &out, &to))
 			return false;
 	}
-	return catchup_can_send(&peer->catchup, node->local.table, peer->about_us.window);
+	return catchup_can_send(&peer->catchup, node->local.table, catchup_window(peer));
 }
 
 bool node_send(struct node *node)
@@ -439,7 +450,7 @@ struct monotime node_send_deadline(const struct node *node)
 		if (!peer->id)
 			continue;
 		at = monotime_min(at, peer->ack_at);
-		if (catchup_can_send(&peer->catchup, node->local.table, peer->about_us.window) &&
+		if (catchup_can_send(&peer->catchup, node->local.table, catchup_window(peer)) &&
 		    peer_is_alive(peer, &node->config, node->now))
 			at = node->now;
 	}

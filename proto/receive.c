@@ -345,6 +345,7 @@ static unsigned entry_apply(struct receive *receive, const struct frame_entry *e
 
 	if (entry->kind == FRAME_ENTRY_UPSERT && entry->verdict == RECORD_INCOMPATIBLE) {
 		receive->incompatible = true;
+		receive->unreadable++;
 		return RECEIVE_UNREADABLE;
 	}
 	if (entry->kind == FRAME_ENTRY_UPSERT)

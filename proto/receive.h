@@ -97,6 +97,7 @@ struct receive {
 	bool overflowed; /* flows were refused: the copy is not whole until a full catch-up fits */
 	bool incompatible;
 	uint64_t refused, divergences, resyncs_partial, resyncs_full;
+	uint64_t unreadable; /* records with critical attributes that we don't know */
 	unsigned frames_unacked;
 };
 

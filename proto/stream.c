@@ -136,17 +136,23 @@ static void catchup_start(struct catchup *catchup, uint64_t from, struct monotim
  * What it has named before, and was removed since, is known by the tombstones after start_asof: that stays
  * when it is taken up again.  A position in one that we know nothing of is served with all tombstones.
  */
-void catchup_start_full(struct catchup *catchup, uint32_t full_id, uint64_t position,
+bool catchup_start_full(struct catchup *catchup, uint32_t full_id, uint64_t position,
 			const struct stream_out *out)
 {
+	bool begins = catchup->last_full_id != full_id;
+
+	if (begins && catchup->last_full_id && out->now.us - catchup->full_at.us < STREAM_FULL_INTERVAL_US)
+		return false;
 	catchup_start(catchup, position, out->now);
 	catchup->full_id = full_id;
 	catchup->limit = UINT64_MAX;
-	if (catchup->last_full_id == full_id)
-		return;
+	if (!begins)
+		return true;
 	catchup->last_full_id = full_id;
+	catchup->full_at = out->now;
 	catchup->start_asof = position ? 0 : table_newest(out->table);
 	catchup->started_full++;
+	return true;
 }
 
 void catchup_start_partial(struct catchup *catchup, uint64_t from, uint64_t limit,

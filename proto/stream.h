@@ -14,6 +14,8 @@ enum {
 	STREAM_COALESCE_US = 200,     /* how long a change waits for company */
 	STREAM_COALESCE_CHANGES = 40, /* ... unless there are about as many as fill a datagram */
 	STREAM_REPAIR_DATAGRAMS = 64,
+	STREAM_FULL_INTERVAL_US =
+	    500000,          /* between the starts of two full catch-ups of one session of a peer */
 	STREAM_REPAIRS = 64, /* ranges sent again that are remembered */
 };
 
@@ -53,11 +55,12 @@ void stream_skip(struct stream *stream, const struct table *table);
 /* One peer's catch-up: partial (a gap, an outage) up to `limit`, or full up to the tail. */
 struct catchup {
 	bool active;
-	uint32_t full_id;      /* 0: partial */
-	uint64_t cursor;       /* sent up to here */
-	uint64_t limit;        /* partial: where it joins what the peer has already */
-	uint64_t start_asof;   /* full: newest at its start: older tombstones are not needed */
-	uint32_t last_full_id; /* whose start_asof that is: it may be taken up again */
+	uint32_t full_id;        /* 0: partial */
+	uint64_t cursor;         /* sent up to here */
+	uint64_t limit;          /* partial: where it joins what the peer has already */
+	uint64_t start_asof;     /* full: newest at its start: older tombstones are not needed */
+	struct monotime full_at; /* when the last full one was begun */
+	uint32_t last_full_id;   /* whose start_asof that is: it may be taken up again */
 	uint64_t acked;
 	struct monotime progress_at;
 	struct flight flight;
@@ -71,8 +74,11 @@ struct catchup {
 	uint64_t started_full, started_partial;
 };
 
-/* A full one; one that was begun before, and stopped, is taken up at `position`. */
-void catchup_start_full(struct catchup *catchup, uint32_t full_id, uint64_t position,
+/*
+ * A full one; one that was begun before, and stopped, is taken up at `position`.  False: the last was begun
+ * so shortly ago that no node of ours would ask for another.
+ */
+bool catchup_start_full(struct catchup *catchup, uint32_t full_id, uint64_t position,
 			const struct stream_out *out);
 void catchup_start_partial(struct catchup *catchup, uint64_t from, uint64_t limit,
 			   const struct stream_out *out);

@@ -212,8 +212,10 @@ static void describe_problem(const struct node *node, const struct peer *peer, s
 			 "our table for it is full: %llu flows refused; raise [table] max-flows",
 			 (unsigned long long)peer->flows_refused);
 	else if (peer->receive.incompatible)
-		snprintf(problem, NODE_REASON_SIZE,
-			 "it sends attributes that this version does not know; upgrade this node");
+		snprintf(
+		    problem, NODE_REASON_SIZE,
+		    "it sends attributes that this version does not know, %llu records so far; upgrade this node",
+		    (unsigned long long)peer->receive.unreadable);
 	else if (peer->has_status && node->conntrack_max && peer->status.conntrack_max > node->conntrack_max)
 		snprintf(problem, NODE_REASON_SIZE,
 			 "its nf_conntrack_max, %u, is above ours, %u: a takeover may not fit",
@@ -263,6 +265,7 @@ void node_peer_view(const struct node *node, struct monotime now, unsigned index
 	view->resyncs_partial = receive->resyncs_partial;
 	view->resyncs_full = receive->resyncs_full;
 	view->flows_refused = peer->flows_refused;
+	view->flows_unreadable = receive->unreadable;
 	view->full_running = receive->full.running;
 	view->overflowed = receive->overflowed;
 	view->incompatible = receive->incompatible;
@@ -294,8 +297,6 @@ static const char *drop_advice(enum node_drop drop)
 		return "sends with a key that we do not have: is the key file the same on both?";
 	case NODE_DROP_NOT_AUTHENTIC:
 		return "sends datagrams that the key does not open: forged, or damaged on the way";
-	case NODE_DROP_OTHER_VERSION:
-		return "speaks another version of the protocol: upgrade the older of the two";
 	case NODE_DROP_NOT_FRESH:
 		return "sends from a session that does not prove to be live: a recording, or it does not hear us";
 	case NODE_DROP_DUPLICATE_ID:
@@ -327,7 +328,14 @@ void node_stranger_view(const struct node *node, unsigned index, struct node_str
 		view->count = s->count;
 		view->last = s->last;
 		view->drop = s->drop;
-		snprintf(view->problem, sizeof(view->problem), "%s", drop_advice(s->drop));
+		if (s->drop == NODE_DROP_OTHER_VERSION)
+			snprintf(
+			    view->problem, sizeof(view->problem),
+			    "speaks version %u of the protocol, %s than ours, %u: nothing of it is taken; upgrade %s",
+			    s->version, s->version > FRAME_VERSION ? "newer" : "older", FRAME_VERSION,
+			    s->version > FRAME_VERSION ? "this node" : "that one");
+		else
+			snprintf(view->problem, sizeof(view->problem), "%s", drop_advice(s->drop));
 		return;
 	}
 }

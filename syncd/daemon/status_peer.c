@@ -87,6 +87,7 @@ static json_t *describe_peer(const struct daemon *daemon, const struct node_peer
 	json_object_set_new(object, "overflowed", json_boolean(peer->overflowed));
 	status_set(object, "flows_refused", peer->flows_refused);
 	json_object_set_new(object, "incompatible", json_boolean(peer->incompatible));
+	status_set(object, "flows_unreadable", peer->flows_unreadable);
 	json_object_set_new(object, "links", describe_peer_links(daemon, peer));
 	return object;
 }
