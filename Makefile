@@ -145,7 +145,7 @@ $(BUILD)/fuzz-corpus: $(BUILD)/obj/tests/fuzz/corpus.o $(BUILD)/libfuzz.a $(BUIL
 
 # ---- tests and the demonstration ----
 
-.PHONY: check test demo fuzz sim mutants chaos
+.PHONY: check test demo fuzz sim mutants chaos blows
 # neither root nor a network
 check:
 	$(Q)scripts/run-tests check
@@ -171,6 +171,12 @@ chaos:
 	$(Q)scripts/install-deps --test
 	$(Q)$(MAKE) --no-print-directory all tools
 	$(Q)TWINTRACK_BUILD=$(abspath $(BUILD)) tests/netns/chaos.py $(if $(N),--sequences $(N)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS))
+
+# kill -9, a hang, a full disk, a clock set back, at either node in the middle of every transition; as root
+blows:
+	$(Q)scripts/install-deps --test
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)TWINTRACK_BUILD=$(abspath $(BUILD)) TWINTRACK_BLOWS=all /usr/bin/python3 -m pytest -q tests/netns/test_blows.py
 
 # every fuzzer for T seconds in all, shared out evenly, from the corpora in tests/fuzz/corpus
 T ?= 600

@@ -128,6 +128,11 @@ void node_restart_session(struct node *node, const char *why)
 	node_want_status(node);
 }
 
+bool node_has_slept(const struct node *node, struct monotime now)
+{
+	return now.us - node->now.us > 2 * node->config.heartbeat.us;
+}
+
 /* ---- requests ---- */
 
 static bool is_meant(const struct peer *peer, uint16_t id)
@@ -261,11 +266,29 @@ static void void_claims(struct node *node)
 		    "it, until we take over again");
 }
 
+/*
+ * We were stopped, or got no time, for longer than heartbeats are apart: what came meanwhile waits to be
+ * read, and nobody is called silent for not having been heard.
+ */
+static void spare_peers(struct node *node, struct monotime now)
+{
+	struct monotime until = monotime_add(now, node->config.peer_timeout);
+
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		struct peer *peer = &node->peers[i];
+
+		if (peer->id && peer_is_alive(peer, &node->config, node->now))
+			session_spare(&peer->current, now, until);
+	}
+}
+
 /* The table of events: flat, and so longer than other functions may be. */
 void node_step(struct node *node, const struct node_event *event)
 {
 	struct local *local = &node->local;
 
+	if (node_has_slept(node, event->now))
+		spare_peers(node, event->now);
 	node->now = monotime_max(node->now, event->now);
 	outbox_new_batch(&node->outbox);
 	switch (event->type) {

@@ -65,6 +65,8 @@ void node_log(const struct node *node, enum node_log_level level, const char *id
     __attribute__((format(printf, 4, 5)));
 /* At most every few seconds: what could not be done. */
 void node_say_no_memory(struct node *node, const char *what);
+/* No step for so long that peers can't have been heard as they should. */
+bool node_has_slept(const struct node *node, struct monotime now);
 /* A new session of our own: peers will catch up in full. */
 void node_restart_session(struct node *node, const char *why);
 

@@ -69,7 +69,15 @@ struct monotime session_dies_at(const struct session *session, struct monotime t
 	struct monotime by_silence = monotime_add(session->last_heard, timeout);
 	struct monotime by_echo = monotime_add(session->alive_at, monotime_from_us(3 * timeout.us));
 
-	return monotime_min(by_silence, by_echo);
+	return monotime_max(monotime_min(by_silence, by_echo), session->spared_until);
+}
+
+void session_spare(struct session *session, struct monotime now, struct monotime until)
+{
+	if (session->alive_at.us < session->spared_at.us)
+		return;
+	session->spared_at = now;
+	session->spared_until = until;
 }
 
 bool session_is_alive(const struct session *session, struct monotime now, struct monotime timeout)

@@ -35,6 +35,7 @@ struct session {
 	    sent_after;           /* that STATUS was sent after this, by our clock: delayed, it is no news */
 	struct monotime alive_at; /* our own latest stamp that it echoed: it certainly lived then */
 	int64_t rtt_us;           /* smoothed; -1: not measured */
+	struct monotime spared_at, spared_until; /* session_spare(); 0: never */
 };
 
 bool session_exists(const struct session *session);
@@ -48,12 +49,19 @@ bool session_id_equals(const struct seal_session_id *a, const struct seal_sessio
  */
 bool session_hear(struct session *session, const struct frame_peer *about_us, struct monotime now);
 
-/* Heard within `timeout`, and not just recordings: it has echoed a stamp of ours within three times that. */
+/* Heard within `timeout`, and not just recordings: it has echoed a stamp of ours within three times that.  Or
+ * spared. */
 bool session_is_alive(const struct session *session, struct monotime now, struct monotime timeout);
 
 /* The latest time by our clock after which the datagram being taken was certainly sent; long ago if unknown.
  */
 struct monotime session_sent_after(const struct session *session);
+
+/*
+ * We ourselves did not listen up to `now`, and it was alive before: its silence is not held against it until
+ * `until`.  Not twice in a row: only after it has echoed a stamp of ours from after the last time.
+ */
+void session_spare(struct session *session, struct monotime now, struct monotime until);
 
 /* When session_is_alive() turns false by the clock. */
 struct monotime session_dies_at(const struct session *session, struct monotime timeout);

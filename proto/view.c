@@ -104,6 +104,12 @@ static void reason_set(struct node_proof *proof, const char *who, uint16_t id, c
 		snprintf(proof->reason, sizeof(proof->reason), "%s%s%s", who, *who ? " " : "", what);
 }
 
+/* Whoever lived when we last looked is not silent because we slept. */
+static bool is_alive(const struct node *node, const struct peer *peer, struct monotime now)
+{
+	return peer_is_alive(peer, &node->config, node_has_slept(node, now) ? node->now : now);
+}
+
 static void prove_holds(const struct node *node, const struct peer *peer, struct monotime now,
 			struct node_proof *proof)
 {
@@ -112,7 +118,7 @@ static void prove_holds(const struct node *node, const struct peer *peer, struct
 
 	proof->version = receive->proven_version;
 	proof->age_us = receive->has_proof ? now.us - receive->proven_at.us : -1;
-	if (!peer_is_alive(peer, &node->config, now))
+	if (!is_alive(node, peer, now))
 		reason_set(proof, "node", peer->id, peer->leaving ? "was stopped" : "is silent");
 	else if (!peer->has_status)
 		reason_set(proof, "node", peer->id, "has not told its state yet");
@@ -169,7 +175,7 @@ static void prove_held(const struct node *node, const struct peer *peer, struct 
 
 	proof->version = peer->has_about_us && us->proven ? us->proven - 1 : 0;
 	proof->age_us = peer->has_about_us && us->proven ? version_age_us(node, us->proven - 1, now) : -1;
-	if (!peer_is_alive(peer, &node->config, now))
+	if (!is_alive(node, peer, now))
 		reason_set(proof, "node", peer->id, peer->leaving ? "was stopped" : "is silent");
 	else if ((reason = why_not_trusted(own_flags(node))))
 		reason_set(proof, "this node", 0, reason);
@@ -248,7 +254,7 @@ void node_peer_view(const struct node *node, struct monotime now, unsigned index
 	receive = &peer->receive;
 	view->id = peer->id;
 	view->session = peer->current.id;
-	view->alive = peer_is_alive(peer, &node->config, now);
+	view->alive = is_alive(node, peer, now);
 	view->role = peer->has_status ? peer->status.role : FRAME_ROLE_INIT;
 	view->term = peer->status.term;
 	view->complete = peer->status.flags & FRAME_STATUS_COMPLETE;

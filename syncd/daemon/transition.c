@@ -12,6 +12,8 @@
 enum {
 	PROGRESS_US = 300000,
 	LOOK_US = 20000,         /* how often it is looked whether the peers are ready */
+	TICK_US = 50000,         /* how finely it is measured how long we have listened ... */
+	TICK_MAX_US = 100000,    /* ... of which no more counts between two ticks: we slept */
 	HEARD_HEARTBEATS = 4,    /* after so many everyone who lives has proven so */
 	TABLES_US = 5 * 1000000, /* so long a takeover at start waits for the peers' tables */
 };
@@ -29,7 +31,9 @@ struct transition {
 	struct request *first; /* the one that runs, then those that wait */
 	struct loop_slice slice;
 	struct loop_timer wait; /* for the peers */
-	struct monotime opened;
+	struct loop_timer tick; /* until we have listened for as long as anything waits for that */
+	struct monotime ticked;
+	int64_t listened_us; /* since the start; a time in which we got no turn is none */
 	enum frame_role wanted;
 	bool commits;      /* the first's takeover runs */
 	bool is_committed; /* all that was here; what a live peer still sends is followed */
@@ -234,7 +238,7 @@ static bool peers_are_ready(const struct transition *transition, const struct re
 {
 	const struct config *config = transition->parts.config;
 	struct monotime now = clock_now();
-	int64_t age_us = monotime_sub(now, transition->opened).us;
+	int64_t age_us = transition->listened_us;
 	struct peers_seen seen;
 	if (!request->waits_for_tables) {
 		if (age_us >= HEARD_HEARTBEATS * config->sync.heartbeat_us)
@@ -248,6 +252,19 @@ static bool peers_are_ready(const struct transition *transition, const struct re
 		return age_us >= 2 * config->sync.peer_timeout_us;
 	return seen.unproven == 0 &&
 	       (seen.has_primary || age_us >= HEARD_HEARTBEATS * config->sync.heartbeat_us);
+}
+
+static void listen_on(void *context, struct monotime now)
+{
+	struct transition *transition = context;
+	const struct config *config = transition->parts.config;
+	int64_t elapsed_us = monotime_sub(now, transition->ticked).us;
+	int64_t enough_us =
+	    TABLES_US + HEARD_HEARTBEATS * config->sync.heartbeat_us + 2 * config->sync.peer_timeout_us;
+	transition->ticked = now;
+	transition->listened_us += elapsed_us < TICK_MAX_US ? elapsed_us : TICK_MAX_US;
+	if (transition->listened_us < enough_us)
+		transition->tick.deadline = monotime_add(now, monotime_from_us(TICK_US));
 }
 
 static void look_again(void *context, struct monotime now)
@@ -461,11 +478,14 @@ int transition_open(struct transition **result, const struct transition_parts *p
 	if (transition == NULL)
 		return -ENOMEM;
 	transition->parts = *parts;
-	transition->opened = clock_now();
+	transition->ticked = clock_now();
 	transition->wanted = FRAME_ROLE_INIT;
 	transition->slice = (struct loop_slice){.run = run, .context = transition};
 	transition->wait =
 	    (struct loop_timer){.deadline = MONOTIME_NEVER, .expired = look_again, .context = transition};
+	transition->tick =
+	    (struct loop_timer){.deadline = transition->ticked, .expired = listen_on, .context = transition};
+	loop_add_timer(parts->loop, &transition->tick);
 	loop_add_slice(parts->loop, &transition->slice);
 	loop_add_timer(parts->loop, &transition->wait);
 	*result = transition;

@@ -345,7 +345,7 @@ class Sequence:
         giver, to = self.vip, self.other(self.vip)
         order = self.random.choice(["primary backup move", "backup primary move", "primary move backup"]).split()
         self.tell(f"switch-over to node {to}, whose daemon is restarted and catches up: {' '.join(order)}")
-        self.lab.slow(1)
+        self.lab.slow(2)
         self.lab.daemon[to].kill()
         self.lab.daemon[to].start()
         self.switch(to, order)
@@ -524,6 +524,9 @@ class Sequence:
 
     def open(self):
         lab = self.lab
+        for end in (lab.client, lab.server):
+            # a connection that lives shows it soon: no long back-off (Linux 6.15), and no end before the last attempt
+            end.run("sysctl", "-qew", "net.ipv4.tcp_rto_max_ms=2000", "net.ipv4.tcp_retries2=255")
         lab.vip_to(1)
         lab.start(CONFIG)
         lab.daemon[1].twintrack("primary")

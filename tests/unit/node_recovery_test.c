@@ -319,6 +319,59 @@ static void a_paused_node_claims_nothing_from_old_datagrams(void **state)
 	cluster_free(c);
 }
 
+/* It was stopped: that it heard nobody is its own doing. */
+static void a_node_that_slept_calls_nobody_silent(void **state)
+{
+	struct cluster *c = cluster_new(2);
+
+	(void)state;
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
+	for (unsigned turn = 0; turn < 3; turn++) {
+		cluster_pause(c, 1, 10000000);
+		cluster_run_us(c, 9000000);
+		assert_true(cluster_peer_view(c, 1, 0).alive); /* asked while it sleeps, too */
+		assert_false(cluster_peer_view(c, 1, 0).holds.in_sync);
+		c->nodes[1].last_log[0] = '\0';
+		for (unsigned i = 0; i < 300; i++) {
+			cluster_run_us(c, 10000);
+			assert_true(cluster_peer_view(c, 1, 0).alive);
+		}
+		assert_null(strstr(c->nodes[1].last_log, "silent"));
+		assert_true(cluster_run_until(c, cluster_is_in_sync, 2000000));
+	}
+	cluster_free(c);
+}
+
+static void who_dies_while_a_node_sleeps_is_missed_soon_after(void **state)
+{
+	struct cluster *c = cluster_new(2);
+
+	(void)state;
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
+	cluster_pause(c, 1, 5000000);
+	cluster_stop(c, 0);
+	cluster_run_us(c, 5000000);
+	cluster_run_us(c, 1100000);
+	assert_false(cluster_peer_view(c, 1, 0).alive);
+	cluster_free(c);
+}
+
+/* Else a dead peer would live as long as we get too little time. */
+static void a_node_that_sleeps_again_and_again_misses_the_dead_all_the_same(void **state)
+{
+	struct cluster *c = cluster_new(2);
+
+	(void)state;
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
+	cluster_stop(c, 0);
+	for (unsigned i = 0; i < 5; i++) {
+		cluster_pause(c, 1, 600000);
+		cluster_run_us(c, 610000);
+	}
+	assert_false(cluster_peer_view(c, 1, 0).alive);
+	cluster_free(c);
+}
+
 static void an_idle_pair_sends_heartbeats_and_no_more(void **state)
 {
 	struct cluster *c = cluster_new(2);
@@ -345,6 +398,9 @@ int main(void)
 	    cmocka_unit_test(sixteen_nodes_prove_each_other_over_the_smallest_links),
 	    cmocka_unit_test(a_flush_of_the_internal_table_is_no_divergence),
 	    cmocka_unit_test(a_paused_node_claims_nothing_from_old_datagrams),
+	    cmocka_unit_test(a_node_that_slept_calls_nobody_silent),
+	    cmocka_unit_test(who_dies_while_a_node_sleeps_is_missed_soon_after),
+	    cmocka_unit_test(a_node_that_sleeps_again_and_again_misses_the_dead_all_the_same),
 	    cmocka_unit_test(an_idle_pair_sends_heartbeats_and_no_more),
 	};
 

@@ -102,6 +102,26 @@ static void what_was_overtaken_is_dated_long_ago(void **state)
 	assert_int_equal(session_sent_after(&s).us, 1);
 }
 
+static void who_was_not_listened_to_is_spared_once(void **state)
+{
+	struct session s = session_of(7, 5000000);
+	struct frame_peer p = said(7, 5000000, 0);
+
+	(void)state;
+	session_hear(&s, &p, monotime_from_us(5000000));
+	s.last_heard = monotime_from_us(5000000);
+	session_spare(&s, monotime_from_us(9000000), monotime_from_us(10000000));
+	assert_true(session_is_alive(&s, monotime_from_us(9999999), timeout));
+	session_spare(&s, monotime_from_us(9900000), monotime_from_us(10900000)); /* no echo since */
+	assert_false(session_is_alive(&s, monotime_from_us(10000000), timeout));
+	p = said(7, 9100000, 0);
+	session_hear(&s, &p, monotime_from_us(9200000));
+	s.last_heard = monotime_from_us(9200000);
+	assert_int_equal(session_dies_at(&s, timeout).us, 10200000);
+	session_spare(&s, monotime_from_us(20000000), monotime_from_us(21000000));
+	assert_true(session_is_alive(&s, monotime_from_us(20900000), timeout));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +130,7 @@ int main(void)
 	    cmocka_unit_test(a_peer_whose_clock_runs_faster_is_dated_all_the_same),
 	    cmocka_unit_test(a_recording_that_goes_on_dies_when_its_echoes_are_old),
 	    cmocka_unit_test(what_was_overtaken_is_dated_long_ago),
+	    cmocka_unit_test(who_was_not_listened_to_is_spared_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
