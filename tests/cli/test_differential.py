@@ -4,10 +4,9 @@ byte, what standard error says, exit code, and the kernel's table afterwards."""
 import itertools
 import os
 import pathlib
-import re
-import subprocess
 
 import pytest
+from twins import Twin, compare, lasting
 from twintrack_command import PROGRAM
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
@@ -99,41 +98,6 @@ IMPROVED = {
 }
 
 
-class Twin:
-    """A namespace, and the program that works in it."""
-
-    def __init__(self, name, program):
-        self.name, self.program, self.is_set_up = name, str(program), False
-        subprocess.run(["ip", "netns", "add", name], check=True)
-        self.run("sysctl", "-qw", "net.netfilter.nf_conntrack_timestamp=0")
-        self.run("nft", "add table inet t; add chain inet t c { type filter hook input priority 0; }; add rule inet t c ct label 1 counter")
-
-    def run(self, *arguments, stdin=None):
-        return subprocess.run(["nsenter", f"--net=/run/netns/{self.name}", *map(str, arguments)], text=True, capture_output=True, timeout=60,
-                              input=stdin, env=dict(os.environ, TZ="UTC", LC_ALL="C"))
-
-    def close(self):
-        subprocess.run(["ip", "netns", "del", self.name], check=True)
-
-
-def normal(text):
-    """The kernel's ids, and the tick of a second between the two programs."""
-    text = re.sub(r"\bid=\d{6,}|<id>\d+</id>", "ID", text)
-    return re.sub(r"(?m)^((?:ipv[46] +\d+ )?\S+ +\d+ )(\d{4,})|(-t )(\d{4,})|(<timeout>)(\d{4,})",
-                  lambda m: (m[1] or m[3] or m[5]) + str(-(-int(m[2] or m[4] or m[6]) // 1000)), text)
-
-
-def rows(text):
-    """The order of a dump follows from the kernel's hash."""
-    return sorted(normal(text).splitlines())
-
-
-def substance(text):
-    text = re.sub(r"^\S+ v\S+ \([a-z-]+\): ", "", text, flags=re.M)
-    text = text.replace("Invalid argument", "invalid parameters")
-    return [line for line in text.splitlines() if not line.startswith(("Try `", "NOTICE", "nfct_labelmap_new"))]
-
-
 @pytest.fixture(scope="module")
 def labels():
     """conntrack(8) knows labels from this file alone."""
@@ -175,18 +139,7 @@ def outcome(twin, setup, line):
 
 
 def differences(twins, setup, line):
-    (theirs, their_table), (ours, our_table) = (outcome(twin, setup, line) for twin in twins)
-    found = []
-    if theirs.returncode != ours.returncode:
-        found.append(f"exit {theirs.returncode} / {ours.returncode}")
-    if rows(theirs.stdout) != rows(ours.stdout):
-        found.append(f"stdout {rows(theirs.stdout)} / {rows(ours.stdout)}")
-    if bool(substance(theirs.stderr)) != bool(substance(ours.stderr)) or (
-            theirs.returncode != 2 and ours.returncode != 2 and substance(theirs.stderr) != substance(ours.stderr)):
-        found.append(f"stderr {substance(theirs.stderr)} / {substance(ours.stderr)}")
-    if rows(their_table) != rows(our_table):
-        found.append(f"table {rows(their_table)} / {rows(our_table)}")
-    return found
+    return lasting(twins, lambda: compare(line, *(outcome(twin, setup, line) for twin in twins)))
 
 
 @pytest.fixture(scope="module")

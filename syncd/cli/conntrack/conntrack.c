@@ -7,6 +7,7 @@
 #include "syncd/cli/conntrack/change.h"
 #include "syncd/cli/conntrack/daemon_table.h"
 #include "syncd/cli/conntrack/events.h"
+#include "syncd/cli/conntrack/expect.h"
 #include "syncd/cli/conntrack/filter.h"
 #include "syncd/cli/conntrack/kernel_table.h"
 #include "syncd/cli/conntrack/show.h"
@@ -106,13 +107,11 @@ static int get(struct work *work)
 
 static int flush(struct work *work)
 {
-	bool expectations = work->request->table == TABLE_EXPECT;
-	int error = kernel_table_flush(work->table, expectations, work->request->flow.family);
+	int error = kernel_table_flush(work->table, false, work->request->flow.family);
 
 	if (error < 0)
 		return change_say_error(work->cli, error);
-	request_say(work->cli, "%s table has been emptied.",
-		    expectations ? "expectation" : "connection tracking");
+	request_say(work->cli, "connection tracking table has been emptied.");
 	return CLI_DONE;
 }
 
@@ -132,11 +131,9 @@ static int read_count(uint32_t *number)
 static int count(struct work *work)
 {
 	uint32_t number;
-	int error = work->request->table == TABLE_EXPECT
-			? kernel_table_count_expectations(work->table, &number)
-			: kernel_table_count(work->table, &number);
+	int error = kernel_table_count(work->table, &number);
 
-	if (error == -EPERM && work->request->table == TABLE_CONNTRACK)
+	if (error == -EPERM)
 		error = read_count(&number);
 	if (error < 0)
 		return change_say_error(work->cli, error);
@@ -177,6 +174,12 @@ static int run_kernel(struct work *work)
 	if (error || !work->show) {
 		request_say(work->cli, "opening a netlink socket failed: %s",
 			    strerror(error ? -error : ENOMEM));
+	} else if (work->request->command == REQUEST_STATS) {
+		code = stats(work);
+	} else if (work->request->table == TABLE_EXPECT) {
+		code = work->request->command == REQUEST_FLUSH
+			   ? expect_flush(work->cli, work->table)
+			   : expect_run(work->cli, work->request, work->table);
 	} else if (work->request->command == REQUEST_LIST) {
 		code = list(work);
 	} else if (work->request->command == REQUEST_GET) {
@@ -185,8 +188,6 @@ static int run_kernel(struct work *work)
 		code = flush(work);
 	} else if (work->request->command == REQUEST_COUNT) {
 		code = count(work);
-	} else if (work->request->command == REQUEST_STATS) {
-		code = stats(work);
 	}
 	free(work->show);
 	kernel_table_close(work->table);
@@ -210,6 +211,8 @@ static int run(struct cli *cli, const struct request *request, struct labels *la
 	}
 	if (request->table == TABLE_INTERNAL || request->table == TABLE_EXTERNAL)
 		return daemon_table_run(cli, request, labels);
+	if (request->table == TABLE_EXPECT && request->command != REQUEST_EVENT)
+		return run_kernel(&work);
 	switch (request->command) {
 	case REQUEST_CREATE:
 	case REQUEST_ADD:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "syncd/cli/conntrack/events.h"
+#include "syncd/cli/conntrack/expect.h"
 #include "syncd/cli/conntrack/filter.h"
 #include "syncd/cli/conntrack/show.h"
 #include "syncd/kernel/convert.h"
@@ -7,6 +8,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,9 +41,13 @@ struct listening {
 
 static unsigned groups_of(const struct request *request)
 {
-	static const unsigned bits[] = {1u << (NFNLGRP_CONNTRACK_NEW - 1),
-					1u << (NFNLGRP_CONNTRACK_UPDATE - 1),
-					1u << (NFNLGRP_CONNTRACK_DESTROY - 1)};
+	static const unsigned flow_bits[] = {1u << (NFNLGRP_CONNTRACK_NEW - 1),
+					     1u << (NFNLGRP_CONNTRACK_UPDATE - 1),
+					     1u << (NFNLGRP_CONNTRACK_DESTROY - 1)};
+	static const unsigned expect_bits[] = {1u << (NFNLGRP_CONNTRACK_EXP_NEW - 1),
+					       1u << (NFNLGRP_CONNTRACK_EXP_UPDATE - 1),
+					       1u << (NFNLGRP_CONNTRACK_EXP_DESTROY - 1)};
+	const unsigned *bits = request_is_about_expectations(request) ? expect_bits : flow_bits;
 	unsigned events = request->events ? request->events : EVENT_ALL, groups = 0;
 
 	for (unsigned i = 0; i < 3; i++)
@@ -104,27 +110,51 @@ static const char *find_process(struct listening *listening, uint32_t port)
 	return listening->process[0] ? listening->process : NULL;
 }
 
-static void take_message(struct listening *listening, const struct nlmsghdr *message)
+static void take_flow(struct listening *listening, const struct nlmsghdr *message, struct format_event *event)
 {
 	static const enum format_event_kind kinds[] = {[CONVERT_NEW] = FORMAT_EVENT_NEW,
 						       [CONVERT_UPDATE] = FORMAT_EVENT_UPDATE,
 						       [CONVERT_DESTROY] = FORMAT_EVENT_DESTROY};
-	struct show *show = listening->show;
-	struct format_event event = {.port = message->nlmsg_pid};
 	enum convert_kind kind;
-	struct timeval now;
 	struct flow flow;
 
 	if (convert_from_message(message, &flow, &kind) || !filter_matches(listening->request, &flow))
 		return;
+	event->kind = kinds[kind];
+	event->process = find_process(listening, event->port);
+	show_flow(listening->show, &flow);
+}
+
+static void take_expectation(struct listening *listening, const struct nlmsghdr *message,
+			     struct format_event *event)
+{
+	struct expectation expectation;
+
+	if (expectation_read(message, &expectation))
+		return;
+	event->kind = (message->nlmsg_type & 0xff) == IPCTNL_MSG_EXP_DELETE ? FORMAT_EVENT_DESTROY
+		      : message->nlmsg_flags & NLM_F_CREATE                 ? FORMAT_EVENT_NEW
+									    : FORMAT_EVENT_UPDATE;
+	event->process = find_process(listening, event->port);
+	expect_format(listening->request)->row(&listening->show->dump, &expectation);
+	listening->show->flows++;
+}
+
+static void take_message(struct listening *listening, const struct nlmsghdr *message)
+{
+	struct show *show = listening->show;
+	struct format_event event = {.port = message->nlmsg_pid};
+	struct timeval now;
+
 	gettimeofday(&now, NULL);
-	event.kind = kinds[kind];
 	event.time_s = now.tv_sec;
 	event.time_us = (uint32_t)now.tv_usec;
-	event.process = find_process(listening, event.port);
 	show->dump.now_s = now.tv_sec;
 	show->dump.event = &event;
-	show_flow(show, &flow);
+	if (message->nlmsg_type >> 8 == NFNL_SUBSYS_CTNETLINK)
+		take_flow(listening, message, &event);
+	else
+		take_expectation(listening, message, &event);
 	show->dump.event = NULL;
 }
 
@@ -198,6 +228,18 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+static int end_output(struct listening *listening)
+{
+	const struct expectation_format *format = expect_format(listening->request);
+	struct show *show = listening->show;
+
+	if (!request_is_about_expectations(listening->request))
+		return show_end(show, listening->cli, CLI_DONE);
+	if (format->end)
+		format->end(&show->dump);
+	return show_flush(show, listening->cli, CLI_DONE);
+}
+
 static int run(struct listening *listening, struct labels *labels)
 {
 	const struct cli *cli = listening->cli;
@@ -212,13 +254,14 @@ static int run(struct listening *listening, struct labels *labels)
 	}
 	show_start(listening->show, cli, listening->request, labels);
 	error = listen_on(listening);
-	code = show_end(listening->show, cli, CLI_DONE);
+	code = end_output(listening);
 	tell_losses(listening, true);
 	if (error) {
 		request_say(cli, "receiving events failed: %s", strerror(-error));
 		code = CLI_FAILED;
 	}
-	request_say(cli, "%llu flow events have been shown.", listening->show->flows);
+	request_say(cli, "%llu %s events have been shown.", listening->show->flows,
+		    request_is_about_expectations(listening->request) ? "expectation" : "flow");
 	mnl_socket_close(listening->socket);
 	close(listening->signals);
 	return code;

@@ -67,20 +67,4 @@ extern const struct format format_save;
 /* -o json: one object a line. */
 extern const struct format format_json;
 
-/* ---- shared by the formats ---- */
-
-/* Lower case, "unknown" for a protocol that conntrack(8) has no name for. */
-const char *format_protocol_name(uint8_t protocol);
-
-/* Of TCP, SCTP or DCCP, whichever the flow has; NULL: none. */
-const char *format_state_name(const struct flow *flow);
-
-/* " [USERSPACE] portid=N progname=NAME" if a process caused the event. */
-char *format_put_origin(char *at, const struct format_event *event);
-
-/* Seconds from the kernel's start of the flow to its stop, or to now. */
-uint64_t format_lifetime_s(const struct flow *flow, int64_t now_s);
-
-char *format_put_address(char *at, uint8_t family, const uint8_t *address);
-
 #endif

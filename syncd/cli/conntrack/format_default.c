@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/cli/conntrack/format.h"
+#include "syncd/cli/conntrack/format_parts.h"
 
 #include <string.h>
 #include <time.h>
@@ -41,23 +41,28 @@ char *format_put_address(char *at, uint8_t family, const uint8_t *address)
 	return family == FLOW_IPV6 ? put_ipv6(at, address) : put_ipv4(at, address);
 }
 
-static char *put_tuple(char *at, const struct flow *flow, const struct flow_tuple *tuple)
+char *format_put_ports(char *at, uint8_t protocol, const struct flow_tuple *tuple)
 {
-	at = format_put_address(put_text(at, "src="), flow->family, tuple->src);
-	at = format_put_address(put_text(at, " dst="), flow->family, tuple->dst);
-	if (flow_has_ports(flow->protocol)) {
+	if (flow_has_ports(protocol)) {
 		at = put_u64(put_text(at, " sport="), tuple->sport);
 		at = put_u64(put_text(at, " dport="), tuple->dport);
-	} else if (flow_has_icmp(flow->protocol)) {
+	} else if (flow_has_icmp(protocol)) {
 		at = put_u64(put_text(at, " type="), tuple->icmp_type);
 		at = put_u64(put_text(at, " code="), tuple->icmp_code);
 		at = put_u64(put_text(at, " id="), tuple->icmp_id);
-	} else if (flow->protocol == PROTOCOL_GRE) {
+	} else if (protocol == PROTOCOL_GRE) {
 		at = put_hex(put_text(at, " srckey=0x"), tuple->sport);
 		at = put_hex(put_text(at, " dstkey=0x"), tuple->dport);
 	}
 	*at++ = ' ';
 	return at;
+}
+
+char *format_put_tuple(char *at, uint8_t family, uint8_t protocol, const struct flow_tuple *tuple)
+{
+	at = format_put_address(put_text(at, "src="), family, tuple->src);
+	at = format_put_address(put_text(at, " dst="), family, tuple->dst);
+	return format_put_ports(at, protocol, tuple);
 }
 
 static char *put_field(char *at, const char *name, uint64_t value)
@@ -77,7 +82,7 @@ static char *put_counters(char *at, const struct flow *flow, int direction)
 
 static char *put_original(char *at, const struct flow *flow)
 {
-	at = put_tuple(at, flow, &flow->orig);
+	at = format_put_tuple(at, flow->family, flow->protocol, &flow->orig);
 	if (flow->zone && flow->zone_scope == FLOW_ZONE_ORIGINAL)
 		at = put_field(at, "zone-orig=", flow->zone);
 	at = put_counters(at, flow, 0);
@@ -89,7 +94,7 @@ static char *put_original(char *at, const struct flow *flow)
 static char *put_reply(char *at, const struct flow *flow)
 {
 	if (flow->present & FLOW_HAS_REPLY)
-		at = put_tuple(at, flow, &flow->reply);
+		at = format_put_tuple(at, flow->family, flow->protocol, &flow->reply);
 	if (flow->present & FLOW_HAS_REPLY_ZONE)
 		at = put_field(at, "zone-reply=", flow->reply_zone);
 	at = put_counters(at, flow, 1);
@@ -104,9 +109,7 @@ static char *put_reply(char *at, const struct flow *flow)
 	return at;
 }
 
-/* At most `size` bytes of a string that came over a wire; control characters would reach the operator's
- * terminal. */
-static char *put_foreign(char *at, const char *text, size_t size)
+char *format_put_foreign(char *at, const char *text, size_t size)
 {
 	for (size_t i = 0; i < size && text[i]; i++)
 		*at++ = (unsigned char)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
@@ -167,13 +170,13 @@ static char *put_attributes(char *at, const struct format_dump *dump, const stru
 	if (flow->present & FLOW_HAS_MARK)
 		at = put_field(at, "mark=", flow->mark);
 	if (flow->present & FLOW_HAS_SECCTX)
-		at = put_foreign(put_text(at, "secctx="), flow->secctx, sizeof(flow->secctx));
+		at = format_put_foreign(put_text(at, "secctx="), flow->secctx, sizeof(flow->secctx));
 	if (flow->zone && flow->zone_scope == FLOW_ZONE_BOTH)
 		at = put_field(at, "zone=", flow->zone);
 	if (flow->present & FLOW_HAS_TIMESTAMP)
 		at = put_times(at, dump, flow);
 	if (flow->present & FLOW_HAS_HELPER)
-		at = put_foreign(put_text(at, "helper="), flow->helper, sizeof(flow->helper));
+		at = format_put_foreign(put_text(at, "helper="), flow->helper, sizeof(flow->helper));
 	if (flow->present & FLOW_HAS_USE)
 		at = put_field(at, "use=", flow->use);
 	if (dump->flags & FORMAT_ID && flow->present & FLOW_HAS_ID)
@@ -200,20 +203,30 @@ static char *put_padded(char *at, uint64_t value, int width)
 	return end;
 }
 
-static char *put_event(char *at, const struct format_dump *dump)
+char *format_put_time(char *at, int64_t time_s, uint32_t time_us)
+{
+	*at++ = '[';
+	at = put_padded(at, (uint64_t)time_s, 8);
+	*at++ = '.';
+	for (uint32_t unit = 100000; unit; unit /= 10)
+		*at++ = (char)('0' + time_us / unit % 10);
+	*at++ = ']';
+	*at++ = '\t';
+	return at;
+}
+
+char *format_put_kind(char *at, enum format_event_kind kind)
 {
 	static const char *const kinds[] = {"    [NEW] ", " [UPDATE] ", "[DESTROY] "};
 
-	if (dump->flags & FORMAT_TIMESTAMP) {
-		*at++ = '[';
-		at = put_padded(at, (uint64_t)dump->event->time_s, 8);
-		*at++ = '.';
-		for (uint32_t unit = 100000; unit; unit /= 10)
-			*at++ = (char)('0' + dump->event->time_us / unit % 10);
-		*at++ = ']';
-		*at++ = '\t';
-	}
-	return put_text(at, kinds[dump->event->kind]);
+	return put_text(at, kinds[kind]);
+}
+
+static char *put_event(char *at, const struct format_dump *dump)
+{
+	if (dump->flags & FORMAT_TIMESTAMP)
+		at = format_put_time(at, dump->event->time_s, dump->event->time_us);
+	return format_put_kind(at, dump->event->kind);
 }
 
 /* The longest line: below 300 bytes of fixed words, 22 numbers of at most 20 digits, 4 addresses of 45, 80 of

@@ -2,26 +2,26 @@
 /*
  * One object a line.  Names are stable: what a flow doesn't have is left out, never null.
  */
-#include "syncd/cli/conntrack/format.h"
+#include "syncd/cli/conntrack/format_parts.h"
 
 #include <string.h>
 
-static char *put_name(char *at, const char *name)
+char *format_json_put_name(char *at, const char *name)
 {
 	*at++ = '"';
 	return put_text(put_text(at, name), "\":");
 }
 
-static char *put_number(char *at, const char *name, uint64_t value)
+char *format_json_put_number(char *at, const char *name, uint64_t value)
 {
-	at = put_u64(put_name(at, name), value);
+	at = put_u64(format_json_put_name(at, name), value);
 	*at++ = ',';
 	return at;
 }
 
-static char *put_string(char *at, const char *name, const char *text, size_t size)
+char *format_json_put_string(char *at, const char *name, const char *text, size_t size)
 {
-	at = put_text(put_name(at, name), "\"");
+	at = put_text(format_json_put_name(at, name), "\"");
 	for (size_t i = 0; i < size && text[i]; i++) {
 		unsigned char byte = (unsigned char)text[i];
 
@@ -32,50 +32,51 @@ static char *put_string(char *at, const char *name, const char *text, size_t siz
 	return put_text(at, "\",");
 }
 
-static char *put_word(char *at, const char *name, const char *word)
+char *format_json_put_word(char *at, const char *name, const char *word)
 {
-	return put_string(at, name, word, strlen(word));
+	return format_json_put_string(at, name, word, strlen(word));
 }
 
-/* In the place of the last comma. */
-static char *put_close(char *at, const char *text)
+char *format_json_put_close(char *at, const char *text)
 {
 	return put_text(at[-1] == ',' ? at - 1 : at, text);
 }
 
-static char *put_tuple(char *at, const char *name, const struct flow *flow, const struct flow_tuple *tuple)
+char *format_json_put_tuple(char *at, const char *name, uint8_t family, uint8_t protocol,
+			    const struct flow_tuple *tuple)
 {
-	at = put_text(put_name(at, name), "{");
-	at = format_put_address(put_text(put_name(at, "src"), "\""), flow->family, tuple->src);
-	at = format_put_address(put_text(put_name(put_text(at, "\","), "dst"), "\""), flow->family,
+	at = put_text(format_json_put_name(at, name), "{");
+	at = format_put_address(put_text(format_json_put_name(at, "src"), "\""), family, tuple->src);
+	at = format_put_address(put_text(format_json_put_name(put_text(at, "\","), "dst"), "\""), family,
 				tuple->dst);
 	at = put_text(at, "\",");
-	if (flow_has_ports(flow->protocol)) {
-		at = put_number(at, "sport", tuple->sport);
-		at = put_number(at, "dport", tuple->dport);
-	} else if (flow_has_icmp(flow->protocol)) {
-		at = put_number(at, "type", tuple->icmp_type);
-		at = put_number(at, "code", tuple->icmp_code);
-		at = put_number(at, "id", tuple->icmp_id);
-	} else if (flow->protocol == PROTOCOL_GRE) {
-		at = put_number(at, "srckey", tuple->sport);
-		at = put_number(at, "dstkey", tuple->dport);
+	if (flow_has_ports(protocol)) {
+		at = format_json_put_number(at, "sport", tuple->sport);
+		at = format_json_put_number(at, "dport", tuple->dport);
+	} else if (flow_has_icmp(protocol)) {
+		at = format_json_put_number(at, "type", tuple->icmp_type);
+		at = format_json_put_number(at, "code", tuple->icmp_code);
+		at = format_json_put_number(at, "id", tuple->icmp_id);
+	} else if (protocol == PROTOCOL_GRE) {
+		at = format_json_put_number(at, "srckey", tuple->sport);
+		at = format_json_put_number(at, "dstkey", tuple->dport);
 	}
 	return at;
 }
 
 static char *put_direction(char *at, const struct flow *flow, unsigned direction)
 {
-	at = put_tuple(at, direction ? "reply" : "orig", flow, direction ? &flow->reply : &flow->orig);
+	at = format_json_put_tuple(at, direction ? "reply" : "orig", flow->family, flow->protocol,
+				   direction ? &flow->reply : &flow->orig);
 	if (!direction && flow->zone && flow->zone_scope == FLOW_ZONE_ORIGINAL)
-		at = put_number(at, "zone", flow->zone);
+		at = format_json_put_number(at, "zone", flow->zone);
 	if (direction && flow->present & FLOW_HAS_REPLY_ZONE)
-		at = put_number(at, "zone", flow->reply_zone);
+		at = format_json_put_number(at, "zone", flow->reply_zone);
 	if (flow->present & FLOW_HAS_COUNTERS) {
-		at = put_number(at, "packets", flow->counters[direction].packets);
-		at = put_number(at, "bytes", flow->counters[direction].bytes);
+		at = format_json_put_number(at, "packets", flow->counters[direction].packets);
+		at = format_json_put_number(at, "bytes", flow->counters[direction].bytes);
 	}
-	return put_close(at, "},");
+	return format_json_put_close(at, "},");
 }
 
 static char *put_status(char *at, uint32_t status)
@@ -86,17 +87,17 @@ static char *put_status(char *at, uint32_t status)
 	    "NAT_CLASH",  "HELPER",       "OFFLOAD",      "HW_OFFLOAD",
 	};
 
-	at = put_text(put_name(at, "status"), "[");
+	at = put_text(format_json_put_name(at, "status"), "[");
 	for (unsigned bit = 0; bit < sizeof(names) / sizeof(names[0]); bit++)
 		if (status >> bit & 1)
 			at = put_text(put_text(put_text(at, "\""), names[bit]), "\",");
-	return put_close(at, "],");
+	return format_json_put_close(at, "],");
 }
 
 /* By name where a name is known, else by number. */
 static char *put_labels(char *at, const struct labels *labels, const struct flow *flow)
 {
-	at = put_text(put_name(at, "labels"), "[");
+	at = put_text(format_json_put_name(at, "labels"), "[");
 	for (unsigned bit = 0; bit < LABEL_BITS; bit++) {
 		if (!(flow->labels[bit / 8] >> bit % 8 & 1))
 			continue;
@@ -105,7 +106,7 @@ static char *put_labels(char *at, const struct labels *labels, const struct flow
 		else
 			at = put_text(put_u64(at, bit), ",");
 	}
-	return put_close(at, "],");
+	return format_json_put_close(at, "],");
 }
 
 /* A flat list. */
@@ -114,48 +115,47 @@ static char *put_attributes(char *at, const struct format_dump *dump, const stru
 	const char *state = format_state_name(flow);
 
 	if (flow->present & FLOW_HAS_TIMEOUT)
-		at = put_number(at, "timeout", flow->timeout_s);
+		at = format_json_put_number(at, "timeout", flow->timeout_s);
 	if (state)
-		at = put_word(at, "state", state);
+		at = format_json_put_word(at, "state", state);
 	if (flow->present & FLOW_HAS_STATUS)
 		at = put_status(at, flow->status);
 	if (flow->present & FLOW_HAS_MARK)
-		at = put_number(at, "mark", flow->mark);
+		at = format_json_put_number(at, "mark", flow->mark);
 	if (flow->zone && flow->zone_scope == FLOW_ZONE_BOTH)
-		at = put_number(at, "zone", flow->zone);
+		at = format_json_put_number(at, "zone", flow->zone);
 	if (flow->present & FLOW_HAS_LABELS)
 		at = put_labels(at, dump->labels, flow);
 	if (flow->present & FLOW_HAS_SECCTX)
-		at = put_string(at, "secctx", flow->secctx, sizeof(flow->secctx));
+		at = format_json_put_string(at, "secctx", flow->secctx, sizeof(flow->secctx));
 	if (flow->present & FLOW_HAS_HELPER)
-		at = put_string(at, "helper", flow->helper, sizeof(flow->helper));
+		at = format_json_put_string(at, "helper", flow->helper, sizeof(flow->helper));
 	if (flow->present & FLOW_HAS_MASTER) {
-		struct flow master = {.family = flow->family, .protocol = flow->master_protocol};
-
-		at = put_close(put_tuple(at, "master", &master, &flow->master), "},");
+		at = format_json_put_tuple(at, "master", flow->family, flow->master_protocol, &flow->master);
+		at = format_json_put_close(at, "},");
 	}
 	if (flow->present & FLOW_HAS_TIMESTAMP) {
-		at = put_number(at, "start_ns", flow->timestamp_start_ns);
+		at = format_json_put_number(at, "start_ns", flow->timestamp_start_ns);
 		if (flow->timestamp_stop_ns)
-			at = put_number(at, "stop_ns", flow->timestamp_stop_ns);
+			at = format_json_put_number(at, "stop_ns", flow->timestamp_stop_ns);
 	}
 	if (flow->present & FLOW_HAS_USE)
-		at = put_number(at, "use", flow->use);
+		at = format_json_put_number(at, "use", flow->use);
 	if (flow->present & FLOW_HAS_ID)
-		at = put_number(at, "id", flow->id);
+		at = format_json_put_number(at, "id", flow->id);
 	return at;
 }
 
-static char *put_event(char *at, const struct format_event *event)
+char *format_json_put_event(char *at, const struct format_event *event)
 {
 	static const char *const kinds[] = {"new", "update", "destroy"};
 
-	at = put_word(at, "event", kinds[event->kind]);
-	at = put_number(at, "time_us", (uint64_t)event->time_s * 1000000 + event->time_us);
+	at = format_json_put_word(at, "event", kinds[event->kind]);
+	at = format_json_put_number(at, "time_us", (uint64_t)event->time_s * 1000000 + event->time_us);
 	if (event->port)
-		at = put_number(at, "portid", event->port);
+		at = format_json_put_number(at, "portid", event->port);
 	if (event->process)
-		at = put_word(at, "progname", event->process);
+		at = format_json_put_word(at, "progname", event->process);
 	return at;
 }
 
@@ -165,16 +165,16 @@ static void print_flow(struct format_dump *dump, const struct flow *flow)
 
 	*at++ = '{';
 	if (dump->event)
-		at = put_event(at, dump->event);
+		at = format_json_put_event(at, dump->event);
 	if (dump->node)
-		at = put_number(at, "node", dump->node);
-	at = put_word(at, "family", flow->family == FLOW_IPV6 ? "ipv6" : "ipv4");
-	at = put_word(at, "protocol", format_protocol_name(flow->protocol));
-	at = put_number(at, "protonum", flow->protocol);
+		at = format_json_put_number(at, "node", dump->node);
+	at = format_json_put_word(at, "family", flow->family == FLOW_IPV6 ? "ipv6" : "ipv4");
+	at = format_json_put_word(at, "protocol", format_protocol_name(flow->protocol));
+	at = format_json_put_number(at, "protonum", flow->protocol);
 	at = put_direction(at, flow, 0);
 	if (flow->present & FLOW_HAS_REPLY)
 		at = put_direction(at, flow, 1);
-	at = put_close(put_attributes(at, dump, flow), "}\n");
+	at = format_json_put_close(put_attributes(at, dump, flow), "}\n");
 	output_commit(dump->output, at);
 }
 

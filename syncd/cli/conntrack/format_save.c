@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/cli/conntrack/format.h"
+#include "syncd/cli/conntrack/format_parts.h"
 
 #include <endian.h>
 #include <string.h>

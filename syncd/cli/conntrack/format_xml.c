@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/cli/conntrack/format.h"
+#include "syncd/cli/conntrack/format_parts.h"
 
 #include <string.h>
 #include <time.h>
 
-static char *put_number(char *at, const char *name, uint64_t value)
+char *format_xml_put_number(char *at, const char *name, uint64_t value)
 {
 	*at++ = '<';
 	at = put_u64(put_text(put_text(at, name), ">"), value);
 	return put_text(put_text(put_text(at, "</"), name), ">");
 }
 
-/* Text from elsewhere: what means something to XML, or is no text, doesn't get through. */
-static char *put_string(char *at, const char *name, const char *text, size_t size)
+char *format_xml_put_string(char *at, const char *name, const char *text, size_t size)
 {
 	*at++ = '<';
 	at = put_text(put_text(at, name), ">");
@@ -26,8 +25,8 @@ static char *put_layer4(char *at, const struct flow *flow, const struct flow_tup
 	at = put_u64(put_text(at, "<layer4 protonum=\""), flow->protocol);
 	at = put_text(put_text(put_text(at, "\" protoname=\""), format_protocol_name(flow->protocol)), "\">");
 	if (flow_has_ports(flow->protocol)) {
-		at = put_number(at, "sport", tuple->sport);
-		at = put_number(at, "dport", tuple->dport);
+		at = format_xml_put_number(at, "sport", tuple->sport);
+		at = format_xml_put_number(at, "dport", tuple->dport);
 	} else if (flow->protocol == PROTOCOL_GRE) {
 		at = put_text(put_hex(put_text(at, "<srckey>0x"), tuple->sport), "</srckey>");
 		at = put_text(put_hex(put_text(at, "<dstkey>0x"), tuple->dport), "</dstkey>");
@@ -46,12 +45,14 @@ static char *put_direction(char *at, const struct flow *flow, unsigned direction
 	at = put_text(format_put_address(put_text(at, "<dst>"), flow->family, tuple->dst), "</dst>");
 	at = put_layer4(put_text(at, "</layer3>"), flow, tuple);
 	if (!direction && flow->zone && flow->zone_scope == FLOW_ZONE_ORIGINAL)
-		at = put_number(at, "zone", flow->zone);
+		at = format_xml_put_number(at, "zone", flow->zone);
 	if (direction && flow->present & FLOW_HAS_REPLY_ZONE)
-		at = put_number(at, "zone", flow->reply_zone);
+		at = format_xml_put_number(at, "zone", flow->reply_zone);
 	if (flow->present & FLOW_HAS_COUNTERS) {
-		at = put_number(put_text(at, "<counters>"), "packets", flow->counters[direction].packets);
-		at = put_text(put_number(at, "bytes", flow->counters[direction].bytes), "</counters>");
+		at = format_xml_put_number(put_text(at, "<counters>"), "packets",
+					   flow->counters[direction].packets);
+		at = put_text(format_xml_put_number(at, "bytes", flow->counters[direction].bytes),
+			      "</counters>");
 	}
 	return put_text(at, "</meta>");
 }
@@ -90,31 +91,31 @@ static char *put_labels(char *at, const struct labels *labels, const struct flow
 static char *put_times(char *at, const struct format_dump *dump, const struct flow *flow)
 {
 	if (dump->flags & FORMAT_KTIMESTAMP) {
-		at = put_number(put_text(at, "<timestamp>"), "start", flow->timestamp_start_ns);
+		at = format_xml_put_number(put_text(at, "<timestamp>"), "start", flow->timestamp_start_ns);
 		if (flow->timestamp_stop_ns)
-			at = put_number(at, "stop", flow->timestamp_stop_ns);
+			at = format_xml_put_number(at, "stop", flow->timestamp_stop_ns);
 		at = put_text(at, "</timestamp>");
 	}
-	return put_number(at, "deltatime", format_lifetime_s(flow, dump->now_s));
+	return format_xml_put_number(at, "deltatime", format_lifetime_s(flow, dump->now_s));
 }
 
 static char *put_independent(char *at, const struct format_dump *dump, const struct flow *flow)
 {
 	at = put_state(put_text(at, "<meta direction=\"independent\">"), flow);
 	if (flow->present & FLOW_HAS_TIMEOUT)
-		at = put_number(at, "timeout", flow->timeout_s);
+		at = format_xml_put_number(at, "timeout", flow->timeout_s);
 	if (flow->present & FLOW_HAS_MARK)
-		at = put_number(at, "mark", flow->mark);
+		at = format_xml_put_number(at, "mark", flow->mark);
 	if (flow->present & FLOW_HAS_LABELS && dump->flags & FORMAT_LABELS)
 		at = put_labels(at, dump->labels, flow);
 	if (flow->present & FLOW_HAS_SECCTX)
-		at = put_string(at, "secctx", flow->secctx, sizeof(flow->secctx));
+		at = format_xml_put_string(at, "secctx", flow->secctx, sizeof(flow->secctx));
 	if (flow->zone && flow->zone_scope == FLOW_ZONE_BOTH)
-		at = put_number(at, "zone", flow->zone);
+		at = format_xml_put_number(at, "zone", flow->zone);
 	if (flow->present & FLOW_HAS_USE)
-		at = put_number(at, "use", flow->use);
+		at = format_xml_put_number(at, "use", flow->use);
 	if (flow->present & FLOW_HAS_ID)
-		at = put_number(at, "id", flow->id);
+		at = format_xml_put_number(at, "id", flow->id);
 	if (flow->present & FLOW_HAS_STATUS) {
 		if (flow->status & FLOW_STATUS_ASSURED)
 			at = put_text(at, "<assured/>");
@@ -124,24 +125,24 @@ static char *put_independent(char *at, const struct format_dump *dump, const str
 	if (flow->present & FLOW_HAS_TIMESTAMP)
 		at = put_times(at, dump, flow);
 	if (flow->present & FLOW_HAS_HELPER)
-		at = put_string(at, "helper", flow->helper, sizeof(flow->helper));
+		at = format_xml_put_string(at, "helper", flow->helper, sizeof(flow->helper));
 	return put_text(at, "</meta>");
 }
 
-static char *put_when(char *at, const struct format_event *event)
+char *format_xml_put_when(char *at, int64_t time_s)
 {
-	time_t seconds = (time_t)event->time_s;
+	time_t seconds = (time_t)time_s;
 	struct tm tm;
 
 	if (!localtime_r(&seconds, &tm))
 		return at;
-	at = put_number(put_text(at, "<when>"), "hour", (uint64_t)tm.tm_hour);
-	at = put_number(at, "min", (uint64_t)tm.tm_min);
-	at = put_number(at, "sec", (uint64_t)tm.tm_sec);
-	at = put_number(at, "wday", (uint64_t)tm.tm_wday + 1);
-	at = put_number(at, "day", (uint64_t)tm.tm_mday);
-	at = put_number(at, "month", (uint64_t)tm.tm_mon + 1);
-	at = put_number(at, "year", (uint64_t)tm.tm_year + 1900);
+	at = format_xml_put_number(put_text(at, "<when>"), "hour", (uint64_t)tm.tm_hour);
+	at = format_xml_put_number(at, "min", (uint64_t)tm.tm_min);
+	at = format_xml_put_number(at, "sec", (uint64_t)tm.tm_sec);
+	at = format_xml_put_number(at, "wday", (uint64_t)tm.tm_wday + 1);
+	at = format_xml_put_number(at, "day", (uint64_t)tm.tm_mday);
+	at = format_xml_put_number(at, "month", (uint64_t)tm.tm_mon + 1);
+	at = format_xml_put_number(at, "year", (uint64_t)tm.tm_year + 1900);
 	return put_text(at, "</when>");
 }
 
@@ -160,7 +161,7 @@ static void print_flow(struct format_dump *dump, const struct flow *flow)
 		at = put_direction(at, flow, 1);
 	at = put_independent(at, dump, flow);
 	if (dump->event && dump->flags & FORMAT_TIMESTAMP)
-		at = put_when(at, dump->event);
+		at = format_xml_put_when(at, dump->event->time_s);
 	at = put_text(at, "</flow>");
 	if (dump->event)
 		at = format_put_origin(at, dump->event);

@@ -107,12 +107,9 @@ static int error_of(const struct nlmsghdr *message)
 	return 1;
 }
 
-/* 0 to go on, 1: enough, or a negative errno. */
-typedef int answer_reader(void *context, const struct nlmsghdr *message);
-
 /* Sends a request and reads until its end.  0; 1: the dump was interrupted; or a negative errno. */
-static int ask(struct mnl_socket *one, uint8_t *bytes, const struct nlmsghdr *request, answer_reader *read,
-	       void *context)
+static int ask(struct mnl_socket *one, uint8_t *bytes, const struct nlmsghdr *request,
+	       kernel_table_answer *read, void *context)
 {
 	uint32_t sequence = request->nlmsg_seq;
 	bool interrupted = false;
@@ -419,19 +416,14 @@ int kernel_table_count(struct kernel_table *table, uint32_t *count)
 		   count);
 }
 
-static int count_one(void *context, const struct nlmsghdr *message)
+struct nlmsghdr *kernel_table_begin(struct kernel_table *table, void *room, uint8_t subsystem, uint8_t type,
+				    uint16_t flags, uint8_t family)
 {
-	(void)message;
-	(*(uint32_t *)context)++;
-	return 0;
+	return begin(table, room, subsystem, type, flags, family);
 }
 
-int kernel_table_count_expectations(struct kernel_table *table, uint32_t *count)
+int kernel_table_ask(struct kernel_table *table, const struct nlmsghdr *request, kernel_table_answer *answer,
+		     void *context)
 {
-	_Alignas(8) uint8_t room[256];
-
-	*count = 0;
-	return ask(table->work, table->work_bytes,
-		   begin(table, room, NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, NLM_F_DUMP, 0),
-		   count_one, count);
+	return ask(table->work, table->work_bytes, request, answer, context);
 }

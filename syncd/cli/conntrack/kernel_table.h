@@ -67,7 +67,18 @@ typedef void kernel_table_counter(void *context, const char *name, uint32_t valu
 int kernel_table_stats(struct kernel_table *table, bool expectations, kernel_table_counter *counter,
 		       void *context);
 
-/* The number of expectations, by a dump. */
-int kernel_table_count_expectations(struct kernel_table *table, uint32_t *count);
+/* ---- for what isn't flows ---- */
+
+/* Begins a request in `room`, of an nlmsghdr, an nfgenmsg, and what the caller adds. */
+struct nlmsghdr *kernel_table_begin(struct kernel_table *table, void *room, uint8_t subsystem, uint8_t type,
+				    uint16_t flags, uint8_t family);
+
+/* 0 to go on, 1: enough, or a negative errno. */
+typedef int kernel_table_answer(void *context, const struct nlmsghdr *message);
+
+/* Sends it and calls `answer` (may be NULL) for each message that comes, up to the acknowledgement or the end
+ * of the dump.  0; 1: the dump was interrupted; or a negative errno. */
+int kernel_table_ask(struct kernel_table *table, const struct nlmsghdr *request, kernel_table_answer *answer,
+		     void *context);
 
 #endif

@@ -26,6 +26,10 @@ static const struct {
     [FIELD_ORIG_VTAG] = {"orig-vtag", KIND_U32},
     [FIELD_REPLY_VTAG] = {"reply-vtag", KIND_U32},
     [FIELD_ROLE] = {"role", KIND_ROLE},
+    [FIELD_MASK_SPORT] = {"mask-port-src", KIND_PORT},
+    [FIELD_MASK_DPORT] = {"mask-port-dst", KIND_PORT},
+    [FIELD_TUPLE_SPORT] = {"tuple-port-src", KIND_PORT},
+    [FIELD_TUPLE_DPORT] = {"tuple-port-dst", KIND_PORT},
 };
 
 #define FIELD(name, field)                                                                                   \
@@ -35,7 +39,9 @@ static const struct {
 #define PORT_FIELDS                                                                                          \
 	FIELD("orig-port-src", FIELD_ORIG_SPORT), FIELD("orig-port-dst", FIELD_ORIG_DPORT),                  \
 	    FIELD("reply-port-src", FIELD_REPLY_SPORT), FIELD("reply-port-dst", FIELD_REPLY_DPORT),          \
-	    FIELD("sport", FIELD_ORIG_SPORT), FIELD("dport", FIELD_ORIG_DPORT)
+	    FIELD("sport", FIELD_ORIG_SPORT), FIELD("dport", FIELD_ORIG_DPORT),                              \
+	    FIELD("mask-port-src", FIELD_MASK_SPORT), FIELD("mask-port-dst", FIELD_MASK_DPORT),              \
+	    FIELD("tuple-port-src", FIELD_TUPLE_SPORT), FIELD("tuple-port-dst", FIELD_TUPLE_DPORT)
 
 static const struct option no_options[] = {{0}};
 static const struct option port_options[] = {PORT_FIELDS, {0}};
@@ -64,6 +70,10 @@ static const struct option gre_options[] = {
     FIELD("reply-key-dst", FIELD_REPLY_DPORT),
     FIELD("srckey", FIELD_ORIG_SPORT),
     FIELD("dstkey", FIELD_ORIG_DPORT),
+    FIELD("mask-key-src", FIELD_MASK_SPORT),
+    FIELD("mask-key-dst", FIELD_MASK_DPORT),
+    FIELD("tuple-key-src", FIELD_TUPLE_SPORT),
+    FIELD("tuple-key-dst", FIELD_TUPLE_DPORT),
     {0},
 };
 
@@ -84,27 +94,42 @@ struct protocol {
 	uint8_t number;
 	const struct option *options;
 	const char *const *states;
-	uint32_t create, get; /* fields that are needed */
-	bool needs_pair;      /* of ports or keys, to create and to get */
+	/* fields that are needed: of flows, to create and to get; of expectations, to create and to get or
+	 * delete */
+	uint32_t create, get, expect_create, expect_get;
+	/* fields of flows that tell what to set and never what to look for: -G takes the first and doesn't
+	 * look at them either, as conntrack(8) does */
+	uint32_t set_only, create_only;
+	bool needs_pair; /* of ports or keys, to create and to get */
 };
 
 enum {
 	ICMP_NEEDED = 1 << FIELD_ICMP_TYPE | 1 << FIELD_ICMP_CODE,
 	STATE_NEEDED = 1 << FIELD_STATE,
 	VTAGS = 1 << FIELD_ORIG_VTAG | 1 << FIELD_REPLY_VTAG,
-	CREATE_ONLY = VTAGS | 1 << FIELD_ROLE,
+	ROLE = 1 << FIELD_ROLE,
+	ORIG_PAIR = 1 << FIELD_ORIG_SPORT | 1 << FIELD_ORIG_DPORT,
+	REPLY_PAIR = 1 << FIELD_REPLY_SPORT | 1 << FIELD_REPLY_DPORT,
+	MASK_PAIR = 1 << FIELD_MASK_SPORT | 1 << FIELD_MASK_DPORT,
+	TUPLE_PAIR = 1 << FIELD_TUPLE_SPORT | 1 << FIELD_TUPLE_DPORT,
+	EXPECT_CREATE = ORIG_PAIR | MASK_PAIR | TUPLE_PAIR,
+	EXPECT_GET = ORIG_PAIR | REPLY_PAIR,
 };
 
 static const struct protocol protocols[] = {
-    {"tcp", "TCP", PROTOCOL_TCP, tcp_options, tcp_states, STATE_NEEDED, 0, true},
-    {"udp", "UDP", PROTOCOL_UDP, port_options, NULL, 0, 0, true},
-    {"udplite", "UDP-Lite", PROTOCOL_UDPLITE, port_options, NULL, 0, 0, true},
-    {"sctp", "SCTP", PROTOCOL_SCTP, sctp_options, sctp_states, STATE_NEEDED | VTAGS, 0, true},
-    {"dccp", "DCCP", PROTOCOL_DCCP, dccp_options, dccp_states, STATE_NEEDED | 1 << FIELD_ROLE, 0, true},
-    {"gre", "GRE", PROTOCOL_GRE, gre_options, NULL, 0, 0, true},
-    {"icmp", "ICMP", PROTOCOL_ICMP, icmp_options, NULL, ICMP_NEEDED, ICMP_NEEDED, false},
-    {"icmpv6", "ICMPv6", PROTOCOL_ICMPV6, icmpv6_options, NULL, ICMP_NEEDED, ICMP_NEEDED, false},
-    {"unknown", "other", 0, no_options, NULL, 0, 0, false},
+    {"tcp", "TCP", PROTOCOL_TCP, tcp_options, tcp_states, STATE_NEEDED, 0, EXPECT_CREATE, EXPECT_GET, 0, 0,
+     true},
+    {"udp", "UDP", PROTOCOL_UDP, port_options, NULL, 0, 0, EXPECT_CREATE, EXPECT_GET, 0, 0, true},
+    {"udplite", "UDP-Lite", PROTOCOL_UDPLITE, port_options, NULL, 0, 0, EXPECT_CREATE, EXPECT_GET, 0, 0,
+     true},
+    {"sctp", "SCTP", PROTOCOL_SCTP, sctp_options, sctp_states, STATE_NEEDED | VTAGS, 0, EXPECT_CREATE | VTAGS,
+     EXPECT_GET, VTAGS, 0, true},
+    {"dccp", "DCCP", PROTOCOL_DCCP, dccp_options, dccp_states, STATE_NEEDED | ROLE, 0, EXPECT_CREATE | ROLE,
+     EXPECT_GET, 0, ROLE, true},
+    {"gre", "GRE", PROTOCOL_GRE, gre_options, NULL, 0, 0, EXPECT_CREATE | REPLY_PAIR, EXPECT_GET, 0, 0, true},
+    {"icmp", "ICMP", PROTOCOL_ICMP, icmp_options, NULL, ICMP_NEEDED, ICMP_NEEDED, 0, 0, 0, 0, false},
+    {"icmpv6", "ICMPv6", PROTOCOL_ICMPV6, icmpv6_options, NULL, ICMP_NEEDED, ICMP_NEEDED, 0, 0, 0, 0, false},
+    {"unknown", "other", 0, no_options, NULL, 0, 0, 0, 0, 0, 0, false},
 };
 enum { PROTOCOLS = sizeof(protocols) / sizeof(protocols[0]), PROTOCOL_OTHER = PROTOCOLS - 1 };
 
@@ -251,6 +276,18 @@ static void set_field(struct request *request, enum request_field field, uint32_
 	case FIELD_ROLE:
 		flow->dccp.role = (uint8_t)value;
 		break;
+	case FIELD_MASK_SPORT:
+		request->mask.sport = (uint16_t)value;
+		break;
+	case FIELD_MASK_DPORT:
+		request->mask.dport = (uint16_t)value;
+		break;
+	case FIELD_TUPLE_SPORT:
+		request->expected.sport = (uint16_t)value;
+		break;
+	case FIELD_TUPLE_DPORT:
+		request->expected.dport = (uint16_t)value;
+		break;
 	default:
 		break;
 	}
@@ -282,28 +319,65 @@ static int check_pair(const struct cli *cli, const struct request *request)
 			      is_gre ? "key" : "port", is_gre ? "key" : "port");
 }
 
+/* The name that this protocol's options give a field: GRE has keys for ports. */
+static const char *name_of(const struct protocol *protocol, unsigned field)
+{
+	const struct option *found = NULL;
+
+	for (const struct option *option = protocol->options; option->name; option++)
+		if (option->val ==
+		    PROTOCOL_OPTION_FIRST + (int)field) /* the last: "sport", not "orig-port-src" */
+			found = option;
+	return found ? found->name : fields[field].name;
+}
+
+/* Of `present`, what is not in `allowed` is refused; of `needed`, what is not present is missed. */
+static int check_fields(const struct cli *cli, const struct request *request, uint32_t allowed,
+			uint32_t needed)
+{
+	for (unsigned field = 0; field < REQUEST_FIELDS; field++) {
+		uint32_t bit = 1u << field;
+
+		if (needed & ~request->fields & bit)
+			return request_refuse(cli, "You need to supply the `--%s' option for this command",
+					      name_of(request->protocol, field));
+		if (request->fields & ~allowed & bit)
+			return request_refuse(cli, "Illegal option `--%s' with this command",
+					      name_of(request->protocol, field));
+	}
+	return -1;
+}
+
+static int check_expectation(const struct cli *cli, const struct request *request)
+{
+	uint32_t needed = request->command == REQUEST_CREATE ? request->protocol->expect_create
+			  : request->command == REQUEST_GET || request->command == REQUEST_DELETE
+			      ? request->protocol->expect_get
+			      : 0;
+
+	return check_fields(cli, request, needed, needed);
+}
+
 int protocol_check(const struct cli *cli, const struct request *request)
 {
 	const struct protocol *protocol = request->protocol;
 	bool creates = request->command == REQUEST_CREATE || request->command == REQUEST_ADD;
-	uint32_t missing;
+	bool gets = request->command == REQUEST_GET;
+	uint32_t allowed = ~(uint32_t)(MASK_PAIR | TUPLE_PAIR), needed = 0;
+	int code;
 
-	if (!protocol || request->table == TABLE_EXPECT)
+	if (!protocol || request->command == REQUEST_HELP)
 		return -1;
-	for (unsigned field = 0; field < REQUEST_FIELDS && !creates; field++)
-		if (CREATE_ONLY & request->fields & 1u << field)
-			return request_refuse(cli, "Illegal option `--%s' with this command",
-					      fields[field].name);
-	if (!creates && request->command != REQUEST_GET)
-		return -1;
-	missing = (creates ? protocol->create : protocol->get) & ~request->fields;
-	for (unsigned field = 0; field < REQUEST_FIELDS; field++) {
-		if (!(missing >> field & 1))
-			continue;
-		return request_refuse(cli, "You need to supply the `--%s' option for this command",
-				      fields[field].name);
-	}
-	return protocol->needs_pair ? check_pair(cli, request) : -1;
+	if (request_is_about_expectations(request))
+		return check_expectation(cli, request);
+	if (!creates)
+		allowed &= ~protocol->create_only;
+	if (!creates && !gets && request->command != REQUEST_UPDATE)
+		allowed &= ~protocol->set_only;
+	if (creates || gets)
+		needed = creates ? protocol->create : protocol->get;
+	code = check_fields(cli, request, allowed, needed);
+	return code < 0 && (creates || gets) && protocol->needs_pair ? check_pair(cli, request) : code;
 }
 
 void protocol_print_help(const struct protocol *protocol)

@@ -87,6 +87,10 @@ enum request_field {
 	FIELD_ORIG_VTAG,
 	FIELD_REPLY_VTAG,
 	FIELD_ROLE,
+	FIELD_MASK_SPORT, /* of an expectation */
+	FIELD_MASK_DPORT,
+	FIELD_TUPLE_SPORT,
+	FIELD_TUPLE_DPORT,
 	REQUEST_FIELDS,
 };
 
@@ -122,6 +126,8 @@ struct request {
 	/* what the options say: addresses, ports, states, mark, zones, status, timeout ... */
 	struct flow flow; /* family 0: not known */
 	uint8_t src_mask[16], dst_mask[16];
+	/* -I expect: the expected tuple; the mask's ports */
+	struct flow_tuple expected, mask;
 	uint32_t mark_mask;
 	struct request_nat src_nat, dst_nat;
 	uint32_t secmark;
@@ -143,6 +149,11 @@ static inline bool request_has(const struct request *request, enum request_optio
 static inline bool request_has_field(const struct request *request, enum request_field field)
 {
 	return request->fields >> field & 1;
+}
+
+static inline bool request_is_about_expectations(const struct request *request)
+{
+	return request->table == TABLE_EXPECT;
 }
 
 /*

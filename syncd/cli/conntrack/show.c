@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "syncd/cli/conntrack/show.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,7 +45,7 @@ void show_start(struct show *show, const struct cli *cli, const struct request *
 		       : request->output & OUTPUT_JSON ? &format_json
 						       : &format_default;
 	show->flows = 0;
-	if (!(show->dump.flags & FORMAT_LABELS) && show->format != &format_json)
+	if (!labels || (!(show->dump.flags & FORMAT_LABELS) && show->format != &format_json))
 		return;
 	error = labels_open(labels, LABELS_PATH);
 	if (error && show->dump.flags & FORMAT_LABELS)
@@ -58,12 +59,19 @@ void show_flow(struct show *show, const struct flow *flow)
 	show->flows++;
 }
 
+int show_flush(struct show *show, const struct cli *cli, int code)
+{
+	if (output_flush(&show->output) == 0)
+		return code;
+	/* who has read enough of it needs no word */
+	if (show->output.error != EPIPE)
+		request_say(cli, "writing the output failed: %s", strerror(show->output.error));
+	return CLI_FAILED;
+}
+
 int show_end(struct show *show, const struct cli *cli, int code)
 {
 	if (show->format->end)
 		show->format->end(&show->dump);
-	if (output_flush(&show->output) == 0)
-		return code;
-	request_say(cli, "writing the flows failed: %s", strerror(show->output.error));
-	return CLI_FAILED;
+	return show_flush(show, cli, code);
 }

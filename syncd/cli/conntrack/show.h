@@ -21,7 +21,10 @@ void show_start(struct show *show, const struct cli *cli, const struct request *
 
 void show_flow(struct show *show, const struct flow *flow);
 
-/* Ends the output.  `code`, or CLI_FAILED after having said why what was printed did not get out. */
+/* Writes out what is not yet written.  `code`, or CLI_FAILED after having said why it did not get out. */
+int show_flush(struct show *show, const struct cli *cli, int code);
+
+/* Ends the output.  As show_flush(). */
 int show_end(struct show *show, const struct cli *cli, int code);
 
 #endif

@@ -80,6 +80,9 @@ static int read_prefix(const struct reading *reading, const char *option, const 
 		return code;
 	if (!request_read_number(slash + 1, reading->request->flow.family == FLOW_IPV4 ? 32 : 128, &bits))
 		return request_refuse(reading->cli, "Invalid netmask");
+	/* the whole address is no mask to conntrack(8) */
+	if (bits == (reading->request->flow.family == FLOW_IPV4 ? 32 : 128))
+		return -1;
 	fill_mask(mask, bits);
 	reading->request->options |= 1u << mask_option;
 	return -1;
@@ -350,6 +353,12 @@ int values_take(struct reading *reading, enum request_option option, const char 
 		return read_prefix(reading, "--reply-src", optarg, flow->reply.src, NULL, 0);
 	case OPTION_REPLY_DST:
 		return read_prefix(reading, "--reply-dst", optarg, flow->reply.dst, NULL, 0);
+	case OPTION_TUPLE_SRC:
+		return read_prefix(reading, name, optarg, request->expected.src, request->src_mask,
+				   OPTION_MASK_SRC);
+	case OPTION_TUPLE_DST:
+		return read_prefix(reading, name, optarg, request->expected.dst, request->dst_mask,
+				   OPTION_MASK_DST);
 	case OPTION_MASK_SRC:
 		return read_prefix(reading, "--mask-src", optarg, request->src_mask, NULL, 0);
 	case OPTION_MASK_DST:
