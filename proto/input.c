@@ -80,6 +80,7 @@ static enum node_drop peer_slot_new(struct node *node, uint16_t id, struct peer 
 			return NODE_DROP_NO_MEMORY;
 		peer->id = id;
 		peer->ack_at = MONOTIME_NEVER;
+		node_observe_table(node, table, id);
 		receive_init(&peer->receive, table);
 		*result = peer;
 		return NODE_DROPS;

@@ -58,6 +58,21 @@ static int config_check(const struct node_config *c)
 	return c->heartbeat.us > 0 && c->peer_timeout.us >= c->heartbeat.us ? 0 : -EINVAL;
 }
 
+void node_observe_table(const struct node *node, struct table *table, uint16_t id)
+{
+	table_observe(table, node->observer, node->observer_context, id);
+}
+
+void node_observe(struct node *node, table_observer *observer, void *context)
+{
+	node->observer = observer;
+	node->observer_context = context;
+	node_observe_table(node, node->local.table, 0);
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		if (node->peers[i].id)
+			node_observe_table(node, node->peers[i].receive.table, node->peers[i].id);
+}
+
 int node_create(struct node **result, const struct node_config *config, const struct node_sink *sink,
 		struct monotime now)
 {

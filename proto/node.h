@@ -171,6 +171,10 @@ bool node_has_ended(const struct node *node, struct record_key key);
 /* The external table kept for that node id; NULL: none. */
 const struct table *node_external(const struct node *node, uint16_t id);
 
+/* Has `observer` told of each change of the internal table (id 0) and the external ones (the peer's id);
+ * NULL: nobody. See table_observe(). */
+void node_observe(struct node *node, table_observer *observer, void *context);
+
 enum node_drop {
 	NODE_DROP_TOO_SHORT,
 	NODE_DROP_BAD_MAGIC,

@@ -57,6 +57,8 @@ struct node {
 	size_t samples_count;
 	uint64_t received_datagrams, received_bytes;
 	uint64_t drops[NODE_DROPS];
+	table_observer *observer; /* of all tables; NULL: none */
+	void *observer_context;
 };
 
 /* ---- node.c ---- */
@@ -69,6 +71,9 @@ void node_say_no_memory(struct node *node, const char *what);
 bool node_has_slept(const struct node *node, struct monotime now);
 /* A new session of our own: peers will catch up in full. */
 void node_restart_session(struct node *node, const char *why);
+
+/* A table that is new: who observes the node observes it. */
+void node_observe_table(const struct node *node, struct table *table, uint16_t id);
 
 /* ---- input.c ---- */
 void node_take_datagram(struct node *node, const struct node_event *event);

@@ -132,6 +132,7 @@ void peer_orphan_table(struct peer *peer, struct table *empty)
 				     .proven_at = peer->proven_at};
 
 	orphan.table = receive_exchange_table(&peer->receive, empty);
+	table_observe(orphan.table, NULL, NULL, 0);
 	if (peer->orphans[NODE_ORPHANS_MAX - 1].table)
 		peer_drop_orphan(peer, NODE_ORPHANS_MAX - 1);
 	memmove(&peer->orphans[1], &peer->orphans[0], (NODE_ORPHANS_MAX - 1) * sizeof(peer->orphans[0]));

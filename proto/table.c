@@ -20,6 +20,9 @@ struct table {
 	uint64_t announced; /* its digest was told */
 	uint32_t flows_max, tombstones_max;
 	size_t expects; /* of the live records those that are expectations */
+	table_observer *observer;
+	void *observer_context;
+	uint16_t observer_id;
 };
 
 _Static_assert(sizeof(struct table_entry) + RECORD_MAX <= SLAB_OBJECT_MAX, "a slab takes the largest record");
@@ -27,6 +30,19 @@ _Static_assert(sizeof(struct table_entry) + RECORD_MAX <= SLAB_OBJECT_MAX, "a sl
 static struct table_entry *entry_at(const struct table *table, uint32_t reference)
 {
 	return slab_at(table->slab, reference);
+}
+
+void table_observe(struct table *table, table_observer *observer, void *context, uint16_t id)
+{
+	table->observer = observer;
+	table->observer_context = context;
+	table->observer_id = id;
+}
+
+static void tell(const struct table *table, enum table_event event, const struct table_entry *entry)
+{
+	if (table->observer)
+		table->observer(table->observer_context, table->observer_id, event, entry);
 }
 
 static bool is_tombstone(const struct table_entry *entry)
@@ -249,7 +265,7 @@ static enum table_change replace(struct table *table, uint32_t *link, const uint
 	return was_tombstone ? TABLE_ADDED : TABLE_REPLACED;
 }
 
-enum table_change table_put(struct table *table, const uint8_t *record, struct table_entry **entry)
+static enum table_change put(struct table *table, const uint8_t *record, struct table_entry **entry)
 {
 	struct record_key key = record_key(record);
 	uint32_t hash = hash_of(table, key);
@@ -266,6 +282,15 @@ enum table_change table_put(struct table *table, const uint8_t *record, struct t
 	if (table_records(table) >= table->flows_max)
 		return TABLE_FULL;
 	return known ? replace(table, link, record, entry) : add(table, key, hash, record, entry);
+}
+
+enum table_change table_put(struct table *table, const uint8_t *record, struct table_entry **entry)
+{
+	enum table_change change = put(table, record, entry);
+
+	if (change == TABLE_ADDED || change == TABLE_REPLACED)
+		tell(table, change == TABLE_ADDED ? TABLE_CAME : TABLE_CHANGED, *entry);
+	return change;
 }
 
 /* Takes an entry out of its chain and frees it; it is in no order any more. */
@@ -326,6 +351,7 @@ bool table_remove(struct table *table, struct table_entry *entry)
 	bool takes_version = is_exposed || table_version(table, entry) <= table->announced;
 	uint32_t *link = link_to(table, entry);
 
+	tell(table, TABLE_GONE, entry);
 	table->digest -= record_hash(entry->bytes);
 	table->expects -= record_is_expect(entry->bytes);
 	vlog_remove(table->live, entry->position);
@@ -369,6 +395,8 @@ void table_set_limits(struct table *table, uint32_t flows, uint32_t tombstones)
 
 void table_clear(struct table *table)
 {
+	bool had_any = table_count(table) > 0;
+
 	if (entries(table)) /* another state than the newest version's, which may have been told */
 		table->newest++;
 	slab_clear(table->slab);
@@ -378,6 +406,8 @@ void table_clear(struct table *table)
 	table->expects = 0;
 	table->digest = 0;
 	table->horizon = table->newest;
+	if (had_any)
+		tell(table, TABLE_EMPTIED, NULL);
 }
 
 /* --- what it holds --- */

@@ -99,6 +99,17 @@ uint64_t table_horizon(const struct table *table);
 size_t table_memory(const struct table *table); /* bytes allocated, all overhead included */
 uint64_t table_version(const struct table *table, const struct table_entry *entry);
 
+/*
+ * Has `observer` told of what happens to live entries from now on; NULL: nobody.  `entry` is borrowed for the
+ * call, in which the table may not be changed; of a removed one it is what was there; NULL with
+ * TABLE_EMPTIED.  TABLE_CHANGED is an entry of another incarnation, too.  `id` is the caller's, to tell its
+ * tables apart.
+ */
+enum table_event { TABLE_CAME, TABLE_CHANGED, TABLE_GONE, TABLE_EMPTIED };
+typedef void table_observer(void *context, uint16_t id, enum table_event event,
+			    const struct table_entry *entry);
+void table_observe(struct table *table, table_observer *observer, void *context, uint16_t id);
+
 /* Walks entries in version order: of flows, unless more is asked for.  Good until the table changes; to go on
  * after that, start again behind the last version. */
 struct table_walk {

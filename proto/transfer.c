@@ -519,6 +519,7 @@ bool node_succeed_session(struct node *node, struct peer *peer, const struct ses
 		node_log(node, NODE_LOG_NOTICE, "orphan",
 			 "node %u has rebooted: its %zu flows from before are kept", peer->id,
 			 table_count(peer->receive.table));
+		node_observe_table(node, empty, peer->id);
 		peer_orphan_table(peer, empty);
 	}
 	peer->instance = successor->instance;

@@ -16,7 +16,8 @@
 struct client {
 	int fd;
 	bool shows_progress, has_progress; /* standard error is a terminal; a line stands on it */
-	int patience_ms;
+	int patience_ms;                   /* at least CLIENT_PATIENCE_ENDLESS_S: no end */
+	int stop_fd;
 	bool heard;        /* the daemon has sent a byte */
 	size_t start, end; /* what was read and not yet taken */
 	uint8_t bytes[MESSAGE_HEADER_SIZE + MESSAGE_PAYLOAD_MAX];
@@ -42,18 +43,20 @@ static int64_t now_ms(void)
 }
 
 /* Waits until the socket is ready, as long as the patience lasts, whatever signals come: 0 or a negative
- * errno. */
+ * errno; -ECANCELED: told to stop. */
 static int wait_for(const struct client *client, short events)
 {
+	bool is_endless = client->patience_ms / 1000 >= CLIENT_PATIENCE_ENDLESS_S;
 	int64_t end_ms = now_ms() + client->patience_ms;
 
 	for (;;) {
-		struct pollfd fd = {.fd = client->fd, .events = events};
-		int64_t left_ms = end_ms - now_ms();
-		int ready = poll(&fd, 1, left_ms > 0 ? (int)left_ms : 0);
+		struct pollfd fds[] = {{.fd = client->fd, .events = events},
+				       {.fd = client->stop_fd, .events = POLLIN}};
+		int64_t left_ms = is_endless ? -1 : end_ms - now_ms() > 0 ? end_ms - now_ms() : 0;
+		int ready = poll(fds, client->stop_fd ? 2 : 1, (int)left_ms);
 
 		if (ready > 0)
-			return 0;
+			return client->stop_fd && fds[1].revents ? -ECANCELED : 0;
 		if (ready == 0)
 			return -ETIMEDOUT;
 		if (errno != EINTR)
@@ -197,7 +200,9 @@ static void take_result(const uint8_t *payload, size_t length, struct client_ans
 static void describe_error(const struct client *client, const struct cli *cli, int error,
 			   struct client_answer *answer)
 {
-	if (!client->heard && error == -ETIMEDOUT)
+	if (error == -ECANCELED)
+		fail(answer, CLIENT_STOPPED, "stopped");
+	else if (!client->heard && error == -ETIMEDOUT)
 		fail(answer, CLIENT_NO_DAEMON,
 		     "no daemon answers on %s: it took the request and was silent for %d s", cli->socket,
 		     client->patience_ms / 1000);
@@ -265,6 +270,7 @@ void client_ask(const struct cli *cli, const struct client_question *question, s
 	client->shows_progress = isatty(STDERR_FILENO);
 	client->has_progress = client->heard = false;
 	client->start = client->end = 0;
+	client->stop_fd = question->stop_fd;
 	client->patience_ms = (int)(question->patience_s ? question->patience_s : CLIENT_PATIENCE_S) * 1000;
 	if (client_connect(client, cli, answer) && client_send(client, cli, question, answer))
 		while (client_take(client, cli, question, answer))
@@ -282,6 +288,7 @@ int client_exit(const struct cli *cli, const struct client_answer *answer)
 		cli_say(cli, "%s", answer->message);
 		return CLI_NO_DAEMON;
 	case CLIENT_BROKEN:
+	case CLIENT_STOPPED:
 		cli_say(cli, "%s", answer->message);
 		return CLI_FAILED;
 	case CLIENT_ANSWERED:

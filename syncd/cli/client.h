@@ -14,6 +14,7 @@ enum client_outcome {
 	CLIENT_ANSWERED,  /* up to the RESULT */
 	CLIENT_NO_DAEMON, /* nobody listens, or nobody answers */
 	CLIENT_BROKEN,    /* an answer that is cut short or makes no sense; or the receiver had enough */
+	CLIENT_STOPPED,   /* stop_fd became readable */
 };
 
 struct client_question {
@@ -22,12 +23,14 @@ struct client_question {
 		const char *name, *value; /* NULL name: no more; NULL value: left out */
 	} argument[CLIENT_ARGUMENTS_MAX];
 	unsigned patience_s; /* how long the daemon may be silent; 0: CLIENT_PATIENCE_S */
-	/* Called for each RECORDS, JSON and TEXT; false: enough.  PROGRESS is shown by the client itself. */
+	int stop_fd;         /* when it can be read, nothing is waited for any more; 0: none */
+	/* Called for each RECORDS, EVENTS, JSON and TEXT; false: enough.  PROGRESS is shown by the client
+	 * itself. */
 	bool (*receive)(void *context, enum message_type type, const uint8_t *payload, size_t length);
 	void *context;
 };
 
-enum { CLIENT_PATIENCE_S = 10, CLIENT_PATIENCE_LONG_S = 60 };
+enum { CLIENT_PATIENCE_S = 10, CLIENT_PATIENCE_LONG_S = 60, CLIENT_PATIENCE_ENDLESS_S = INT32_MAX / 1000 };
 
 struct client_answer {
 	enum client_outcome outcome;

@@ -16,7 +16,7 @@ int message_read_header(const uint8_t header[MESSAGE_HEADER_SIZE], enum message_
 	uint32_t payload = reader_u32(&r);
 	uint8_t number = reader_u8(&r);
 
-	if (number < MESSAGE_REQUEST || number > MESSAGE_RESULT || payload > MESSAGE_PAYLOAD_MAX)
+	if (number < MESSAGE_REQUEST || number >= MESSAGE_TYPES_END || payload > MESSAGE_PAYLOAD_MAX)
 		return -EINVAL;
 	*type = (enum message_type)number;
 	*length = payload;

@@ -10,11 +10,17 @@
  *
  * REQUEST: verb, NUL, then any number of "name=value", each ended by NUL.
  * RECORDS: any number of: node id (2; 0: the internal table), kernel's id (4; 0: unknown), record
- * (proto/record.h). JSON, TEXT, PROGRESS: UTF-8, not terminated.  PROGRESS is one line for a person at a
- * terminal. RESULT: exit code for the command (1), then a message (empty: nothing to say), UTF-8.
+ * (proto/record.h).  EVENTS: any number of: kind (1, enum message_event), then as in RECORDS node id, id and
+ * record (of a flow that has gone: as it was); of EMPTIED and LOST without a record, and with LOST, the id
+ * counts the events that the client was too slow for. JSON, TEXT, PROGRESS: UTF-8, not terminated.  PROGRESS
+ * is one line for a person at a terminal. RESULT: exit code for the command (1), then a message (empty:
+ * nothing to say), UTF-8.
+ *
+ * A client that listens for events (verb "events") is answered until it closes the connection.
  *
  * Requests, what they take, and who may ask them (readers: R, administrators: A):
  *   status R (JSON) | health R strict=1 (TEXT, RESULT) | dump R table=internal|external peer=N (RECORDS) |
+ * events R (as dump; EVENTS) |
  * count R (as dump; TEXT) verify R (PROGRESS, TEXT) | metrics R (TEXT) | primary A | backup A | fault A |
  * commit A (PROGRESS, JSON) resync A peer=N | flush A table=internal|external|kernel | reload A (TEXT)
  */
@@ -30,6 +36,16 @@ enum message_type {
 	MESSAGE_TEXT,
 	MESSAGE_PROGRESS,
 	MESSAGE_RESULT,
+	MESSAGE_EVENTS,
+	MESSAGE_TYPES_END,
+};
+
+enum message_event {
+	MESSAGE_EVENT_NEW = 1,
+	MESSAGE_EVENT_UPDATE,
+	MESSAGE_EVENT_DESTROY,
+	MESSAGE_EVENT_EMPTIED, /* the table, by an operator or because it was committed */
+	MESSAGE_EVENT_LOST,
 };
 
 enum {

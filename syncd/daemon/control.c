@@ -256,6 +256,12 @@ void control_wait(struct control_client *client, struct monotime until)
 	timer->deadline = monotime_min(timer->deadline, until);
 }
 
+void control_wake(struct control_client *client)
+{
+	client->waits_until = (struct monotime){0};
+	loop_modify(client->source, EPOLLIN | EPOLLOUT);
+}
+
 /* Streams whose wait is over are asked again. */
 static void wake(void *context, struct monotime now)
 {

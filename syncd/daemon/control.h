@@ -72,6 +72,9 @@ typedef void control_stream(void *context, struct control_client *client);
 void control_set_stream(struct control_client *client, control_stream *more, control_stream *gone,
 			void *context);
 
+/* The stream has something to queue now. */
+void control_wake(struct control_client *client);
+
 /* The stream has nothing to queue before then: `more` is not called earlier. */
 void control_wait(struct control_client *client, struct monotime until);
 

@@ -365,6 +365,8 @@ int daemon_open(struct daemon *daemon, char *why, size_t size)
 		error = failed(open_node(daemon), "node", why, size);
 	}
 	if (error == 0)
+		error = failed(subscribers_open(&daemon->subscribers, daemon->drive), "listeners", why, size);
+	if (error == 0)
 		error = open_control(daemon, true, why, size);
 	if (error == 0)
 		error =
@@ -396,6 +398,7 @@ int daemon_run(struct daemon *daemon)
 void daemon_close(struct daemon *daemon)
 {
 	control_close(daemon->control);
+	subscribers_close(daemon->subscribers);
 	transition_close(daemon->transition);
 	drive_close(daemon->drive);
 	guard_fence_close(&daemon->guard_fence);

@@ -11,6 +11,7 @@
 #include "syncd/daemon/control.h"
 #include "syncd/daemon/drive.h"
 #include "syncd/daemon/guard_fence.h"
+#include "syncd/daemon/subscribe.h"
 #include "syncd/daemon/transition.h"
 #include "syncd/kernel/commit.h"
 #include "syncd/kernel/timeouts.h"
@@ -35,6 +36,7 @@ struct daemon {
 	struct node_config node_config; /* as the node has it */
 	struct drive *drive;
 	struct transition *transition;
+	struct subscribers *subscribers; /* who listens for what happens to the tables */
 	struct loop_timer housekeeping, guard_timer, log_timer;
 	struct monotime started;
 	uint32_t conntrack_max, conntrack_buckets;

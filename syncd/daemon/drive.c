@@ -360,6 +360,11 @@ void drive_close(struct drive *drive)
 	free(drive);
 }
 
+void drive_observe(struct drive *drive, table_observer *observer, void *context)
+{
+	node_observe(drive->node, observer, context);
+}
+
 const struct node *drive_node(const struct drive *drive)
 {
 	return drive->node;

@@ -55,6 +55,9 @@ void drive_close(struct drive *drive); /* NULL is fine */
 
 const struct node *drive_node(const struct drive *drive);
 
+/* node_observe() */
+void drive_observe(struct drive *drive, table_observer *observer, void *context);
+
 /* Gives the node an event (its time is set here), sends what it wants sent, and looks at its deadline. */
 void drive_step(struct drive *drive, struct node_event *event);
 

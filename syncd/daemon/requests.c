@@ -8,6 +8,7 @@
 #include "syncd/daemon/metrics.h"
 #include "syncd/daemon/reload.h"
 #include "syncd/daemon/status.h"
+#include "syncd/daemon/subscribe.h"
 #include "syncd/daemon/verify.h"
 
 #include <errno.h>
@@ -108,6 +109,15 @@ static void answer_dump(struct daemon *daemon, struct control_client *client,
 	uint16_t peer;
 	if (read_table(daemon, client, request, &table, &peer))
 		dump_start(client, daemon->drive, table, peer);
+}
+
+static void answer_events(struct daemon *daemon, struct control_client *client,
+			  const struct message_request *request)
+{
+	enum dump_table table;
+	uint16_t peer;
+	if (read_table(daemon, client, request, &table, &peer))
+		subscribe_start(client, daemon->subscribers, table, peer);
 }
 
 static void answer_count(struct daemon *daemon, struct control_client *client,
@@ -232,11 +242,11 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-    {"status", false, answer_status},  {"health", false, answer_health}, {"metrics", false, answer_metrics},
-    {"dump", false, answer_dump},      {"count", false, answer_count},   {"verify", false, answer_verify},
-    {"primary", true, answer_primary}, {"backup", true, answer_backup},  {"fault", true, answer_fault},
-    {"commit", true, answer_commit},   {"resync", true, answer_resync},  {"flush", true, answer_flush},
-    {"reload", true, answer_reload},
+    {"status", false, answer_status}, {"health", false, answer_health},  {"metrics", false, answer_metrics},
+    {"dump", false, answer_dump},     {"events", false, answer_events},  {"count", false, answer_count},
+    {"verify", false, answer_verify}, {"primary", true, answer_primary}, {"backup", true, answer_backup},
+    {"fault", true, answer_fault},    {"commit", true, answer_commit},   {"resync", true, answer_resync},
+    {"flush", true, answer_flush},    {"reload", true, answer_reload},
 };
 
 static const struct verb *find_verb(const char *name)

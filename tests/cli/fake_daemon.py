@@ -5,7 +5,8 @@ import socket
 import struct
 import threading
 
-REQUEST, RECORDS, JSON, TEXT, PROGRESS, RESULT = range(1, 7)
+REQUEST, RECORDS, JSON, TEXT, PROGRESS, RESULT, EVENTS = range(1, 8)
+NEW, UPDATE, DESTROY, EMPTIED, LOST = range(1, 6)
 
 
 def message(kind, payload=b""):
@@ -43,6 +44,10 @@ def tcp_record(number, timeout=300, mark=0, state=3, ct_status=0x0E):
 
 def records(numbers, node=0, **flow):
     return message(RECORDS, b"".join(struct.pack("!HI", node, 0) + tcp_record(n, **flow) for n in numbers))
+
+
+def event(kind, number=None, node=1, count=0, **flow):
+    return struct.pack("!BHI", kind, node, count) + (b"" if number is None else tcp_record(number, **flow))
 
 
 def tcp_line(number, timeout=300, mark=0):

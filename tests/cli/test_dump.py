@@ -4,7 +4,8 @@ import struct
 import time
 
 import pytest
-from fake_daemon import JSON, PROGRESS, RECORDS, TEXT, message, records, result, tcp_line, tcp_record
+from fake_daemon import (DESTROY, EMPTIED, EVENTS, JSON, LOST, NEW, PROGRESS, RECORDS, TEXT, UPDATE, event, message, records, result, tcp_line,
+                         tcp_record)
 
 
 def shown(count):
@@ -103,3 +104,34 @@ def test_count_prints_the_number_alone(command, daemon, answer):
     daemon(answer)
     done = command("-C", "internal")
     assert (done.returncode, done.stdout, done.stderr) == (0, "1234\n", "")
+
+
+def test_events_are_shown_with_their_kinds_and_losses_are_counted(command, daemon):
+    daemon(message(EVENTS, event(NEW, 1) + event(UPDATE, 2, mark=7) + event(LOST, count=5)) + message(EVENTS, event(DESTROY, 1) + event(EMPTIED)) +
+           message(EVENTS, event(LOST, count=2)) + result(0))
+    done = command("-E", "external")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == ["    [NEW] " + tcp_line(1), " [UPDATE] " + tcp_line(2, mark=7), "[DESTROY] " + tcp_line(1)]
+    assert "7 events were lost" in done.stderr and "the table for node 1 was emptied" in done.stderr
+
+
+@pytest.mark.parametrize("broken", [event(9, 1), event(NEW, 1)[:-1], b"\1", event(NEW)])
+def test_an_event_that_makes_no_sense_is_a_failure(command, daemon, broken):
+    daemon(message(EVENTS, event(NEW, 1) + broken) + result(0))
+    done = command("-E", "internal")
+    assert done.returncode == 1 and done.stdout.count("\n") == 1 and "makes no sense" in done.stderr
+
+
+def test_a_table_of_the_daemon_is_emptied_through_the_daemon(command, daemon):
+    fake = daemon(message(TEXT, "the external tables are emptied") + result(0))
+    done = command("-F", "external", "--peer", "2")
+    assert (done.returncode, done.stdout) == (0, "") and "the external tables are emptied" in done.stderr
+    assert fake.requests == [("flush", {"table": "external", "peer": "2"})]
+    daemon(result(1, "flush is for root"))
+    assert command("-F", "internal").returncode == 1
+
+
+def test_a_file_cannot_name_a_table_of_the_daemon(command):
+    for line in ("-F internal", "-F external", "-F expect", "-D internal"):
+        done = command("-R", "-", input=line + "\n")
+        assert done.returncode == 2 and "-:1" in done.stderr

@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -129,3 +131,69 @@ def test_every_verb_on_a_pair_that_fails_over(pair):
     assert json.loads(standby("primary", "--json"))["changed"] is False
     standby("flush", "kernel")
     assert standby("-C") == "0\n"
+
+
+class Listener:
+    """-E on a table of the daemon's, as it goes."""
+
+    def __init__(self, node, *arguments):
+        self.lines, self.node = [], node
+        self.process = subprocess.Popen(["ip", "netns", "exec", node.name, PROGRAM, "--socket", node.socket, "-E", *arguments], text=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def wait_for(self, condition):
+        end = time.monotonic() + 30
+        while not condition(self.lines) and time.monotonic() < end:
+            time.sleep(0.02)
+        assert condition(self.lines), self.lines
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(30) == 0
+        return self.process.stderr.read()
+
+
+def wait_until_all_hear(active, listeners):
+    """Flows come and go until everybody has heard of one, and of all ends that follow."""
+    end = time.monotonic() + 30
+    while not all(listener.lines for listener in listeners) and time.monotonic() < end:
+        insert(active, 1)
+        assert active.run("conntrack", "-D", "-p", "tcp").returncode == 0
+        time.sleep(0.1)
+    for listener in listeners:
+        listener.wait_for(lambda lines: lines and ("DESTROY" in lines[-1] or '"destroy"' in lines[-1]))
+        listener.lines.clear()
+
+
+def test_events_of_the_daemons_tables_are_shown_as_they_come(pair):
+    active, standby = pair
+    active("primary"), standby("backup")
+    listeners = [Listener(active, "internal"), Listener(standby, "external"), Listener(standby, "external", "-m", "1", "-e", "NEW,DESTROY"),
+                 Listener(standby, "external", "--peer", "1", "-o", "json")]
+    wait_until_all_hear(active, listeners)
+    insert(active, 4)
+    for listener, count in zip(listeners, (4, 4, 2, 4)):
+        listener.wait_for(lambda lines, count=count: len(lines) >= count)
+    assert active.run("conntrack", "-U", "-p", "tcp", "-s", "10.0.0.1", "-m", "8").returncode == 0
+    for listener in (*listeners[:2], listeners[3]):
+        listener.wait_for(lambda lines: any("UPDATE" in line or '"update"' in line for line in lines))
+    assert active.run("conntrack", "-D", "-p", "tcp").returncode == 0
+    for listener, count in zip(listeners, (9, 9, 3, 9)):
+        listener.wait_for(lambda lines, count=count: len(lines) == count)
+    for listener in listeners[:2]:
+        kinds = [line.split()[0] for line in listener.lines]
+        assert kinds == ["[NEW]"] * 4 + ["[UPDATE]"] + ["[DESTROY]"] * 4
+        assert all("src=10.0.0." in line and "ESTABLISHED" in line for line in listener.lines)
+    assert {json.loads(line)["node"] for line in listeners[3].lines} == {1}
+    insert(active, 1)
+    listeners[1].wait_for(lambda lines: len(lines) == 10)
+    done = standby.run(PROGRAM, "--socket", standby.socket, "-F", "external")
+    assert done.returncode == 0 and "emptied" in done.stderr
+    words = [listener.end() for listener in listeners]
+    assert all("flow events have been shown" in text for text in words)
+    assert "the table for node 1 was emptied" in words[1]

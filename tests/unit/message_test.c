@@ -41,7 +41,7 @@ static void an_unknown_type_or_too_long_a_payload_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(message_read_header((const uint8_t *)"\0\0\0\0\0", &type, &length), -EINVAL);
-	assert_int_equal(message_read_header((const uint8_t *)"\0\0\0\0\7", &type, &length), -EINVAL);
+	assert_int_equal(message_read_header((const uint8_t *)"\0\0\0\0\10", &type, &length), -EINVAL);
 	assert_int_equal(message_read_header((const uint8_t *)"\0\x10\0\0\6", &type, &length), 0);
 	assert_int_equal(length, MESSAGE_PAYLOAD_MAX);
 	assert_int_equal(message_read_header((const uint8_t *)"\0\x10\0\1\6", &type, &length), -EINVAL);

@@ -364,6 +364,58 @@ static void a_full_table_refuses_only_what_it_does_not_know(void **state)
 	table_destroy(table);
 }
 
+struct heard {
+	char kinds[16];
+	size_t count;
+	uint16_t id;
+	struct flow last;
+};
+
+static void hear(void *context, uint16_t id, enum table_event event, const struct table_entry *entry)
+{
+	struct heard *heard = context;
+
+	assert_in_range(heard->count, 0, sizeof(heard->kinds) - 2);
+	heard->kinds[heard->count++] = "+*-0"[event];
+	heard->id = id;
+	assert_int_equal(event == TABLE_EMPTIED, entry == NULL);
+	if (entry)
+		record_decode(entry->bytes, &heard->last);
+}
+
+static void an_observer_is_told_of_every_change_and_of_nothing_else(void **state)
+{
+	struct table *table = table_create(2, 10, 1);
+	struct flow flow = plain_flow(1), other = plain_flow(2), third = plain_flow(3);
+	struct heard heard = {.count = 0};
+	uint8_t record[RECORD_MAX];
+
+	(void)state;
+	table_observe(table, hear, &heard, 77);
+	table_clear(table); /* nothing was in it */
+	put(table, &flow, TABLE_ADDED);
+	flow.timeout_s += 5;
+	put(table, &flow, TABLE_SAME);
+	flow.mark = 9;
+	flow.present |= FLOW_HAS_MARK;
+	put(table, &flow, TABLE_REPLACED);
+	assert_int_equal(heard.last.mark, 9);
+	put(table, &other, TABLE_ADDED);
+	put(table, &third, TABLE_FULL);
+	heard.last.mark = 0;
+	assert_int_equal(record_encode(&flow, record) > 0, 1);
+	table_remove(table, table_find(table, record_key(record)));
+	assert_int_equal(heard.last.mark, 9);
+	put(table, &third, TABLE_ADDED);
+	table_clear(table);
+	assert_string_equal(heard.kinds, "+*+-+0");
+	assert_int_equal(heard.id, 77);
+	table_observe(table, NULL, NULL, 0);
+	put(table, &flow, TABLE_ADDED);
+	assert_int_equal(heard.count, 6);
+	table_destroy(table);
+}
+
 static void a_cleared_table_is_empty_but_goes_on_counting(void **state)
 {
 	struct table *table = table_create(5000, 10, 1);
@@ -475,6 +527,7 @@ int main(void)
 	    cmocka_unit_test(the_oldest_tombstone_goes_and_raises_the_horizon),
 	    cmocka_unit_test(without_tombstones_an_exposed_removal_raises_the_horizon_at_once),
 	    cmocka_unit_test(a_full_table_refuses_only_what_it_does_not_know),
+	    cmocka_unit_test(an_observer_is_told_of_every_change_and_of_nothing_else),
 	    cmocka_unit_test(a_cleared_table_is_empty_but_goes_on_counting),
 	    cmocka_unit_test(what_was_announced_changes_only_with_a_version),
 	    cmocka_unit_test(the_digest_does_not_depend_on_the_way),

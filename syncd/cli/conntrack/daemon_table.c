@@ -23,13 +23,18 @@ struct receiving {
  * A record leaves a mark of zero out, and the kernel does not; it is shown, so that lines of both tables
  * compare. use= is no part of a flow, but of one kernel's entry.
  */
+void daemon_table_read(const uint8_t *record, uint32_t id, struct flow *flow)
+{
+	record_decode(record, flow);
+	flow->present |= FLOW_HAS_MARK | (id ? FLOW_HAS_ID : 0);
+	flow->id = id;
+}
+
 static void take_record(struct receiving *receiving, uint16_t node, uint32_t id, const uint8_t *record)
 {
 	struct flow flow;
 
-	record_decode(record, &flow);
-	flow.present |= FLOW_HAS_MARK | (id ? FLOW_HAS_ID : 0);
-	flow.id = id;
+	daemon_table_read(record, id, &flow);
 	if (!filter_matches(receiving->request, &flow))
 		return;
 	receiving->show->dump.node = node;
@@ -141,7 +146,36 @@ static int count(const struct cli *cli, const struct request *request)
 	return cli_finish(cli, code);
 }
 
+static int flush(const struct cli *cli, const struct request *request)
+{
+	struct client_question question = question_for(request, "flush");
+	struct client_reply reply = {0};
+	struct client_answer answer;
+	int code;
+
+	question.receive = client_keep;
+	question.context = &reply;
+	client_ask(cli, &question, &answer);
+	code = answer.outcome == CLIENT_ANSWERED ? answer.code : daemon_code(&answer);
+	if (code == CLI_DONE)
+		request_say(cli, "%s.", reply.text.text ? reply.text.text : "the table has been emptied");
+	else
+		request_say(cli, "%s",
+			    *answer.message ? answer.message : "the daemon refused to empty the table");
+	client_reply_free(&reply);
+	return code;
+}
+
 int daemon_table_run(const struct cli *cli, const struct request *request, struct labels *labels)
 {
-	return request->command == REQUEST_COUNT ? count(cli, request) : list(cli, request, labels);
+	switch (request->command) {
+	case REQUEST_COUNT:
+		return count(cli, request);
+	case REQUEST_FLUSH:
+		return flush(cli, request);
+	case REQUEST_EVENT:
+		return daemon_events_run(cli, request, labels);
+	default:
+		return list(cli, request, labels);
+	}
 }

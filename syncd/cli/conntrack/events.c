@@ -32,8 +32,8 @@ struct listening {
 	struct show *show;
 	struct mnl_socket *socket;
 	int signals;
-	unsigned long long losses, losses_told;
-	time_t loss_time;
+	unsigned long long losses;
+	struct events_loss loss;
 	char process[32];
 	uint32_t process_port;
 	_Alignas(8) uint8_t bytes[RECEIVE_BYTES];
@@ -158,20 +158,25 @@ static void take_message(struct listening *listening, const struct nlmsghdr *mes
 	show->dump.event = NULL;
 }
 
-/* Once a second at most, however often it happens. */
-static void tell_losses(struct listening *listening, bool at_end)
+bool events_loss_is_due(struct events_loss *loss, unsigned long long lost, bool at_end)
 {
 	time_t now = time(NULL);
 
-	if (listening->losses == listening->losses_told ||
-	    (!at_end && now - listening->loss_time < LOSS_PAUSE_S))
+	if (lost == loss->told || (!at_end && now - loss->time < LOSS_PAUSE_S))
+		return false;
+	loss->told = lost;
+	loss->time = now;
+	return true;
+}
+
+static void tell_losses(struct listening *listening, bool at_end)
+{
+	if (!events_loss_is_due(&listening->loss, listening->losses, at_end))
 		return;
 	fprintf(
 	    stderr,
 	    "WARNING: events were lost %llu times (ENOBUFS): the socket's buffer is too small; see --buffer-size.\n",
 	    listening->losses);
-	listening->losses_told = listening->losses;
-	listening->loss_time = now;
 }
 
 /* Reads what is there.  0, or the negative errno that ends the run. */
@@ -203,7 +208,7 @@ static int listen_on(struct listening *listening)
 	int error = 0;
 
 	while (!error && !listening->show->output.error) {
-		bool owes = listening->losses != listening->losses_told;
+		bool owes = listening->losses != listening->loss.told;
 
 		if (poll(fds, 2, owes ? LOSS_PAUSE_S * 1000 : -1) < 0 && errno != EINTR)
 			return -errno;
@@ -217,7 +222,7 @@ static int listen_on(struct listening *listening)
 	return error;
 }
 
-static int open_signals(void)
+int events_open_signals(void)
 {
 	sigset_t set;
 
@@ -245,7 +250,7 @@ static int run(struct listening *listening, struct labels *labels)
 	const struct cli *cli = listening->cli;
 	int error, code;
 
-	listening->signals = open_signals();
+	listening->signals = events_open_signals();
 	error = listening->signals < 0 ? -errno : open_socket(listening);
 	if (error) {
 		request_say(cli, "listening for events failed: %s%s", strerror(-error),

@@ -86,6 +86,7 @@ static const struct rule expect_rules[REQUEST_COMMANDS] = {
 static const struct rule daemon_rules[REQUEST_COMMANDS] = {
     [REQUEST_LIST] = {LIST & ~(BIT(ZERO) | BIT(SECMARK)), 0},
     [REQUEST_GET] = {COMMON | BIT(OUTPUT) | BIT(ZONE), BIT(PROTOCOL)},
+    [REQUEST_EVENT] = {EVENT & ~(BIT(BUFFER_SIZE) | BIT(SECMARK)), 0},
 };
 
 static const char *const option_names[REQUEST_OPTIONS] = {
@@ -280,7 +281,8 @@ static bool is_offered(const struct request *request)
 	if (command == REQUEST_HELP || command == REQUEST_VERSION || command == REQUEST_NONE)
 		return true;
 	if (request->table == TABLE_INTERNAL || request->table == TABLE_EXTERNAL)
-		return command == REQUEST_LIST || command == REQUEST_COUNT || command == REQUEST_GET;
+		return command == REQUEST_LIST || command == REQUEST_COUNT || command == REQUEST_GET ||
+		       command == REQUEST_FLUSH || command == REQUEST_EVENT;
 	return true;
 }
 
@@ -360,7 +362,7 @@ static int check(const struct reading *reading)
 	const struct request *request = reading->request;
 	int code;
 
-	if (reading->in_file && (request->command == REQUEST_NONE || request_is_about_expectations(request) ||
+	if (reading->in_file && (request->command == REQUEST_NONE || request->table != TABLE_CONNTRACK ||
 				 request->command > REQUEST_FLUSH || request->command == REQUEST_LIST ||
 				 request->command == REQUEST_GET)) {
 		if (request->command == REQUEST_NONE)
@@ -376,7 +378,8 @@ static int check(const struct reading *reading)
 	if (code < 0)
 		code = check_rest(reading);
 	if (code < 0 && !is_offered(request))
-		return request_refuse(reading->cli, "--%s is not offered on the table %s by this version",
+		return request_refuse(reading->cli,
+				      "--%s is not for the table %s: it takes -L, -G, -C, -E and -F",
 				      commands[request->command].name, table_names[request->table]);
 	return code;
 }
@@ -438,7 +441,7 @@ void request_print_help(const struct cli *cli, const struct protocol *protocol)
 	    "  -C, --count [table]       print how many      -S, --stats     print the kernel's counters\n"
 	    "  -R, --load-file FILE      carry out the command lines of a file (-: standard input)\n\n"
 	    "Tables: conntrack (the kernel's, the default), expect (the expected flows), dying and unconfirmed (-L);\n"
-	    "  internal and external (-L, -G, -C): what the daemon replicates, and holds for its peers\n\n"
+	    "  internal and external (-L, -G, -C, -F, -E): what the daemon replicates, and holds for its peers\n\n"
 	    "Which flows:\n"
 	    "  -s, --src ADDR[/BITS]     -d, --dst ADDR[/BITS]     --mask-src ADDR  --mask-dst ADDR\n"
 	    "  -r, --reply-src ADDR      -q, --reply-dst ADDR      -f, --family ipv4|ipv6\n"
