@@ -31,11 +31,11 @@ def _system_cpu(system):
         return [ns / (2 * COUNT) for ns in spent.each_ns]
 
 
-def events(runs):
+def events(runs, _names):
     """sender and receiver CPU an event at 100,000 creates, then destroys, a second"""
     sender = Figure("sender", "sender CPU an event", "ns", [Target(1.35, FLOOR), Target(0.6, THEIRS)])
     receiver = Figure("receiver", "receiver CPU an event", "ns", [Target(0.6, THEIRS)])
-    for _ in range(runs):
+    for _ in range(runs, _names):
         sender.add(FLOOR, _floor_cpu())
         for system in installed_systems():
             at_sender, at_receiver = _system_cpu(system)
@@ -44,12 +44,12 @@ def events(runs):
     return [sender, receiver]
 
 
-def wire(runs):
+def wire(runs, _names):
     """bytes on the wire an event, both ways, with all headers, at 50,000 events a second"""
     creates = Figure("wire", "bytes on the wire a create", "bytes", [Target(45)],
                      notes=["IPv4 TCP with SNAT; conntrackd sends in clear, Twintrack seals"])
     destroys = Figure("wire-destroy", "bytes on the wire a destroy", "bytes")
-    for _ in range(runs):
+    for _ in range(runs, _names):
         for system in installed_systems():
             with system() as ground:
                 marks = [ground.wire_bytes()]

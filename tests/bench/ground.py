@@ -164,11 +164,12 @@ class Twintrack(Ground):
         return self.daemon[node].process.pid
 
     def is_equal(self, flows):
-        """Both tables have that many, and the copy is proven."""
-        ours = self.daemon[ACTIVE].status()
-        peer = next((peer for peer in ours["peers"] if peer["node"] == BACKUP), {})
-        return (ours["internal"]["flows"] == flows and peer.get("held", {}).get("in_sync")
-                and peer["held"]["version"] == ours["internal"]["version"])
+        """Both tables have that many, and the copy is proven; asked of the holder first, who may be new."""
+        peer = next((peer for peer in self.daemon[BACKUP].status()["peers"] if peer["node"] == ACTIVE), {})
+        if peer.get("flows") != flows or not peer["holds"]["in_sync"]:
+            return False
+        ours = self.daemon[ACTIVE].status()["internal"]
+        return ours["flows"] == flows and ours["version"] == peer["holds"]["version"]
 
     def wait_equal(self, flows, timeout=60):
         wait_for(lambda: self.is_equal(flows), timeout, f"{flows} flows at both nodes", interval=0.01)
@@ -176,7 +177,22 @@ class Twintrack(Ground):
     def restart(self, node):
         """Its process ends and a new one starts, with empty tables."""
         self.daemon[node].kill()
-        self.daemon[node].start(wait=False)
+        self.daemon[node].start()
+
+    def kill(self, node):
+        """The node dies; its kernel's table stays."""
+        self.daemon[node].kill()
+
+    @staticmethod
+    def children_cpu_ns(_node):
+        """It never forks."""
+        return 0
+
+    def set_audit_interval(self, interval):
+        """Reload the active daemon with another interval."""
+        daemon = self.daemon[ACTIVE]
+        daemon.write_config({"kernel": {"audit-interval": interval}}, **self.changes)
+        daemon.twintrack("reload")
 
     def commit(self):
         """The backup takes over; what the command reports."""
@@ -272,9 +288,18 @@ class Conntrackd(Ground):
         """Both caches have that many: it offers no better proof."""
         wait_for(lambda: self.counts() == (flows, flows), timeout, f"{flows} flows in both caches", interval=0.02)
 
-    def restart(self, node):
+    def kill(self, node):
         self._process[node].send_signal(signal.SIGKILL)
         self._process[node].wait()
+
+    def children_cpu_ns(self, node):
+        """Of the children that it has waited for: it forks to commit."""
+        with open(f"/proc/{self.process(node)}/stat", encoding="ascii") as file:
+            words = file.read().rsplit(")", 1)[1].split()
+        return (int(words[13]) + int(words[14])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+    def restart(self, node):
+        self.kill(node)
         for name in ("lock", "ctl"):
             path = os.path.join(self.directory, f"conntrackd{node}", name)
             if os.path.exists(path):

@@ -74,7 +74,6 @@ class Figure:
     targets: list = field(default_factory=list)
     samples: dict = field(default_factory=dict)
     notes: list = field(default_factory=list)
-    bench: str = ""
     points: list = field(default_factory=list)  # for a curve: (x, value)
 
     def add(self, system, value):
@@ -102,7 +101,7 @@ class Figure:
 
     def as_json(self):
         return {
-            "name": self.name, "bench": self.bench, "title": self.title, "unit": self.unit, "samples": self.samples,
+            "name": self.name, "title": self.title, "unit": self.unit, "samples": self.samples,
             "points": self.points, "notes": self.notes,
             "median": {system: self.median(system) for system in self.samples},
             "ratio": {to: self.ratio(to) for to in (FLOOR, THEIRS)},

@@ -31,14 +31,6 @@ static void stop(int signal)
 	is_over = 1;
 }
 
-static int64_t cpu_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static int open_socket(int buffer)
 {
 	struct sockaddr_nl address = {.nl_family = AF_NETLINK};
@@ -97,7 +89,7 @@ static void receive(int buffer, const char *mask)
 		}
 	}
 	printf("{\"events\":%llu,\"overruns\":%llu,\"cpu_ns\":%lld}\n", events, overruns,
-	       (long long)cpu_ns());
+	       (long long)tool_cpu_ns());
 }
 
 /* True at the end of the dump. */
@@ -128,7 +120,7 @@ static void dump(void)
 	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	int fd = open_socket(1 << 20);
 	unsigned long long flows = 0, total = 0;
-	int64_t start_ns = tool_now_ns(), start_cpu_ns = cpu_ns();
+	int64_t start_ns = tool_now_ns(), start_cpu_ns = tool_cpu_ns();
 	bool done = false;
 
 	if (sendto(fd, &request, sizeof(request), 0, (struct sockaddr *)&kernel, sizeof(kernel)) < 0)
@@ -142,7 +134,7 @@ static void dump(void)
 		done = count_rows(bytes, (size_t)length, &flows);
 	}
 	printf("{\"flows\":%llu,\"bytes\":%llu,\"seconds\":%.6f,\"cpu_ns\":%lld}\n", flows, total,
-	       (double)(tool_now_ns() - start_ns) / 1e9, (long long)(cpu_ns() - start_cpu_ns));
+	       (double)(tool_now_ns() - start_ns) / 1e9, (long long)(tool_cpu_ns() - start_cpu_ns));
 }
 
 int main(int argc, char **argv)

@@ -16,7 +16,9 @@
  * plus I / 60000, the source port is 1024 + I % 60000. So --first names a range that another run created.
  *
  * The events carry this process's port id, so for a daemon these are somebody else's changes, as packets
- * would be. Prints one JSON object: {"requests":N,"done":N,"errors":{"EEXIST":N},"seconds":S,"per_second":N}.
+ * would be. Prints one JSON object:
+ * {"requests":N,"done":N,"errors":{"EEXIST":N},"seconds":S,"per_second":N,"kernel_seconds":S,"kernel_cpu_ns":N};
+ * kernel_*: in sending and in reading the answers alone, without writing the requests.
  */
 #include "tool.h"
 
@@ -48,7 +50,7 @@ struct flowgen {
 	size_t length;
 	uint64_t requests, failed;
 	uint64_t errors[ERRNO_MAX];
-	int64_t start_ns;
+	int64_t start_ns, kernel_ns, kernel_cpu_ns;
 	uint8_t buffer[BATCH_MAX * MESSAGE_SIZE];
 };
 
@@ -185,20 +187,16 @@ static bool flowgen_answer(struct flowgen *flowgen, const struct nlmsghdr *answe
 	return answer->nlmsg_seq == flowgen->sequence;
 }
 
-static void flowgen_flush(struct flowgen *flowgen)
+/* Sends the batch, and reads until its last message is answered. */
+static void flowgen_exchange(struct flowgen *flowgen)
 {
 	uint8_t answers[32768];
-	struct nlmsghdr *answer, *last = NULL;
-	size_t at;
+	struct nlmsghdr *answer;
 	ssize_t got;
-	bool is_over = !flowgen->pending;
+	bool is_over = false;
 	int left;
 
-	for (at = 0; at < flowgen->length; at += last->nlmsg_len)
-		last = (struct nlmsghdr *)(flowgen->buffer + at);
-	if (last)
-		last->nlmsg_flags |= NLM_F_ACK;
-	if (last && mnl_socket_sendto(flowgen->socket, flowgen->buffer, flowgen->length) < 0)
+	if (mnl_socket_sendto(flowgen->socket, flowgen->buffer, flowgen->length) < 0)
 		tool_die("sending to the kernel: %s", strerror(errno));
 	while (!is_over) {
 		got = mnl_socket_recvfrom(flowgen->socket, answers, sizeof(answers));
@@ -209,6 +207,22 @@ static void flowgen_flush(struct flowgen *flowgen)
 		     answer = mnl_nlmsg_next(answer, &left))
 			is_over |= flowgen_answer(flowgen, answer);
 	}
+}
+
+static void flowgen_flush(struct flowgen *flowgen)
+{
+	int64_t start_ns = tool_now_ns(), start_cpu_ns = tool_cpu_ns();
+	struct nlmsghdr *last = NULL;
+	size_t at;
+
+	if (!flowgen->pending)
+		return;
+	for (at = 0; at < flowgen->length; at += last->nlmsg_len)
+		last = (struct nlmsghdr *)(flowgen->buffer + at);
+	last->nlmsg_flags |= NLM_F_ACK;
+	flowgen_exchange(flowgen);
+	flowgen->kernel_ns += tool_now_ns() - start_ns;
+	flowgen->kernel_cpu_ns += tool_cpu_ns() - start_cpu_ns;
 	flowgen->length = 0;
 	flowgen->pending = 0;
 }
@@ -276,7 +290,9 @@ static void flowgen_report(const struct flowgen *flowgen)
 		printf("%s\"%s\":%llu", comma, errno_name(error), (unsigned long long)flowgen->errors[error]);
 		comma = ",";
 	}
-	printf("},\"seconds\":%.3f,\"per_second\":%.0f}\n", seconds, (double)flowgen->requests / seconds);
+	printf("},\"seconds\":%.3f,\"per_second\":%.0f,\"kernel_seconds\":%.4f,\"kernel_cpu_ns\":%lld}\n",
+	       seconds, (double)flowgen->requests / seconds, (double)flowgen->kernel_ns / 1e9,
+	       (long long)flowgen->kernel_cpu_ns);
 }
 
 static void parse_address(const char *name, const char *text, struct in6_addr *address)

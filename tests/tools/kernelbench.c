@@ -23,14 +23,6 @@ enum { BATCH = 256, BUFFER = 128 * 1024, EVENT_BUFFER = 256 * 1024 * 1024 };
 
 static _Alignas(8) uint8_t bytes[BUFFER];
 
-static int64_t cpu_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static struct flow flow_number(uint32_t n)
 {
 	struct flow flow = {
@@ -92,12 +84,12 @@ static int64_t bare_create(uint32_t flows)
 						       NLM_F_CREATE | NLM_F_EXCL, n, last, BUFFER - length);
 		}
 		last->nlmsg_flags |= NLM_F_ACK;
-		start_ns = cpu_now_ns();
+		start_ns = tool_cpu_ns();
 		send_bytes(fd, bytes, length);
 		if (recv(fd, answer, sizeof(answer), 0) < 0 ||
 		    ((struct nlmsghdr *)answer)->nlmsg_seq != n - 1)
 			tool_die("a create failed");
-		spent_ns += cpu_now_ns() - start_ns;
+		spent_ns += tool_cpu_ns() - start_ns;
 	}
 	close(fd);
 	return spent_ns;
@@ -121,14 +113,14 @@ static int64_t our_create(uint32_t flows)
 
 	if (commit_open(&commit))
 		tool_die("commit_open failed");
-	start_ns = cpu_now_ns();
+	start_ns = tool_cpu_ns();
 	for (uint32_t n = 0; n < flows; n++) {
 		struct flow flow = flow_number(n);
 
 		commit_flow(commit, &flow, 3600, &options, count_end, &created);
 	}
 	commit_flush(commit, &options, count_end, &created);
-	start_ns = cpu_now_ns() - start_ns;
+	start_ns = tool_cpu_ns() - start_ns;
 	if (created != flows)
 		tool_die("%u of %u created", created, flows);
 	commit_close(commit);
@@ -145,14 +137,14 @@ static int64_t our_exists(uint32_t flows)
 
 	if (commit_open(&commit))
 		tool_die("commit_open failed");
-	start_ns = cpu_now_ns();
+	start_ns = tool_cpu_ns();
 	for (uint32_t n = 0; n < flows; n++) {
 		struct flow flow = flow_number(n);
 
 		commit_flow(commit, &flow, 600, &options, count_end, &created);
 	}
 	commit_flush(commit, &options, count_end, &created);
-	start_ns = cpu_now_ns() - start_ns;
+	start_ns = tool_cpu_ns() - start_ns;
 	if (created)
 		tool_die("%u of %u created", created, flows);
 	commit_close(commit);
@@ -167,14 +159,14 @@ static int64_t our_delete(uint32_t flows)
 
 	if (commit_open(&commit))
 		tool_die("commit_open failed");
-	start_ns = cpu_now_ns();
+	start_ns = tool_cpu_ns();
 	for (uint32_t n = 0; n < flows; n++) {
 		struct flow flow = flow_number(n);
 
 		commit_delete(commit, &flow, count_end, &deleted);
 	}
 	commit_flush(commit, NULL, count_end, &deleted);
-	start_ns = cpu_now_ns() - start_ns;
+	start_ns = tool_cpu_ns() - start_ns;
 	if (deleted != flows)
 		tool_die("%u of %u deleted", deleted, flows);
 	commit_close(commit);
@@ -190,7 +182,7 @@ static int64_t bare_dump(uint32_t flows)
 				.nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET,
 				.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
 	int fd = open_netlink();
-	int64_t start_ns = cpu_now_ns();
+	int64_t start_ns = tool_cpu_ns();
 
 	(void)flows;
 	send_bytes(fd, &request, sizeof(request));
@@ -202,7 +194,7 @@ static int64_t bare_dump(uint32_t flows)
 		if (((struct nlmsghdr *)bytes)->nlmsg_type == NLMSG_DONE || length < 200)
 			break;
 	}
-	start_ns = cpu_now_ns() - start_ns;
+	start_ns = tool_cpu_ns() - start_ns;
 	close(fd);
 	return start_ns;
 }
@@ -217,13 +209,13 @@ static int64_t our_dump(uint32_t flows)
 {
 	struct audit *audit;
 	uint32_t rows = 0;
-	int64_t start_ns = cpu_now_ns();
+	int64_t start_ns = tool_cpu_ns();
 
 	if (audit_open(&audit) || audit_dump_start(audit))
 		tool_die("the dump did not start");
 	while (audit_dump_read(audit, 1000, count_row, &rows) == AUDIT_MORE)
 		;
-	start_ns = cpu_now_ns() - start_ns;
+	start_ns = tool_cpu_ns() - start_ns;
 	if (rows != flows)
 		tool_die("%u rows of %u", rows, flows);
 	audit_close(audit);
@@ -248,11 +240,11 @@ static int64_t our_events(uint32_t flows)
 	if (watch_open(&watch, &options))
 		tool_die("watch_open failed");
 	our_create(flows);
-	start_ns = cpu_now_ns();
+	start_ns = tool_cpu_ns();
 	while (events < flows)
 		if (watch_read(watch, 1000, count_event, &events) <= 0)
 			tool_die("%u events of %u: use fewer flows", events, flows);
-	start_ns = cpu_now_ns() - start_ns;
+	start_ns = tool_cpu_ns() - start_ns;
 	watch_close(watch);
 	return start_ns;
 }
@@ -266,11 +258,11 @@ static int64_t bare_events(uint32_t flows)
 	if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)))
 		tool_die("joining: %s", strerror(errno));
 	our_create(flows);
-	start_ns = cpu_now_ns();
+	start_ns = tool_cpu_ns();
 	for (uint32_t n = 0; n < flows; n++)
 		if (recv(fd, bytes, 2048, MSG_DONTWAIT) < 0)
 			tool_die("%u events of %u: use fewer flows", n, flows);
-	start_ns = cpu_now_ns() - start_ns;
+	start_ns = tool_cpu_ns() - start_ns;
 	close(fd);
 	return start_ns;
 }
