@@ -236,7 +236,7 @@ void local_audit_end(struct local *local, bool clean)
 	local->pass_runs = false;
 	local->passes++;
 	keyset_clear(&local->noted);
-	if (!clean || local->pass_is_tainted)
+	if (!clean || local->pass_is_tainted || local->deaf)
 		return;
 	local->sweeps = true;
 	local->sweep_walked = false;
@@ -308,14 +308,25 @@ void local_get_reply(struct local *local, const struct flow *flow, bool found)
 		local->corrections++;
 }
 
-void local_overrun(struct local *local)
+static void events_are_missing(struct local *local)
 {
-	local->overruns++;
 	if (local->frozen)
 		return; /* what was lost would not have counted */
 	local->suspect = true;
 	local->pass_is_tainted = true;
 	local->sweeps = false;
+}
+
+void local_overrun(struct local *local)
+{
+	local->overruns++;
+	events_are_missing(local);
+}
+
+void local_set_deaf(struct local *local, bool deaf)
+{
+	local->deaf = deaf;
+	events_are_missing(local);
 }
 
 void local_freeze(struct local *local)

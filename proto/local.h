@@ -40,6 +40,7 @@ struct local {
 	struct keyset noted;  /* keys that a DESTROY named during the pass */
 	bool complete;        /* a first pass is merged whole */
 	bool suspect;         /* events were lost, no clean pass since */
+	bool deaf;            /* not all events are listened to: no pass proves anything */
 	bool frozen;          /* the table stays as it is, whatever the kernel says (handover.h) */
 	bool refused;         /* the table is not all of the kernel's: its limit refused flows */
 	uint64_t flows_refused;
@@ -77,6 +78,10 @@ void local_get_reply(struct local *local, const struct flow *flow, bool found);
 
 /* Events were lost.  The caller starts an audit at once. */
 void local_overrun(struct local *local);
+
+/* From now on, events of new flows are not listened to (true), or again (false): suspect until a pass that
+ * began after that. */
+void local_set_deaf(struct local *local, bool deaf);
 
 /*
  * Frozen: events, rows and answers change nothing.  Thawed, the table is suspect until a pass has brought it

@@ -249,6 +249,14 @@ static void overrun(struct node *node)
 	node_want_status(node);
 }
 
+static void set_deaf(struct node *node, bool deaf)
+{
+	local_set_deaf(&node->local, deaf);
+	if (!deaf)
+		node->sink.audit_now(node->sink.context);
+	node_want_status(node);
+}
+
 static void flush_internal(struct node *node)
 {
 	local_flush(&node->local);
@@ -261,7 +269,7 @@ static void flush_internal(struct node *node)
 static void audit_end(struct node *node, bool clean)
 {
 	local_audit_end(&node->local, clean);
-	if (!node->local.sweeps && !node->local.frozen)
+	if (!node->local.sweeps && !node->local.frozen && !node->local.deaf)
 		node->sink.audit_now(node->sink.context);
 }
 
@@ -336,6 +344,10 @@ void node_step(struct node *node, const struct node_event *event)
 		break;
 	case NODE_GET_REPLY:
 		local_get_reply(local, event->flow, event->found);
+		break;
+	case NODE_DEAF:
+	case NODE_HEARS:
+		set_deaf(node, event->type == NODE_DEAF);
 		break;
 	case NODE_OVERRUN:
 		overrun(node);

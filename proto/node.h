@@ -97,6 +97,8 @@ enum node_event_type {
 	NODE_AUDIT_END, /* .clean: nothing was missed on the way (no resize); else it is to be repeated */
 	NODE_GET_REPLY, /* .flow (the key if !.found), .found */
 	NODE_OVERRUN,   /* the kernel dropped events */
+	NODE_DEAF,      /* events of new flows are not listened to from now on ... */
+	NODE_HEARS,     /* ... and are again: what was missed, a pass finds */
 	/* requests */
 	NODE_ROLE,           /* .role */
 	NODE_RESYNC,         /* .peer, 0: all: full catch-up from it, now */

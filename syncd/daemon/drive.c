@@ -28,6 +28,7 @@ struct drive {
 	struct auditor auditor;
 	struct follower follower;
 	struct withdrawal withdrawal;
+	bool deaf;          /* events of new flows are left out */
 	bool has_committed; /* since the last drive_finish() */
 	uint64_t filtered;
 };
@@ -195,6 +196,22 @@ bool drive_drain(struct drive *drive, unsigned budget)
 	} while ((count > 0 || count == -ENOBUFS) && budget > 0 && budget <= EVENT_BUDGET &&
 		 !watch_is_drained(drive->parts.watch));
 	return watch_is_drained(drive->parts.watch);
+}
+
+void drive_set_deaf(struct drive *drive, bool deaf)
+{
+	struct node_event event = {.type = deaf ? NODE_DEAF : NODE_HEARS};
+	if (drive->deaf == deaf)
+		return;
+	int error = watch_want_new(drive->parts.watch, !deaf);
+	if (error < 0) {
+		log_write(drive->parts.log, LOG_ERR, "watch-failed",
+			  "%s the kernel's events of new flows failed: %s", deaf ? "leaving" : "joining",
+			  strerror(-error));
+		return;
+	}
+	drive->deaf = deaf;
+	drive_step(drive, &event);
 }
 
 static void watch_is_readable(void *context, uint32_t events)

@@ -68,6 +68,13 @@ void drive_finish(struct drive *drive);
 /* Takes in kernel events that wait, at most `budget` datagrams.  True when none is left. */
 bool drive_drain(struct drive *drive, unsigned budget);
 
+/*
+ * Leaves the events of new flows out for a while (true), and takes them in again (false): what was missed is
+ * then found by a pass at full speed, and nothing is proven before.  Worth it where we create very many
+ * ourselves.  Does nothing if it is so already, or if the kernel refuses.
+ */
+void drive_set_deaf(struct drive *drive, bool deaf);
+
 /* Whether the node's internal table has the flow. */
 bool drive_knows(const struct drive *drive, const struct flow *flow);
 

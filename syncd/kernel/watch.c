@@ -207,6 +207,14 @@ bool watch_is_drained(const struct watch *watch)
 	return poll(&entry, 1, 0) == 0;
 }
 
+int watch_want_new(struct watch *watch, bool wanted)
+{
+	const int group = NFNLGRP_CONNTRACK_NEW;
+	int option = wanted ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP;
+
+	return setsockopt(watch->fd, SOL_NETLINK, option, &group, sizeof(group)) ? -errno : 0;
+}
+
 int watch_set_buffer(struct watch *watch, size_t buffer, size_t buffer_max)
 {
 	watch->limit = buffer_max;

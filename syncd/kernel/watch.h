@@ -49,6 +49,14 @@ int watch_read(struct watch *watch, unsigned budget, watch_event *event, void *c
 /* True when nothing waits on the socket at this moment. */
 bool watch_is_drained(const struct watch *watch);
 
+/*
+ * Whether events of new flows are wanted (they are, at first).  While nobody in this network namespace wants
+ * them, the kernel does not even build them, which is a third of what a create costs it
+ * (ctnetlink_conntrack_event(), nfnetlink_has_listeners()).  Those of our own creates would be dropped
+ * anyway; those of others are lost meanwhile.  0 or a negative errno.
+ */
+int watch_want_new(struct watch *watch, bool wanted);
+
 /* Changes the sizes (reload). */
 int watch_set_buffer(struct watch *watch, size_t buffer, size_t buffer_max);
 

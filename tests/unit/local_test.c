@@ -227,6 +227,30 @@ static void an_overrun_during_a_pass_taints_it(void **state)
 	assert_false(b->local.suspect);
 }
 
+static void what_is_not_heard_is_suspect_until_a_pass_that_began_after_it_is_heard_again(void **state)
+{
+	struct bench *b = *state;
+	struct flow f = flow_with(1, 10, 1), unheard = flow_with(2, 11, 1);
+
+	first_pass(b, &f, 1);
+	local_set_deaf(&b->local, true);
+	assert_true(b->local.suspect);
+	first_pass(b, &f, 1);
+	assert_true(b->local.suspect);
+	local_audit_begin(&b->local);
+	local_audit_row(&b->local, &f);
+	local_set_deaf(&b->local, false);
+	finish_pass(b);
+	assert_true(b->local.suspect);
+	local_audit_begin(&b->local);
+	local_audit_row(&b->local, &f);
+	local_audit_row(&b->local, &unheard);
+	finish_pass(b);
+	assert_false(b->local.suspect);
+	assert_non_null(known(b, &unheard));
+	assert_int_equal(b->local.overruns, 0);
+}
+
 static void an_overrun_while_the_end_is_confirmed_keeps_it_suspect(void **state)
 {
 	struct bench *b = *state;
@@ -444,6 +468,7 @@ int main(void)
 	    promise(an_update_of_an_unknown_flow_asks_for_the_whole),
 	    promise(an_interrupted_dump_proves_nothing),
 	    promise(an_overrun_during_a_pass_taints_it),
+	    promise(what_is_not_heard_is_suspect_until_a_pass_that_began_after_it_is_heard_again),
 	    promise(an_overrun_while_the_end_is_confirmed_keeps_it_suspect),
 	    promise(a_flush_during_a_pass_makes_the_next_the_first),
 	    promise(flows_beyond_the_limit_are_counted_and_named_until_a_pass_fits),

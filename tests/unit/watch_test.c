@@ -76,6 +76,34 @@ static void read_all(struct watch *watch, struct seen *seen)
 	assert_int_equal(watch_read(watch, 1000, note, seen), 0);
 }
 
+static void without_the_wish_for_new_flows_only_those_are_left_out(void **state)
+{
+	struct flow before = kernel_netns_flow(1), meanwhile = kernel_netns_flow(2),
+		    after = kernel_netns_flow(3);
+	struct watch *watch;
+	struct seen seen;
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	watch = open_watch(1 << 20, 1 << 20, NULL);
+	create(commit, &before);
+	assert_int_equal(watch_want_new(watch, false), 0);
+	create(commit, &meanwhile);
+	destroy(commit, &before);
+	destroy(commit, &meanwhile);
+	assert_int_equal(watch_want_new(watch, true), 0);
+	create(commit, &after);
+	read_all(watch, &seen);
+	assert_int_equal(seen.count, 4);
+	assert_true(seen.kinds[0] == CONVERT_NEW && flow_key_equals(&seen.flows[0], &before));
+	assert_true(seen.kinds[1] == CONVERT_DESTROY && flow_key_equals(&seen.flows[1], &before));
+	assert_true(seen.kinds[2] == CONVERT_DESTROY && flow_key_equals(&seen.flows[2], &meanwhile));
+	assert_true(seen.kinds[3] == CONVERT_NEW && flow_key_equals(&seen.flows[3], &after));
+	destroy(commit, &after);
+	watch_close(watch);
+}
+
 static void new_update_and_destroy_arrive_with_their_content(void **state)
 {
 	struct flow flow = kernel_netns_flow(1);
@@ -263,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(new_update_and_destroy_arrive_with_their_content),
+	    cmocka_unit_test(without_the_wish_for_new_flows_only_those_are_left_out),
 	    cmocka_unit_test(own_requests_make_no_event_and_others_do),
 	    cmocka_unit_test(packets_make_events),
 	    cmocka_unit_test(an_overrun_is_told_once_and_the_buffer_grows),
