@@ -103,6 +103,10 @@ void config_key_allowed(const struct config_key *key, char *out, size_t size)
 		    out, size,
 		    "stderr, journal, syslog, syslog:FACILITY, with a FACILITY of daemon, user, local0 to local7");
 		break;
+	case VALUE_HELPERS:
+		append(out, size, "none, all, or up to %d names of helpers with blanks between them: ftp sip",
+		       CONFIG_HELPERS_MAX);
+		break;
 	case VALUE_UNSUPPORTED:
 		append(out, size, "to leave the key out");
 		break;

@@ -29,11 +29,13 @@ enum {
 	CONFIG_ACCEPT_KEY_FILES_MAX = 8,
 	CONFIG_FENCE_ADDRESSES_MAX = 32,
 	CONFIG_ACCEPT_INTERFACES_MAX = 16,
+	CONFIG_HELPERS_MAX = 15,
 
 	/* sizes of strings, with the final NUL */
 	CONFIG_INTERFACE_SIZE = 16, /* IFNAMSIZ */
 	CONFIG_PATH_SIZE = 192,
 	CONFIG_SOCKET_SIZE = 108, /* sun_path, unix(7) */
+	CONFIG_HELPER_SIZE = 16,  /* NF_CT_HELPER_NAME_LEN */
 	CONFIG_GROUP_SIZE = 33,
 
 	CONFIG_ERRORS_MAX = 64,
@@ -83,6 +85,13 @@ struct config_link {
 	size_t receive_buffer_bytes;
 };
 
+/* Neither all nor any name: none. */
+struct config_helpers {
+	bool all;
+	uint8_t count;
+	char name[CONFIG_HELPERS_MAX][CONFIG_HELPER_SIZE];
+};
+
 struct config {
 	struct {
 		uint16_t id;
@@ -109,6 +118,7 @@ struct config {
 	struct {
 		bool ignore_local;
 	} filter;
+	struct config_helpers expect; /* whose expectations are replicated */
 	struct {
 		uint32_t timeout_s; /* 0: auto */
 		int tcp_strict;     /* 0: liberal */

@@ -367,6 +367,34 @@ enum parse_result parse_log_target(const char *text, struct config_log_target *v
 	return PARSE_OK;
 }
 
+enum parse_result parse_helpers(const char *text, struct config_helpers *value)
+{
+	static const char blanks[] = " \t";
+	struct config_helpers helpers = {.all = false};
+
+	if (*text == '\0')
+		return PARSE_EMPTY;
+	if (strcmp(text, "all") == 0 || strcmp(text, "none") == 0) {
+		helpers.all = *text == 'a';
+		*value = helpers;
+		return PARSE_OK;
+	}
+	for (const char *at = text; *at != '\0'; at += strspn(at, blanks)) {
+		size_t length = strcspn(at, blanks);
+
+		if (length >= CONFIG_HELPER_SIZE || helpers.count == CONFIG_HELPERS_MAX)
+			return PARSE_TOO_LONG;
+		memcpy(helpers.name[helpers.count], at, length);
+		if (strcmp(helpers.name[helpers.count], "all") == 0 ||
+		    strcmp(helpers.name[helpers.count], "none") == 0)
+			return PARSE_MALFORMED;
+		helpers.count++;
+		at += length;
+	}
+	*value = helpers;
+	return PARSE_OK;
+}
+
 static void format_with_unit(uint64_t value, const struct unit *units, size_t unit_count, char *out,
 			     size_t size)
 {

@@ -65,6 +65,9 @@ enum parse_result parse_scheduler(const char *text, struct config_scheduler *val
 /* stderr, journal, syslog, syslog:FACILITY */
 enum parse_result parse_log_target(const char *text, struct config_log_target *value);
 
+/* none, all, or names of the kernel's helpers, by blanks or tabs apart. */
+enum parse_result parse_helpers(const char *text, struct config_helpers *value);
+
 /* Write a value in its largest unit that needs no fraction: 20ms, 64K. */
 void format_duration(int64_t value_us, char *out, size_t size);
 void format_size(uint64_t value, char *out, size_t size);

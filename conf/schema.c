@@ -103,8 +103,7 @@ const struct config_key config_keys[] = {
 	{SECTION_FILTER, "tcp-states", VALUE_UNSUPPORTED,
 	 .allowed = "to leave the key out: TCP flows in every state are replicated"},
 
-	{SECTION_EXPECT, "helpers", VALUE_WORD,
-	 .words = (const struct config_word[]){{"none", 0, false}, {NULL, 0, true}}, .fallback = "none"},
+	{SECTION_EXPECT, "helpers", VALUE_HELPERS, .fallback = "none", IN_CONFIG(expect)},
 
 	{SECTION_COMMIT, "mode", VALUE_WORD, .words = commit_mode_words, .fallback = "on-failover"},
 	/* ctnetlink cuts a timeout at INT_MAX jiffies: 2147483 s at HZ=1000 (nf_conntrack_netlink.c) */
@@ -252,6 +251,8 @@ enum parse_result config_key_parse(const struct config_key *key, const char *tex
 		return parse_scheduler(text, out);
 	case VALUE_LOG_TARGET:
 		return parse_log_target(text, out);
+	case VALUE_HELPERS:
+		return parse_helpers(text, out);
 	case VALUE_UNSUPPORTED:
 		return PARSE_UNSUPPORTED;
 	}

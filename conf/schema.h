@@ -41,6 +41,7 @@ enum config_value_type {
 	VALUE_PREFIX,
 	VALUE_SCHEDULER,
 	VALUE_LOG_TARGET,
+	VALUE_HELPERS,
 	VALUE_UNSUPPORTED, /* this version refuses any value; `allowed` says what to do instead */
 };
 

@@ -79,6 +79,10 @@ static void print_commit(const struct page *page, const json_t *commit)
 		  counts);
 	json_object_foreach((json_t *)failures, cause, flows)
 	    print_cause(page, cause, json_number(commit, cause, 0), flows);
+	*counts = '\0';
+	add_counts(json_object_get(commit, "expectations"), counts);
+	if (*counts)
+		page_line(page, PAGE_PLAIN, 0, "", "expectations: %s", counts);
 }
 
 static void print_role(const struct page *page, const json_t *report)

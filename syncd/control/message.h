@@ -19,10 +19,11 @@
  * A client that listens for events (verb "events") is answered until it closes the connection.
  *
  * Requests, what they take, and who may ask them (readers: R, administrators: A):
- *   status R (JSON) | health R strict=1 (TEXT, RESULT) | dump R table=internal|external peer=N (RECORDS) |
- * events R (as dump; EVENTS) |
- * count R (as dump; TEXT) verify R (PROGRESS, TEXT) | metrics R (TEXT) | primary A | backup A | fault A |
- * commit A (PROGRESS, JSON) resync A peer=N | flush A table=internal|external|kernel | reload A (TEXT)
+ *   status R (JSON) | health R strict=1 (TEXT, RESULT) | dump R
+ * table=internal|external|internal-expect|external-expect peer=N (RECORDS) | events R table=internal|external
+ * peer=N (EVENTS) | count R (as dump; TEXT) verify R (PROGRESS, TEXT) | metrics R (TEXT) | primary A |
+ * backup A | fault A | commit A (PROGRESS, JSON) resync A peer=N | flush A table=internal|external|kernel |
+ * reload A (TEXT)
  */
 #ifndef CONTROL_MESSAGE_H
 #define CONTROL_MESSAGE_H

@@ -72,6 +72,9 @@ static void end(struct auditor *auditor, bool clean)
 {
 	struct node_event event = {.type = NODE_AUDIT_END, .clean = clean};
 	struct monotime now = clock_now();
+	/* after their masters; this pass may be what makes the table complete, or no longer suspect */
+	if (clean && drive_drain(auditor->drive, DRAIN_BUDGET))
+		expectations_look(auditor->expectations);
 	auditor->runs = false;
 	auditor->slice.active = false;
 	if (clean) {
@@ -232,6 +235,7 @@ void auditor_start(struct auditor *auditor, struct drive *drive, const struct dr
 	auditor->log = parts->log;
 	auditor->audit = parts->audit;
 	auditor->filter = parts->filter;
+	auditor->expectations = parts->expectations;
 	auditor->interval = interval;
 	auditor->wanted = true;
 	auditor->statistics.last_pass_end = MONOTIME_NEVER;

@@ -17,6 +17,7 @@ struct auditor {
 	struct log *log;
 	struct audit *audit;
 	const struct filter *filter;
+	struct expectations *expectations;
 	struct loop_slice slice;     /* of the pass */
 	struct loop_slice get_slice; /* of the queue of GETs */
 	struct loop_timer timer;     /* next slice of a spread pass, or the next pass */

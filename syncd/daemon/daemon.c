@@ -255,7 +255,15 @@ static int open_watch(struct daemon *daemon, char *why, size_t size)
 	int error = failed(commit_open(&daemon->commit), "netlink socket for commits", why, size);
 	if (error < 0)
 		return error;
-	options.own_ports_count = commit_ports(daemon->commit, options.own_ports, WATCH_OWN_PORTS_MAX);
+	error = failed(expectations_open(&daemon->expectations, &daemon->config.expect, daemon->log),
+		       "netlink socket for expectations", why, size);
+	if (error < 0)
+		return error;
+	options.own_ports_count = commit_ports(daemon->commit, options.own_ports, WATCH_OWN_PORTS_MAX - 1);
+	if (expectations_are_wanted(&daemon->expectations)) {
+		options.own_ports[options.own_ports_count++] = expectations_port(&daemon->expectations);
+		options.expect = drive_take_expect;
+	}
 	error = failed(watch_open(&daemon->watch, &options), "subscribing to the kernel's conntrack events",
 		       why, size);
 	if (error < 0)
@@ -317,6 +325,7 @@ static int open_node(struct daemon *daemon)
 				    .commit = daemon->commit,
 				    .filter = &daemon->filter,
 				    .ageing = &daemon->ageing,
+				    .expectations = &daemon->expectations,
 				    .fence_is_closed = fence_is_closed,
 				    .stepped = stepped,
 				    .links_changed = links_changed,
@@ -327,6 +336,7 @@ static int open_node(struct daemon *daemon)
 					      .guard = &daemon->guard,
 					      .commit = daemon->commit,
 					      .filter = &daemon->filter,
+					      .expectations = &daemon->expectations,
 					      .role_changed = role_changed,
 					      .context = daemon};
 	read_limits(daemon);
@@ -404,6 +414,7 @@ void daemon_close(struct daemon *daemon)
 	guard_fence_close(&daemon->guard_fence);
 	if (daemon->audit != NULL)
 		audit_close(daemon->audit);
+	expectations_close(&daemon->expectations);
 	if (daemon->watch != NULL)
 		watch_close(daemon->watch);
 	if (daemon->commit != NULL)

@@ -31,6 +31,7 @@ struct daemon {
 	struct watch *watch;
 	struct audit *audit;
 	struct ageing ageing;
+	struct expectations expectations;
 	struct guard_fence guard_fence;
 	struct guard guard;
 	struct node_config node_config; /* as the node has it */

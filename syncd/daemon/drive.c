@@ -60,6 +60,12 @@ static void do_follow(void *context, const struct flow *flow, bool gone)
 	follower_push(&drive->follower, flow, gone);
 }
 
+static void do_follow_expect(void *context, const struct expect *expect, bool gone)
+{
+	struct drive *drive = context;
+	expectations_push(drive->parts.expectations, expect, gone);
+}
+
 static void do_withdraw(void *context)
 {
 	struct drive *drive = context;
@@ -117,6 +123,7 @@ void drive_give(struct drive *drive, struct node_event *event)
 static void follow(struct drive *drive)
 {
 	follower_run(&drive->follower, drive->parts.fence_is_closed(drive->parts.context));
+	expectations_run(drive->parts.expectations);
 }
 
 void drive_finish(struct drive *drive)
@@ -170,6 +177,14 @@ static void take_kernel_event(void *context, enum convert_kind kind, const struc
 						   longer matches */
 	}
 	drive_give(drive, &event);
+}
+
+void drive_take_expect(void *context, const struct expect *expect, bool gone)
+{
+	struct drive *drive = context;
+	struct node_event event = {.type = gone ? NODE_EXPECT_DESTROY : NODE_EXPECT_NEW, .expect = expect};
+	if (expectations_accept(drive->parts.expectations, expect))
+		drive_give(drive, &event);
 }
 
 /* One read; returns what watch_read() does.  Lost events are told at once, in their place among the others.
@@ -338,6 +353,7 @@ int drive_open(struct drive **result, const struct drive_parts *parts, const str
 				 .log = do_log,
 				 .random = do_random,
 				 .follow = do_follow,
+				 .follow_expect = do_follow_expect,
 				 .withdraw = do_withdraw,
 				 .remaining_s = do_remaining_s};
 	drive->follower = (struct follower){.drive = drive,
@@ -348,6 +364,7 @@ int drive_open(struct drive **result, const struct drive_parts *parts, const str
 					    .ageing = parts->ageing};
 	drive->withdrawal = (struct withdrawal){.drive = drive, .log = parts->log, .commit = parts->commit};
 	withdrawal_open(&drive->withdrawal, parts->loop);
+	parts->expectations->drive = drive;
 	/* before node_create(), which may ask for a pass already */
 	auditor_start(&drive->auditor, drive, parts, audit_interval);
 	drive->timer =

@@ -8,6 +8,7 @@
 
 #include "proto/node.h"
 #include "syncd/daemon/ageing.h"
+#include "syncd/daemon/expectations.h"
 #include "syncd/daemon/filter.h"
 #include "syncd/daemon/link.h"
 #include "syncd/daemon/loop.h"
@@ -28,6 +29,7 @@ struct drive_parts {
 	struct commit *commit;
 	const struct filter *filter;
 	const struct ageing *ageing;
+	struct expectations *expectations;
 	bool (*fence_is_closed)(void *context);
 	void (*stepped)(void *context);       /* the node has taken events: what it shows may have changed */
 	void (*links_changed)(void *context); /* a link was opened or closed, or has another MTU: the node is
@@ -64,6 +66,9 @@ void drive_step(struct drive *drive, struct node_event *event);
 /* The same for many events in a row: drive_give() each, then drive_finish(). */
 void drive_give(struct drive *drive, struct node_event *event);
 void drive_finish(struct drive *drive);
+
+/* For watch_options.expect: takes an event of an expectation; `context` is the drive. */
+void drive_take_expect(void *context, const struct expect *expect, bool gone);
 
 /* Takes in kernel events that wait, at most `budget` datagrams.  True when none is left. */
 bool drive_drain(struct drive *drive, unsigned budget);

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { PIECE = 64 << 10 };
+enum { PIECE = 64 << 10, SEARCH = 4096 /* entries looked at for expectations in one go */ };
 
 struct dump {
 	const struct drive *drive;
@@ -40,10 +40,20 @@ static const struct table *current_table(const struct dump *dump)
 	return dump->node == 0 ? node_internal(node) : node_external(node, dump->node);
 }
 
+static bool is_external(enum dump_table table)
+{
+	return table == DUMP_EXTERNAL || table == DUMP_EXTERNAL_EXPECT;
+}
+
+static bool is_of_expects(enum dump_table table)
+{
+	return table == DUMP_INTERNAL_EXPECT || table == DUMP_EXTERNAL_EXPECT;
+}
+
 static void step_to_next_table(struct dump *dump)
 {
 	dump->after = 0;
-	dump->node = dump->table == DUMP_EXTERNAL && dump->only == 0 ? next_peer(dump->drive, dump->node) : 0;
+	dump->node = is_external(dump->table) && dump->only == 0 ? next_peer(dump->drive, dump->node) : 0;
 	dump->done = dump->node == 0;
 }
 
@@ -52,10 +62,19 @@ static bool fill(struct dump *dump, struct writer *w)
 {
 	const struct table *table = current_table(dump);
 	struct table_entry *entry;
+	unsigned seen = 0;
 	if (table == NULL)
 		return false;
-	struct table_walk walk = table_walk_after(table, dump->after, false);
+	bool of_expects = is_of_expects(dump->table);
+	struct table_walk walk = of_expects ? table_walk_records_after(table, dump->after)
+					    : table_walk_after(table, dump->after, false);
 	while ((entry = table_walk_next(&walk)) != NULL) {
+		if (of_expects && seen++ == SEARCH)
+			return true;
+		if (record_is_expect(entry->bytes) != of_expects) {
+			dump->after = walk.version;
+			continue;
+		}
 		size_t length = record_length(entry->bytes);
 		if (writer_room(w) < 6 + length)
 			return true;
@@ -95,21 +114,28 @@ void dump_start(struct control_client *client, const struct drive *drive, enum d
 		return;
 	}
 	*dump = (struct dump){.drive = drive, .table = table, .only = peer, .node = peer};
-	if (table == DUMP_EXTERNAL && peer == 0)
+	if (is_external(table) && peer == 0)
 		step_to_next_table(dump);
 	control_set_stream(client, more, gone, dump);
+}
+
+static int64_t count_in(const struct table *table, bool of_expects)
+{
+	return (int64_t)(of_expects ? table_records(table) - table_count(table) : table_count(table));
 }
 
 int64_t dump_count(const struct drive *drive, enum dump_table table, uint16_t peer)
 {
 	const struct node *node = drive_node(drive);
-	if (table == DUMP_INTERNAL)
-		return (int64_t)table_count(node_internal(node));
+	bool of_expects = is_of_expects(table);
+	if (!is_external(table))
+		return count_in(node_internal(node), of_expects);
 	if (peer != 0)
-		return node_external(node, peer) != NULL ? (int64_t)table_count(node_external(node, peer))
+		return node_external(node, peer) != NULL ? count_in(node_external(node, peer), of_expects)
 							 : -ENOENT;
 	int64_t count = 0;
 	for (uint16_t id = next_peer(drive, 0); id != 0; id = next_peer(drive, id))
-		count += node_external(node, id) != NULL ? (int64_t)table_count(node_external(node, id)) : 0;
+		if (node_external(node, id) != NULL)
+			count += count_in(node_external(node, id), of_expects);
 	return count;
 }

@@ -8,13 +8,14 @@
 #include "syncd/daemon/control.h"
 #include "syncd/daemon/drive.h"
 
-enum dump_table { DUMP_INTERNAL, DUMP_EXTERNAL };
+/* Of flows, or of expectations. */
+enum dump_table { DUMP_INTERNAL, DUMP_EXTERNAL, DUMP_INTERNAL_EXPECT, DUMP_EXTERNAL_EXPECT };
 
 /* `peer`: whose external table; 0: all.  Answers the client by itself. */
 void dump_start(struct control_client *client, const struct drive *drive, enum dump_table table,
 		uint16_t peer);
 
-/* How many flows that names; -ENOENT: there is no such peer. */
+/* How many flows, or expectations, that names; -ENOENT: there is no such peer. */
 int64_t dump_count(const struct drive *drive, enum dump_table table, uint16_t peer);
 
 #endif

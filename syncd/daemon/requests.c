@@ -84,21 +84,31 @@ static void answer_metrics(struct daemon *daemon, struct control_client *client,
 	free(text);
 }
 
-/* table=internal|external peer=N; false: answered already. */
+/* table=internal|external|internal-expect|external-expect peer=N; false: answered already. */
 static bool read_table(struct daemon *daemon, struct control_client *client,
 		       const struct message_request *request, enum dump_table *table, uint16_t *peer)
 {
+	static const struct {
+		const char *name;
+		enum dump_table table;
+		bool has_peers;
+	} tables[] = {
+	    {"internal", DUMP_INTERNAL, false},
+	    {"external", DUMP_EXTERNAL, true},
+	    {"internal-expect", DUMP_INTERNAL_EXPECT, false},
+	    {"external-expect", DUMP_EXTERNAL_EXPECT, true},
+	};
 	const char *name = message_argument(request, "table");
-	if (name != NULL && strcmp(name, "internal") == 0) {
-		*table = DUMP_INTERNAL;
-		*peer = 0;
-		return true;
+	*peer = 0;
+	for (size_t i = 0; name != NULL && i < sizeof(tables) / sizeof(tables[0]); i++) {
+		if (strcmp(name, tables[i].name) != 0)
+			continue;
+		*table = tables[i].table;
+		return !tables[i].has_peers || read_peer(daemon, client, request, peer);
 	}
-	if (name != NULL && strcmp(name, "external") == 0) {
-		*table = DUMP_EXTERNAL;
-		return read_peer(daemon, client, request, peer);
-	}
-	control_finish(client, WRONG, "table `%s`: it may be internal or external", name != NULL ? name : "");
+	control_finish(client, WRONG,
+		       "table `%s`: it may be internal, external, internal-expect or external-expect",
+		       name != NULL ? name : "");
 	return false;
 }
 

@@ -9,6 +9,7 @@
 
 enum {
 	CHUNK = 64,
+	SEARCH_CHUNK = 4096, /* entries looked at for expectations */
 	/* With so many flows it pays not to hear of new ones meanwhile (watch_want_new()), and to read the
 	 * table afterwards: that takes half of what it saves. */
 	MANY_FLOWS = 50000,
@@ -187,6 +188,55 @@ static bool take_chunk(struct takeover *takeover)
 	return entry != NULL;
 }
 
+static void take_expect(struct takeover *takeover, const struct expect *expect)
+{
+	uint32_t elapsed_s = takeover->tables[takeover->table].elapsed_s;
+	char text[FLOW_TEXT_SIZE];
+	int error;
+	if (!expectations_accept(takeover->parts.expectations, expect))
+		return;
+	enum commit_result result =
+	    expectations_commit(takeover->parts.expectations, expect,
+				expect->timeout_s > elapsed_s ? expect->timeout_s - elapsed_s : 0, &error);
+	if (result >= COMMIT_CLASH && takeover->expected[result] < TAKEOVER_NAMED)
+		log_write(takeover->parts.log, LOG_WARNING, "expect-left-out", "left out: %s: %s%s%s",
+			  expect_print(expect, text), commit_result_name(result), error != 0 ? ", " : "",
+			  error != 0 ? strerror(-error) : "");
+	takeover->expected[result]++;
+}
+
+/* The same as take_chunk() for expectations.  They are few among many: the table is searched in chunks. */
+static bool take_expects_chunk(struct takeover *takeover)
+{
+	const struct node *node = drive_node(takeover->parts.drive);
+	struct expect expects[CHUNK];
+	unsigned count = 0, seen = 0;
+	struct node_table_view view;
+	struct table_entry *entry = NULL;
+	if (takeover->table >= takeover->tables_count || !find_table(takeover, &view))
+		return false;
+	struct table_walk walk = table_walk_records_after(view.table, takeover->after);
+	while (count < CHUNK && seen++ < SEARCH_CHUNK && (entry = table_walk_next(&walk)) != NULL) {
+		takeover->after = walk.version;
+		if (!record_is_expect(entry->bytes) || node_has_ended(node, record_key(entry->bytes)))
+			continue;
+		record_decode_expect(entry->bytes, &expects[count++]);
+	}
+	for (unsigned i = 0; i < count; i++)
+		take_expect(takeover, &expects[i]);
+	return entry != NULL;
+}
+
+static bool has_expectations(const struct takeover *takeover)
+{
+	struct node_table_view views[NODE_TABLES_MAX];
+	unsigned count = node_tables(drive_node(takeover->parts.drive), views);
+	for (unsigned i = 0; i < count; i++)
+		if (table_records(views[i].table) > table_count(views[i].table))
+			return true;
+	return false;
+}
+
 static struct commit_options own_options(const struct takeover *takeover)
 {
 	struct commit_options options = takeover->parts.options;
@@ -239,6 +289,8 @@ static bool is_round_needed(const struct takeover *takeover)
 {
 	if (takeover->round == TAKEOVER_OWN)
 		return takeover->has_leftovers;
+	if (takeover->round == TAKEOVER_EXPECTATIONS)
+		return expectations_are_wanted(takeover->parts.expectations) && has_expectations(takeover);
 	if (takeover->round >= TAKEOVER_RELATED && !takeover->related_seen)
 		return false;
 	return takeover->stale_seen || !is_stale_round(takeover->round);
@@ -254,11 +306,23 @@ static bool next_round(struct takeover *takeover)
 	return takeover->round < TAKEOVER_ROUNDS;
 }
 
+static bool run_chunk(struct takeover *takeover)
+{
+	switch (takeover->round) {
+	case TAKEOVER_OWN:
+		return refresh_chunk(takeover);
+	case TAKEOVER_EXPECTATIONS:
+		return take_expects_chunk(takeover);
+	default:
+		return take_chunk(takeover);
+	}
+}
+
 bool takeover_run(struct takeover *takeover, struct monotime until)
 {
 	bool done = false;
 	while (!done && monotime_is_before(clock_now(), until)) {
-		if (takeover->round == TAKEOVER_OWN ? refresh_chunk(takeover) : take_chunk(takeover))
+		if (run_chunk(takeover))
 			continue;
 		takeover->after = 0;
 		if (takeover->round != TAKEOVER_OWN && takeover->table < takeover->tables_count &&
@@ -290,6 +354,16 @@ static json_t *report_failures(const struct takeover *takeover)
 	return failures;
 }
 
+static json_t *report_expected(const struct takeover *takeover)
+{
+	json_t *expected = json_object();
+	for (unsigned result = 0; result < COMMIT_RESULTS; result++)
+		if (takeover->expected[result] > 0)
+			json_object_set_new(expected, commit_result_name((enum commit_result)result),
+					    json_integer((json_int_t)takeover->expected[result]));
+	return expected;
+}
+
 json_t *takeover_report(const struct takeover *takeover)
 {
 	json_t *report = json_object(), *peers = json_array();
@@ -308,6 +382,7 @@ json_t *takeover_report(const struct takeover *takeover)
 						(json_int_t)takeover->tables[i].flows, "owner_silent_s",
 						(json_int_t)takeover->tables[i].elapsed_s));
 	json_object_set_new(report, "peers", peers);
+	json_object_set_new(report, "expectations", report_expected(takeover));
 	json_object_set_new(report, "failures", report_failures(takeover));
 	return report;
 }

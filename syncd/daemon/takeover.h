@@ -17,16 +17,18 @@ enum { TAKEOVER_NAMED = 5 /* flows named for each cause of failure */ };
 
 struct takeover_parts {
 	struct drive *drive;
+	struct log *log;
 	struct commit *commit;
 	const struct filter *filter;
+	struct expectations *expectations;
 	struct commit_options options;
 	uint32_t timeout_s; /* 0: auto */
 };
 
 /*
  * Masters go before what is related to them (else ENOENT), and of each what the owner has named lately before
- * what a running full catch-up has not named yet.  Last, what is here since an earlier time as primary: the
- * windows of its TCP connections are those of that time.
+ * what a running full catch-up has not named yet.  Then what is here since an earlier time as primary: the
+ * windows of its TCP connections are those of that time.  Last the expectations, whose masters stay now.
  */
 enum takeover_round {
 	TAKEOVER_MASTERS,
@@ -34,6 +36,7 @@ enum takeover_round {
 	TAKEOVER_RELATED,
 	TAKEOVER_RELATED_STALE,
 	TAKEOVER_OWN,
+	TAKEOVER_EXPECTATIONS,
 	TAKEOVER_ROUNDS,
 };
 
@@ -56,6 +59,7 @@ struct takeover {
 	uint64_t own_refreshed;       /* flows of theirs that were given another window */
 	uint64_t total, taken, local; /* local: of this host itself, left out */
 	uint64_t results[COMMIT_RESULTS];
+	uint64_t expected[COMMIT_RESULTS]; /* the same for expectations */
 	char named[COMMIT_RESULTS][TAKEOVER_NAMED][FLOW_TEXT_SIZE + 48];
 	struct monotime begun;
 };

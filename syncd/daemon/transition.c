@@ -307,8 +307,10 @@ static void begin_takeover(struct transition *transition)
 	}
 	struct takeover_parts parts = {
 	    .drive = transition->parts.drive,
+	    .log = transition->parts.log,
 	    .commit = transition->parts.commit,
 	    .filter = transition->parts.filter,
+	    .expectations = transition->parts.expectations,
 	    .options = {.fence_closed = guard_is_armed(transition->parts.guard),
 			.tcp_liberal = !transition->parts.config->commit.tcp_strict},
 	    .timeout_s = transition->parts.config->commit.timeout_s,

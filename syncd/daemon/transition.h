@@ -35,6 +35,7 @@ struct transition_parts {
 	struct guard *guard;
 	struct commit *commit;
 	const struct filter *filter;
+	struct expectations *expectations;
 	void (*role_changed)(void *context); /* to write the state file, and look at the guard's deadline */
 	void *context;
 };

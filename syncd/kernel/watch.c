@@ -21,6 +21,7 @@ enum { BATCH = 64, DATAGRAM = 2048 };
 
 struct watch {
 	int fd;
+	watch_expect *expect;
 	size_t asked, limit; /* bytes of buffer asked for, and up to what it may grow */
 	struct watch_statistics statistics;
 	struct mmsghdr headers[BATCH];
@@ -66,9 +67,12 @@ static int filter_own(struct watch *watch, const uint32_t *ports, size_t count)
 
 static int join(struct watch *watch)
 {
-	const int groups[] = {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_DESTROY};
+	const int groups[] = {NFNLGRP_CONNTRACK_NEW,        NFNLGRP_CONNTRACK_UPDATE,
+			      NFNLGRP_CONNTRACK_DESTROY,    NFNLGRP_CONNTRACK_EXP_NEW,
+			      NFNLGRP_CONNTRACK_EXP_UPDATE, NFNLGRP_CONNTRACK_EXP_DESTROY};
+	const size_t count = watch->expect ? 6 : 3;
 
-	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+	for (size_t i = 0; i < count; i++)
 		if (setsockopt(watch->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i], sizeof(groups[i])))
 			return -errno;
 	return 0;
@@ -104,6 +108,7 @@ int watch_open(struct watch **result, const struct watch_options *options)
 	if (!watch)
 		return -ENOMEM;
 	watch->limit = options->buffer_max;
+	watch->expect = options->expect;
 	for (unsigned i = 0; i < BATCH; i++) {
 		watch->slots[i] = (struct iovec){.iov_base = watch->datagrams[i], .iov_len = DATAGRAM};
 		watch->headers[i].msg_hdr = (struct msghdr){.msg_iov = &watch->slots[i], .msg_iovlen = 1};
@@ -131,13 +136,34 @@ int watch_fd(const struct watch *watch)
 	return watch->fd;
 }
 
+static void read_expect(struct watch *watch, const struct nlmsghdr *message, void *context)
+{
+	struct expect expect;
+	bool gone;
+	int error = expect_from_message(message, &expect, &gone);
+
+	if (error == -EPROTONOSUPPORT)
+		return;
+	if (error) {
+		watch->statistics.malformed++;
+		return;
+	}
+	watch->statistics.expects++;
+	watch->expect(context, &expect, gone);
+}
+
 static void read_message(struct watch *watch, const struct nlmsghdr *message, watch_event *event,
 			 void *context)
 {
 	struct flow flow;
 	enum convert_kind kind;
-	int error = convert_from_message(message, &flow, &kind);
+	int error;
 
+	if (watch->expect && message->nlmsg_type >> 8 == NFNL_SUBSYS_CTNETLINK_EXP) {
+		read_expect(watch, message, context);
+		return;
+	}
+	error = convert_from_message(message, &flow, &kind);
 	if (error == -EPROTONOSUPPORT)
 		return; /* bridges track other families too: not ours to keep */
 	if (error) {

@@ -8,6 +8,7 @@
 #define KERNEL_WATCH_H
 
 #include "syncd/kernel/convert.h"
+#include "syncd/kernel/expect.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,7 +17,11 @@ struct watch;
 
 enum { WATCH_OWN_PORTS_MAX = 8 };
 
+/* One appeared, or went (`gone`).  `context` is watch_read()'s. */
+typedef void watch_expect(void *context, const struct expect *expect, bool gone);
+
 struct watch_options {
+	watch_expect *expect; /* NULL: expectations are not watched */
 	size_t buffer,
 	    buffer_max; /* bytes asked for (SO_RCVBUFFORCE), and up to what an overrun doubles it */
 	uint32_t own_ports[WATCH_OWN_PORTS_MAX]; /* netlink port ids whose events are not wanted */
@@ -25,6 +30,7 @@ struct watch_options {
 
 struct watch_statistics {
 	uint64_t events[3]; /* by enum convert_kind */
+	uint64_t expects;   /* events of expectations */
 	uint64_t malformed, overruns;
 	size_t buffer; /* bytes, as the kernel granted it */
 };
