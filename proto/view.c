@@ -262,6 +262,7 @@ void node_peer_view(const struct node *node, struct monotime now, unsigned index
 	view->active_active = peer->status.flags & FRAME_STATUS_ACTIVE_ACTIVE;
 	view->last_heard = peer->current.last_heard;
 	view->flows = table_count(receive->table);
+	view->expectations = table_records(receive->table) - view->flows;
 	view->newest = receive->newest;
 	view->applied = receive->applied;
 	view->rtt_us = session_exists(&peer->current) ? peer->current.rtt_us : -1;

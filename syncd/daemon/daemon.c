@@ -260,10 +260,9 @@ static int open_watch(struct daemon *daemon, char *why, size_t size)
 	if (error < 0)
 		return error;
 	options.own_ports_count = commit_ports(daemon->commit, options.own_ports, WATCH_OWN_PORTS_MAX - 1);
-	if (expectations_are_wanted(&daemon->expectations)) {
+	options.expect = drive_take_expect;
+	if (expectations_are_wanted(&daemon->expectations))
 		options.own_ports[options.own_ports_count++] = expectations_port(&daemon->expectations);
-		options.expect = drive_take_expect;
-	}
 	error = failed(watch_open(&daemon->watch, &options), "subscribing to the kernel's conntrack events",
 		       why, size);
 	if (error < 0)

@@ -182,9 +182,7 @@ static void take_kernel_event(void *context, enum convert_kind kind, const struc
 void drive_take_expect(void *context, const struct expect *expect, bool gone)
 {
 	struct drive *drive = context;
-	struct node_event event = {.type = gone ? NODE_EXPECT_DESTROY : NODE_EXPECT_NEW, .expect = expect};
-	if (expectations_accept(drive->parts.expectations, expect))
-		drive_give(drive, &event);
+	expectations_take(drive->parts.expectations, expect, gone);
 }
 
 /* One read; returns what watch_read() does.  Lost events are told at once, in their place among the others.
@@ -364,7 +362,7 @@ int drive_open(struct drive **result, const struct drive_parts *parts, const str
 					    .ageing = parts->ageing};
 	drive->withdrawal = (struct withdrawal){.drive = drive, .log = parts->log, .commit = parts->commit};
 	withdrawal_open(&drive->withdrawal, parts->loop);
-	parts->expectations->drive = drive;
+	expectations_start(parts->expectations, drive, parts->loop, parts->audit, parts->filter);
 	/* before node_create(), which may ask for a pass already */
 	auditor_start(&drive->auditor, drive, parts, audit_interval);
 	drive->timer =

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "syncd/daemon/expectations.h"
 
+#include "syncd/daemon/clock.h"
 #include "syncd/daemon/drive.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_FIRST = 64, QUEUE_MAX = 1 << 16 };
+enum {
+	QUEUE_FIRST = 64,
+	QUEUE_MAX = 1 << 16,
+	/* the event comes before the packet is changed (nf_nat_ftp()), some microseconds */
+	DELAY_MS = 10,
+	DRAIN_BUDGET = 1024,
+};
 
 struct expectation_change {
 	struct expect expect;
@@ -72,6 +79,103 @@ void expectations_look(struct expectations *expectations)
 	}
 	event.type = NODE_EXPECT_END;
 	drive_give(expectations->drive, &event);
+}
+
+/* ---- masters, and expectations that came before them ---- */
+
+static void read_master(struct expectations *expectations, const struct flow *key)
+{
+	struct flow flow;
+	struct node_event event = {.type = NODE_FLOW_UPDATE, .flow = &flow};
+	if (audit_get(expectations->audit, key, &flow) < 0 || !filter_accepts(expectations->filter, &flow))
+		return; /* gone, or none of ours: events and audits tell of that */
+	drive_give(expectations->drive, &event);
+}
+
+static void masters_are_due(void *context, struct monotime now)
+{
+	struct expectations *expectations = context;
+	(void)now;
+	expectations->timer.deadline = MONOTIME_NEVER;
+	/* an answer is newer than every event before it: so those come first */
+	drive_drain(expectations->drive, DRAIN_BUDGET);
+	for (size_t i = 0; i < expectations->masters_count; i++)
+		read_master(expectations, &expectations->masters[i]);
+	expectations->masters_count = 0;
+	for (size_t i = 0; i < expectations->early_count; i++)
+		drive_give(expectations->drive,
+			   &(struct node_event){.type = NODE_EXPECT_NEW, .expect = &expectations->early[i]});
+	expectations->early_count = 0;
+	drive_finish(expectations->drive);
+}
+
+static void set_timer(struct expectations *expectations)
+{
+	if (expectations->masters_count == 0 && expectations->early_count == 0)
+		expectations->timer.deadline = monotime_add(clock_now(), monotime_from_ms(DELAY_MS));
+}
+
+static bool key_equals(const struct expect *a, const struct expect *b)
+{
+	return a->family == b->family && a->protocol == b->protocol && a->zone == b->zone &&
+	       memcmp(&a->tuple, &b->tuple, sizeof(a->tuple)) == 0;
+}
+
+static void note_early(struct expectations *expectations, const struct expect *expect)
+{
+	if (expectations->early_count == EXPECTATIONS_EARLY_MAX)
+		return; /* the next look finds it */
+	set_timer(expectations);
+	expectations->early[expectations->early_count++] = *expect;
+}
+
+/* It has ended before its turn came. */
+static void forget_early(struct expectations *expectations, const struct expect *expect)
+{
+	for (size_t i = 0; i < expectations->early_count; i++)
+		if (key_equals(&expectations->early[i], expect))
+			expectations->early[i--] = expectations->early[--expectations->early_count];
+}
+
+static void note_master(struct expectations *expectations, const struct expect *expect)
+{
+	struct flow master = expect_master(expect);
+	if (expect->master_protocol != PROTOCOL_TCP)
+		return; /* only TCP has a sequence */
+	for (size_t i = 0; i < expectations->masters_count; i++)
+		if (flow_key_equals(&expectations->masters[i], &master))
+			return;
+	if (expectations->masters_count == EXPECTATIONS_MASTERS_MAX)
+		return;
+	set_timer(expectations);
+	expectations->masters[expectations->masters_count++] = master;
+}
+
+void expectations_take(struct expectations *expectations, const struct expect *expect, bool gone)
+{
+	struct node_event event = {.type = gone ? NODE_EXPECT_DESTROY : NODE_EXPECT_NEW, .expect = expect};
+	struct flow master = expect_master(expect);
+	if (gone)
+		forget_early(expectations, expect);
+	else
+		note_master(expectations, expect);
+	if (!expectations_accept(expectations, expect))
+		return;
+	if (!gone && !drive_knows(expectations->drive, &master))
+		note_early(expectations, expect);
+	else
+		drive_give(expectations->drive, &event);
+}
+
+void expectations_start(struct expectations *expectations, struct drive *drive, struct loop *loop,
+			struct audit *audit, const struct filter *filter)
+{
+	expectations->drive = drive;
+	expectations->audit = audit;
+	expectations->filter = filter;
+	expectations->timer = (struct loop_timer){
+	    .deadline = MONOTIME_NEVER, .expired = masters_are_due, .context = expectations};
+	loop_add_timer(loop, &expectations->timer);
 }
 
 /* ---- bringing ---- */

@@ -125,6 +125,7 @@ static json_t *describe_internal(const struct daemon *daemon, const struct node_
 	const struct table *table = node_internal(drive_node(daemon->drive));
 	json_t *internal = json_object();
 	status_set(internal, "flows", table_count(table));
+	status_set(internal, "expectations", table_records(table) - table_count(table));
 	status_set(internal, "max_flows", table_limit(table));
 	status_set(internal, "flows_refused", view->flows_refused);
 	json_object_set_new(internal, "refused", json_boolean(view->refused));

@@ -81,6 +81,7 @@ class FtpClient:
         self.lines = self.control.makefile("rb")
         self.listener = None
         self._expect("220")
+        self.say("USER anonymous")  # the helper reads from the second line on (find_nl_seq())
 
     def _expect(self, code):
         line = self.lines.readline().decode()
