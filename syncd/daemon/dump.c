@@ -40,12 +40,12 @@ static const struct table *current_table(const struct dump *dump)
 	return dump->node == 0 ? node_internal(node) : node_external(node, dump->node);
 }
 
-static bool is_external(enum dump_table table)
+bool dump_is_external(enum dump_table table)
 {
 	return table == DUMP_EXTERNAL || table == DUMP_EXTERNAL_EXPECT;
 }
 
-static bool is_of_expects(enum dump_table table)
+bool dump_is_of_expects(enum dump_table table)
 {
 	return table == DUMP_INTERNAL_EXPECT || table == DUMP_EXTERNAL_EXPECT;
 }
@@ -53,7 +53,8 @@ static bool is_of_expects(enum dump_table table)
 static void step_to_next_table(struct dump *dump)
 {
 	dump->after = 0;
-	dump->node = is_external(dump->table) && dump->only == 0 ? next_peer(dump->drive, dump->node) : 0;
+	dump->node =
+	    dump_is_external(dump->table) && dump->only == 0 ? next_peer(dump->drive, dump->node) : 0;
 	dump->done = dump->node == 0;
 }
 
@@ -65,7 +66,7 @@ static bool fill(struct dump *dump, struct writer *w)
 	unsigned seen = 0;
 	if (table == NULL)
 		return false;
-	bool of_expects = is_of_expects(dump->table);
+	bool of_expects = dump_is_of_expects(dump->table);
 	struct table_walk walk = of_expects ? table_walk_records_after(table, dump->after)
 					    : table_walk_after(table, dump->after, false);
 	while ((entry = table_walk_next(&walk)) != NULL) {
@@ -114,7 +115,7 @@ void dump_start(struct control_client *client, const struct drive *drive, enum d
 		return;
 	}
 	*dump = (struct dump){.drive = drive, .table = table, .only = peer, .node = peer};
-	if (is_external(table) && peer == 0)
+	if (dump_is_external(table) && peer == 0)
 		step_to_next_table(dump);
 	control_set_stream(client, more, gone, dump);
 }
@@ -127,8 +128,8 @@ static int64_t count_in(const struct table *table, bool of_expects)
 int64_t dump_count(const struct drive *drive, enum dump_table table, uint16_t peer)
 {
 	const struct node *node = drive_node(drive);
-	bool of_expects = is_of_expects(table);
-	if (!is_external(table))
+	bool of_expects = dump_is_of_expects(table);
+	if (!dump_is_external(table))
 		return count_in(node_internal(node), of_expects);
 	if (peer != 0)
 		return node_external(node, peer) != NULL ? count_in(node_external(node, peer), of_expects)

@@ -11,6 +11,9 @@
 /* Of flows, or of expectations. */
 enum dump_table { DUMP_INTERNAL, DUMP_EXTERNAL, DUMP_INTERNAL_EXPECT, DUMP_EXTERNAL_EXPECT };
 
+bool dump_is_external(enum dump_table table);
+bool dump_is_of_expects(enum dump_table table);
+
 /* `peer`: whose external table; 0: all.  Answers the client by itself. */
 void dump_start(struct control_client *client, const struct drive *drive, enum dump_table table,
 		uint16_t peer);

@@ -85,10 +85,10 @@ static void observe(void *context, uint16_t id, enum table_event event, const st
 						   [TABLE_GONE] = MESSAGE_EVENT_DESTROY,
 						   [TABLE_EMPTIED] = MESSAGE_EVENT_EMPTIED};
 	const struct subscribers *subscribers = context;
-	if (entry != NULL && record_is_expect(entry->bytes)) /* flows are what was asked for */
-		return;
 	for (struct subscriber *one = subscribers->first; one != NULL; one = one->next) {
-		if ((one->table == DUMP_INTERNAL) != (id == 0) || (one->peer != 0 && one->peer != id))
+		if (dump_is_external(one->table) != (id != 0) || (one->peer != 0 && one->peer != id))
+			continue;
+		if (entry != NULL && record_is_expect(entry->bytes) != dump_is_of_expects(one->table))
 			continue;
 		if (entry == NULL)
 			give(one, kinds[event], id, 0, NULL, 0);
