@@ -6,6 +6,7 @@
  */
 #include "syncd/control/message.h"
 #include "syncd/kernel/convert.h"
+#include "syncd/kernel/expect.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/steps.h"
 #include "tests/fuzz/world.h"
@@ -61,6 +62,38 @@ static void save_netlink(const struct flow *flow, unsigned number)
 	room[headers - 2] = number % 3 ? 0x80 | IPCTNL_MSG_CT_NEW : IPCTNL_MSG_CT_DELETE;
 	room[headers - 1] = flow->family;
 	save("netlink", "flow", number, room + headers - 2, (size_t)length - headers + 2);
+}
+
+static void save_expects(void)
+{
+	const size_t headers = sizeof(struct nlmsghdr) + sizeof(struct nfgenmsg);
+	struct flow master = plain_flow(3);
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct expect expect = {.family = FLOW_IPV4,
+					.protocol = i & 1 ? PROTOCOL_UDP : PROTOCOL_TCP,
+					.master_protocol = PROTOCOL_TCP,
+					.master = master.orig,
+					.tuple = master.reply,
+					.timeout_s = 300,
+					.flags = (uint8_t)i,
+					.class = (uint8_t)(i & 1),
+					.helper = "ftp",
+					.has_nat = i & 2};
+		_Alignas(8) uint8_t room[EXPECT_MESSAGE_MAX];
+		uint8_t record[RECORD_MAX];
+		int length;
+
+		memset(expect.mask_src, 0xff, 4);
+		if (i & 2)
+			strcpy(expect.function, "nat-follow-master");
+		length = expect_to_message(&expect, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE, 1, room, sizeof(room));
+		FUZZ_REQUIRE(length > 0);
+		room[headers - 2] = 0xc0 | IPCTNL_MSG_EXP_NEW;
+		room[headers - 1] = FLOW_IPV4;
+		save("netlink", "expect", i, room + headers - 2, (size_t)length - headers + 2);
+		save("record", "expect", i, record, record_encode_expect(&expect, record));
+	}
 }
 
 static void save_flows(void)
@@ -472,6 +505,7 @@ int main(int count, char **arguments)
 	}
 	root = arguments[1];
 	save_flows();
+	save_expects();
 	save_messages();
 	save_sealed();
 	for (unsigned variant = 0; variant < 4; variant++)

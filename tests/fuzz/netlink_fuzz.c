@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A message of ctnetlink to a flow, to a record, and back to a message.  Input: message type and flags (1),
- * family (1), attributes.
+ * A message of ctnetlink to a flow or an expectation, to a record, and back to a message.  Input: message
+ * type and flags (1), family (1), attributes.
  */
 #include "proto/record.h"
 #include "syncd/kernel/convert.h"
+#include "syncd/kernel/expect.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
@@ -79,6 +80,32 @@ static void check_way_back(const struct flow *flow)
 	FUZZ_REQUIRE(flow_nat_equals(&mirrored, &back) || flow_nat_equals(flow, &back));
 }
 
+static void check_expect(const struct nlmsghdr *message)
+{
+	_Alignas(8) uint8_t room[EXPECT_MESSAGE_MAX];
+	uint8_t record[RECORD_MAX], again[RECORD_MAX];
+	struct expect expect, back;
+	char text[FLOW_TEXT_SIZE];
+	size_t length, taken = 0;
+	bool gone;
+	int error = expect_from_message(message, &expect, &gone);
+
+	FUZZ_REQUIRE(error == 0 || error == -EINVAL || error == -EPROTONOSUPPORT);
+	FUZZ_REQUIRE(memchr(expect.helper, 0, sizeof(expect.helper)));
+	FUZZ_REQUIRE(memchr(expect.function, 0, sizeof(expect.function)));
+	if (error)
+		return;
+	FUZZ_REQUIRE(strlen(expect_print(&expect, text)) < FLOW_TEXT_SIZE);
+	length = record_encode_expect(&expect, record);
+	if (!length)
+		return;
+	FUZZ_REQUIRE(record_check(record, length, &taken) == RECORD_GOOD && taken == length);
+	record_decode_expect(record, &back);
+	FUZZ_REQUIRE(record_encode_expect(&back, again) == length && !memcmp(record, again, length));
+	FUZZ_REQUIRE(expect_to_message(&back, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE, 1, room, sizeof(room)) > 0);
+	FUZZ_REQUIRE(expect_from_message((struct nlmsghdr *)(void *)room, &back, &gone) == 0 && !gone);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	struct nlmsghdr *message;
@@ -89,6 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	if (length < 2 || length > 1 << 16)
 		return 0;
 	message = make_message(bytes, length);
+	check_expect(message);
 	error = convert_from_message(message, &flow, &kind);
 	free(message);
 	FUZZ_REQUIRE(error == 0 || error == -EINVAL || error == -EPROTONOSUPPORT);
