@@ -149,7 +149,7 @@ def test_called_as_conntrack_it_behaves_as_conntrack(namespace, tmp_path):
         ours, theirs = both(namespace, *arguments, program=link)
         assert ours.returncode == theirs.returncode == 2 and ours.stdout == theirs.stdout == ""
         assert "Try `conntrack -h' or 'conntrack --help' for more information." in ours.stderr
-    for arguments in (["-D", "expect"], ["-L", "expect"], ["-L", "nonsense"]):
+    for arguments in (["-D", "expect"], ["-L", "expect", "-s", "1.1.1.1"], ["-L", "nonsense"]):
         refused = namespace.run(link, *arguments, check=False)
         assert refused.returncode == 2 and refused.stdout == ""
 

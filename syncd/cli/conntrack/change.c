@@ -84,6 +84,20 @@ static void apply_nat(const struct request *request, struct flow *flow)
 		flow->reply.sport = dst->port;
 }
 
+/* Nobody knows the windows of a flow that is made by hand, so they are not checked; and from TIME_WAIT on its
+ * ports may be used again (IP_CT_TCP_FLAG_CLOSE_INIT).  As conntrack(8) does. */
+static void set_tcp_flags(struct flow *flow)
+{
+	enum { SACK_PERM = 0x02, CLOSE_INIT = 0x04 };
+	uint8_t flags = FLOW_TCP_FLAG_BE_LIBERAL | SACK_PERM;
+
+	if (!(flow->present & FLOW_HAS_TCP))
+		return;
+	if (flow->tcp.state >= FLOW_TCP_TIME_WAIT)
+		flags |= CLOSE_INIT;
+	flow->tcp.flags[0] = flow->tcp.flags[1] = flags;
+}
+
 int change_build_flow(const struct request *request, struct flow *flow)
 {
 	*flow = request->flow;
@@ -100,6 +114,7 @@ int change_build_flow(const struct request *request, struct flow *flow)
 		flow->reply.dport = request->flow.reply.dport;
 	}
 	apply_nat(request, flow);
+	set_tcp_flags(flow);
 	flow->present |= FLOW_HAS_REPLY | FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT;
 	if (request_has(request, OPTION_MARK))
 		flow->present |= FLOW_HAS_MARK;
@@ -150,8 +165,11 @@ static void note_updated(void *context, const struct kernel_change *change, int 
 			change_say_error(changing->cli, error);
 		return;
 	}
+	flow = change->flow;
+	flow.present = change->shown;
 	/* updated to death: not there any more */
-	if (kernel_table_get(changing->table, &change->flow, false, &flow))
+	if (change->has_timeout && !flow.timeout_s &&
+	    kernel_table_get(changing->table, &change->flow, false, &flow))
 		return;
 	changing->done++;
 	if (changing->show)
@@ -207,6 +225,7 @@ static bool change_state(const struct flow *wanted, struct flow *flow, uint32_t 
 		return false;
 	*to = from;
 	flow->present |= part;
+	set_tcp_flags(flow);
 	return true;
 }
 
@@ -233,6 +252,7 @@ static bool build_update(const struct request *request, const struct flow *flow,
 		now->timeout_s = wanted->timeout_s;
 	any |= change_labels(request, now);
 	any |= change_state(wanted, now, flow->present);
+	change->shown = flow->present | now->present; /* what isn't sent is as it was */
 	return any || now->present || change->has_timeout;
 }
 

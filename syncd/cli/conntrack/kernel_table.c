@@ -23,7 +23,7 @@ struct kernel_table {
 	uint32_t first; /* sequence number of change[0] */
 	struct kernel_change change[BATCH];
 	int error[BATCH];
-	bool is_settled[BATCH];
+	struct nlmsghdr *last; /* in the batch */
 	_Alignas(8) uint8_t batch[BATCH * CONVERT_MESSAGE_MAX];
 	_Alignas(8) uint8_t work_bytes[DUMP_BUFFER];
 	_Alignas(8) uint8_t dump_bytes[DUMP_BUFFER];
@@ -220,9 +220,9 @@ static int write_change(struct kernel_table *table, const struct kernel_change *
 		enum convert_purpose purpose;
 		uint16_t type, flags;
 	} kinds[] = {
-	    [KERNEL_CREATE] = {CONVERT_FOR_CREATE, IPCTNL_MSG_CT_NEW, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL},
-	    [KERNEL_UPDATE] = {CONVERT_FOR_UPDATE, IPCTNL_MSG_CT_NEW, NLM_F_ACK},
-	    [KERNEL_DELETE] = {CONVERT_FOR_KEY, IPCTNL_MSG_CT_DELETE, NLM_F_ACK},
+	    [KERNEL_CREATE] = {CONVERT_FOR_CREATE, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL},
+	    [KERNEL_UPDATE] = {CONVERT_FOR_UPDATE, IPCTNL_MSG_CT_NEW, 0},
+	    [KERNEL_DELETE] = {CONVERT_FOR_KEY, IPCTNL_MSG_CT_DELETE, 0},
 	};
 	struct convert_options options = {.timeout_s = change->has_timeout ? change->flow.timeout_s : 0};
 	struct nlmsghdr *message = (struct nlmsghdr *)(table->batch + table->used);
@@ -240,6 +240,45 @@ static int write_change(struct kernel_table *table, const struct kernel_change *
 	return length;
 }
 
+/*
+ * Sends a run of messages with sequence numbers from `first`, and waits for the answers: those that fail
+ * answer each for itself, in their order, and the last has to answer anyway.  errors[] has one for each
+ * number; those that are not 0 beforehand stay.
+ */
+static void exchange(struct kernel_table *table, void *bytes, size_t used, struct nlmsghdr *last,
+		     uint32_t first, int *errors, unsigned count)
+{
+	uint32_t end = last->nlmsg_seq;
+	int failed = 0;
+
+	last->nlmsg_flags |= NLM_F_ACK;
+	if (mnl_socket_sendto(table->work, bytes, used) < 0)
+		failed = -errno;
+	for (bool is_over = failed; !is_over;) {
+		ssize_t length =
+		    mnl_socket_recvfrom(table->work, table->work_bytes, sizeof(table->work_bytes));
+		const struct nlmsghdr *message = (const struct nlmsghdr *)table->work_bytes;
+		int left = (int)length;
+
+		if (length < 0 && errno != EINTR) {
+			failed = -errno;
+			break;
+		}
+		for (; left > 0 && mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+			uint32_t at = message->nlmsg_seq - first;
+
+			if (message->nlmsg_type != NLMSG_ERROR || at >= count)
+				continue;
+			if (!errors[at])
+				errors[at] = error_of(message);
+			is_over |= message->nlmsg_seq == end;
+		}
+	}
+	for (unsigned i = 0; failed && i < count; i++)
+		if (!errors[i])
+			errors[i] = failed;
+}
+
 void kernel_table_change(struct kernel_table *table, const struct kernel_change *change,
 			 kernel_table_done *done, void *context)
 {
@@ -250,65 +289,110 @@ void kernel_table_change(struct kernel_table *table, const struct kernel_change 
 		table->first = table->sequence + 1;
 	length = write_change(table, change, ++table->sequence);
 	table->change[at] = *change;
-	table->is_settled[at] = length < 0;
 	table->error[at] = length < 0 ? length : 0;
-	if (length > 0)
+	if (length > 0) {
+		table->last = (struct nlmsghdr *)(table->batch + table->used);
 		table->used += (size_t)length;
+	}
 	if (++table->queued == BATCH)
 		kernel_table_settle(table, done, context);
 }
 
-static size_t settle_answers(struct kernel_table *table, ssize_t length)
-{
-	const struct nlmsghdr *message = (const struct nlmsghdr *)table->work_bytes;
-	int left = (int)length;
-	size_t settled = 0;
-
-	for (; left > 0 && mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-		uint32_t at = message->nlmsg_seq - table->first;
-
-		if (message->nlmsg_type != NLMSG_ERROR || at >= table->queued || table->is_settled[at])
-			continue;
-		table->error[at] = error_of(message);
-		table->is_settled[at] = true;
-		settled++;
-	}
-	return settled;
-}
-
-static void fail_rest(struct kernel_table *table, int error)
-{
-	for (size_t i = 0; i < table->queued; i++) {
-		if (table->is_settled[i])
-			continue;
-		table->is_settled[i] = true;
-		table->error[i] = error;
-	}
-}
-
 void kernel_table_settle(struct kernel_table *table, kernel_table_done *done, void *context)
 {
-	size_t open = 0, queued = table->queued;
+	unsigned queued = (unsigned)table->queued;
 
-	for (size_t i = 0; i < queued; i++)
-		open += !table->is_settled[i];
-	if (open && mnl_socket_sendto(table->work, table->batch, table->used) < 0) {
-		fail_rest(table, -errno);
-		open = 0;
-	}
-	while (open) {
-		ssize_t length =
-		    mnl_socket_recvfrom(table->work, table->work_bytes, sizeof(table->work_bytes));
-
-		if (length < 0 && errno != EINTR) {
-			fail_rest(table, -errno);
-			break;
-		}
-		open -= settle_answers(table, length);
-	}
+	if (table->used)
+		exchange(table, table->batch, table->used, table->last, table->first, table->error, queued);
 	table->queued = table->used = 0;
-	for (size_t i = 0; i < queued; i++)
+	for (unsigned i = 0; i < queued; i++)
 		done(context, &table->change[i], table->error[i]);
+}
+
+/* ---- creations prepared beforehand ---- */
+
+enum { CREATIONS_BYTES = 60 * 1024 };
+
+struct kernel_creations {
+	unsigned count;
+	uint32_t used, last;                   /* bytes; where the last message begins */
+	int error[KERNEL_CREATIONS_MAX];       /* known before they are sent */
+	uint32_t offset[KERNEL_CREATIONS_MAX]; /* of each message */
+	_Alignas(8) uint8_t bytes[CREATIONS_BYTES];
+};
+
+struct kernel_creations *kernel_creations_new(void)
+{
+	struct kernel_creations *batch = malloc(sizeof(*batch));
+
+	if (batch)
+		batch->count = batch->used = batch->last = 0;
+	return batch;
+}
+
+bool kernel_creations_have_room(const struct kernel_creations *batch)
+{
+	return batch->count < KERNEL_CREATIONS_MAX &&
+	       batch->used + CONVERT_MESSAGE_MAX <= sizeof(batch->bytes);
+}
+
+unsigned kernel_creations_add(struct kernel_creations *batch, const struct flow *flow, int error)
+{
+	const struct convert_options options = {.timeout_s = flow->timeout_s};
+	unsigned at = batch->count++;
+	int length = error;
+
+	batch->offset[at] = batch->used;
+	if (!error)
+		length = convert_to_message(flow, CONVERT_FOR_CREATE, &options, IPCTNL_MSG_CT_NEW,
+					    NLM_F_CREATE | NLM_F_EXCL, at, batch->bytes + batch->used,
+					    sizeof(batch->bytes) - batch->used);
+	batch->error[at] = length < 0 ? length : 0;
+	if (length > 0) {
+		batch->last = batch->used;
+		batch->used += (uint32_t)length;
+	}
+	return at;
+}
+
+unsigned kernel_creations_send(struct kernel_table *table, struct kernel_creations *batch,
+			       int errors[KERNEL_CREATIONS_MAX])
+{
+	uint32_t first = table->sequence + 1;
+
+	memcpy(errors, batch->error, batch->count * sizeof(errors[0]));
+	if (!batch->used)
+		return batch->count;
+	for (unsigned i = 0; i < batch->count; i++)
+		if (!batch->error[i])
+			((struct nlmsghdr *)(batch->bytes + batch->offset[i]))->nlmsg_seq = first + i;
+	table->sequence += batch->count;
+	exchange(table, batch->bytes, batch->used, (struct nlmsghdr *)(batch->bytes + batch->last), first,
+		 errors, batch->count);
+	return batch->count;
+}
+
+static void ignore_end(void *context, const struct kernel_change *change, int error)
+{
+	(void)context;
+	(void)change;
+	(void)error;
+}
+
+void kernel_creations_undo(struct kernel_table *table, const struct kernel_creations *batch, unsigned from,
+			   const int errors[KERNEL_CREATIONS_MAX])
+{
+	for (unsigned i = from; i < batch->count; i++) {
+		struct kernel_change change = {.kind = KERNEL_DELETE};
+		enum convert_kind kind;
+
+		if (errors[i] ||
+		    convert_from_message((const struct nlmsghdr *)(batch->bytes + batch->offset[i]),
+					 &change.flow, &kind))
+			continue;
+		kernel_table_change(table, &change, ignore_end, NULL);
+	}
+	kernel_table_settle(table, ignore_end, NULL);
 }
 
 int kernel_table_flush(struct kernel_table *table, bool expectations, uint8_t family)

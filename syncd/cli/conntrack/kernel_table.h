@@ -42,6 +42,7 @@ enum kernel_change_kind { KERNEL_CREATE, KERNEL_UPDATE, KERNEL_DELETE };
 struct kernel_change {
 	enum kernel_change_kind kind;
 	struct flow flow;
+	uint32_t shown; /* enum flow_part: what of `flow` is good to be shown, changed or not; the caller's */
 	bool has_timeout; /* flow.timeout_s is to be set */
 	uint32_t line;    /* the caller's */
 };
@@ -55,6 +56,23 @@ void kernel_table_change(struct kernel_table *table, const struct kernel_change 
 
 /* Sends what is queued, and waits for each answer. */
 void kernel_table_settle(struct kernel_table *table, kernel_table_done *done, void *context);
+
+/* ---- many creations, prepared beforehand ---- */
+
+enum { KERNEL_CREATIONS_MAX = 256 };
+struct kernel_creations;
+
+/* An empty batch, which free() frees; NULL: out of memory. */
+struct kernel_creations *kernel_creations_new(void);
+bool kernel_creations_have_room(const struct kernel_creations *batch);
+/* Adds one, its timeout included; or, with `error`, one that will have failed so.  Returns its index. */
+unsigned kernel_creations_add(struct kernel_creations *batch, const struct flow *flow, int error);
+/* Has all created, and writes each one's error, 0 or a negative errno.  Returns how many there are. */
+unsigned kernel_creations_send(struct kernel_table *table, struct kernel_creations *batch,
+			       int errors[KERNEL_CREATIONS_MAX]);
+/* Deletes those from index `from` that were created. */
+void kernel_creations_undo(struct kernel_table *table, const struct kernel_creations *batch, unsigned from,
+			   const int errors[KERNEL_CREATIONS_MAX]);
 
 /* Empties the table of flows, of one family or (0) all; or that of expectations. */
 int kernel_table_flush(struct kernel_table *table, bool expectations, uint8_t family);

@@ -286,16 +286,14 @@ static bool is_offered(const struct request *request)
 	return true;
 }
 
-static int check_options(const struct reading *reading)
+static int check_options(const struct cli *cli, const struct request *request)
 {
-	const struct request *request = reading->request;
 	const struct rule *rule = find_rule(request);
 	uint32_t present = request->options;
 
 	if (request->table == TABLE_EXPECT &&
 	    (request->command == REQUEST_UPDATE || request->command == REQUEST_ADD))
-		return request_refuse(reading->cli, "Can't do --%s on expectations",
-				      commands[request->command].name);
+		return request_refuse(cli, "Can't do --%s on expectations", commands[request->command].name);
 	/* conntrack(8) has no formats for one expectation; json is ours */
 	if (rule == &expect_rules[REQUEST_GET] && request->output == OUTPUT_JSON)
 		present &= ~BIT(OUTPUT);
@@ -303,19 +301,17 @@ static int check_options(const struct reading *reading)
 		uint32_t bit = 1u << i;
 
 		if (rule->needs & bit & ~request->options)
-			return request_refuse(reading->cli,
-					      "You need to supply the `--%s' option for this command",
+			return request_refuse(cli, "You need to supply the `--%s' option for this command",
 					      option_names[i]);
 		if (present & bit & ~rule->takes)
-			return request_refuse(reading->cli, "Illegal option `--%s' with this command",
+			return request_refuse(cli, "Illegal option `--%s' with this command",
 					      option_names[i]);
 	}
 	return -1;
 }
 
-static int check_addresses(const struct reading *reading)
+static int check_addresses(const struct cli *cli, const struct request *request)
 {
-	const struct request *request = reading->request;
 	const uint32_t orig = BIT(ORIG_SRC) | BIT(ORIG_DST), reply = BIT(REPLY_SRC) | BIT(REPLY_DST);
 	enum request_command command = request->command;
 
@@ -326,75 +322,80 @@ static int check_addresses(const struct reading *reading)
 	if ((request->options & orig) == orig || (request->options & reply) == reply)
 		return -1;
 	if (request->options & orig || !(request->options & reply))
-		return request_refuse(reading->cli, "you have to specify `--src' and `--dst'");
-	return request_refuse(reading->cli, "you have to specify `--reply-src' and `--reply-dst'");
+		return request_refuse(cli, "you have to specify `--src' and `--dst'");
+	return request_refuse(cli, "you have to specify `--reply-src' and `--reply-dst'");
 }
 
-static int check_rest(const struct reading *reading)
+static int check_rest(const struct cli *cli, const struct request *request)
 {
-	const struct request *request = reading->request;
 
 	if (request_has(request, OPTION_MASK_SRC) && !request_has(request, OPTION_ORIG_SRC) &&
 	    request->table < TABLE_DYING)
-		return request_refuse(reading->cli, "Can't use --mask-src without --src");
+		return request_refuse(cli, "Can't use --mask-src without --src");
 	if (request_has(request, OPTION_MASK_DST) && !request_has(request, OPTION_ORIG_DST) &&
 	    request->table < TABLE_DYING)
-		return request_refuse(reading->cli, "Can't use --mask-dst without --dst");
+		return request_refuse(cli, "Can't use --mask-dst without --dst");
 	if (request_has(request, OPTION_ZERO) && request->options & FILTERS)
-		return request_refuse(reading->cli, "Can't use -z with filtering parameters");
+		return request_refuse(cli, "Can't use -z with filtering parameters");
 	if (request_has(request, OPTION_ANY_NAT) && request->options & NAT)
-		return request_refuse(reading->cli,
-				      "cannot specify `--src-nat' or `--dst-nat' with `--any-nat'");
+		return request_refuse(cli, "cannot specify `--src-nat' or `--dst-nat' with `--any-nat'");
 	if (request_has(request, OPTION_LABEL_ADD) && request_has(request, OPTION_LABEL_DEL)) {
-		request_say(reading->cli, "cannot use --label-add and --label-del at the same time");
+		request_say(cli, "cannot use --label-add and --label-del at the same time");
 		return CLI_FAILED;
 	}
 	if (request->peer && request->table != TABLE_EXTERNAL)
-		return request_refuse(reading->cli, "--peer goes with the table external alone");
-	if (!reading->cli->as_conntrack && optind + (request->has_table ? 1 : 0) < reading->argc)
-		return request_refuse(reading->cli, "`%s' is one argument too many",
-				      reading->argv[optind + (request->has_table ? 1 : 0)]);
+		return request_refuse(cli, "--peer goes with the table external alone");
 	return -1;
 }
 
-static int check(const struct reading *reading)
+int request_check(struct cli *cli, const struct request *request, bool in_file)
 {
-	const struct request *request = reading->request;
 	int code;
 
-	if (reading->in_file && (request->command == REQUEST_NONE || request->table != TABLE_CONNTRACK ||
-				 request->command > REQUEST_FLUSH || request->command == REQUEST_LIST ||
-				 request->command == REQUEST_GET)) {
+	if (in_file && (request->command == REQUEST_NONE || request->table != TABLE_CONNTRACK ||
+			request->command > REQUEST_FLUSH || request->command == REQUEST_LIST ||
+			request->command == REQUEST_GET)) {
 		if (request->command == REQUEST_NONE)
-			return request_refuse(reading->cli, "Cannot use command `unknown' with --load-file");
-		return request_refuse(reading->cli, "Cannot use command `-%c' with --load-file",
+			return request_refuse(cli, "Cannot use command `unknown' with --load-file");
+		return request_refuse(cli, "Cannot use command `-%c' with --load-file",
 				      commands[request->command].value);
 	}
-	code = check_options(reading);
+	code = check_options(cli, request);
 	if (code < 0)
-		code = check_addresses(reading);
+		code = check_addresses(cli, request);
 	if (code < 0)
-		code = protocol_check(reading->cli, request);
+		code = protocol_check(cli, request);
 	if (code < 0)
-		code = check_rest(reading);
+		code = check_rest(cli, request);
 	if (code < 0 && !is_offered(request))
-		return request_refuse(reading->cli,
-				      "--%s is not for the table %s: it takes -L, -G, -C, -E and -F",
+		return request_refuse(cli, "--%s is not for the table %s: it takes -L, -G, -C, -E and -F",
 				      commands[request->command].name, table_names[request->table]);
 	return code;
 }
 
-/* The word that getopt_long() is at, for messages: of grouped letters, the one. */
-static const char *option_name(const struct reading *reading, int at, char letter[3])
+/* The option that getopt_long() has just returned `value` for, as it stands on the command line, for
+ * messages. */
+static const char *option_name(const struct reading *reading, int value, char letter[3])
 {
-	const char *word = at < reading->argc ? reading->argv[at] : "";
+	int at = optind - 1;
+	const char *word = at > 0 && at < reading->argc ? reading->argv[at] : "";
 
+	/* its value was the word behind it */
+	if (optarg && optarg == word && at > 1)
+		word = reading->argv[at - 1];
 	if (word[0] == '-' && word[1] == '-')
 		return word;
 	letter[0] = '-';
-	letter[1] = (char)(optopt > 0 && optopt < 0x80 ? optopt : word[0] ? word[1] : 0);
+	letter[1] = (char)(value == ':' || value == '?' ? optopt : value);
 	letter[2] = 0;
-	return letter;
+	return letter[1] > ' ' && letter[1] < 0x7f ? letter : word;
+}
+
+void request_start(struct request *request)
+{
+	*request = (struct request){.mark_mask = UINT32_MAX};
+	memset(request->src_mask, 0xff, sizeof(request->src_mask));
+	memset(request->dst_mask, 0xff, sizeof(request->dst_mask));
 }
 
 int request_read(struct cli *cli, int argc, char **argv, struct labels *labels, bool in_file,
@@ -409,10 +410,8 @@ int request_read(struct cli *cli, int argc, char **argv, struct labels *labels, 
 				  .common = LONG_OPTIONS};
 	int code = -1, value;
 
-	*request = (struct request){.mark_mask = UINT32_MAX};
+	request_start(request);
 	memcpy(reading.options, long_options, sizeof(long_options));
-	memset(request->src_mask, 0xff, sizeof(request->src_mask));
-	memset(request->dst_mask, 0xff, sizeof(request->dst_mask));
 	opterr = 0; /* we say ourselves what is wrong */
 	optind = 0; /* several lines are read in one run */
 	while (code < 0) {
@@ -421,11 +420,14 @@ int request_read(struct cli *cli, int argc, char **argv, struct labels *labels, 
 		value = getopt_long(argc, argv, short_options, reading.options, NULL);
 		if (value == -1)
 			break;
-		code = take(&reading, value, option_name(&reading, optind > 0 ? optind - 1 : 0, letter));
+		code = take(&reading, value, option_name(&reading, value, letter));
 	}
 	if (code >= 0)
 		return code;
-	return check(&reading);
+	if (!cli->as_conntrack && optind + (request->has_table ? 1 : 0) < argc)
+		return request_refuse(cli, "`%s' is one argument too many",
+				      argv[optind + (request->has_table ? 1 : 0)]);
+	return request_check(cli, request, in_file);
 }
 
 void request_print_help(const struct cli *cli, const struct protocol *protocol)

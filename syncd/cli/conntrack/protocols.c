@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum field_kind { KIND_PORT, KIND_KEY, KIND_U8, KIND_U16, KIND_U32, KIND_STATE, KIND_ROLE };
+enum field_kind { KIND_PORT, KIND_U8, KIND_U16, KIND_U32, KIND_STATE, KIND_ROLE };
 
 static const struct {
 	const char *name; /* in messages */
@@ -133,18 +133,39 @@ static const struct protocol protocols[] = {
 };
 enum { PROTOCOLS = sizeof(protocols) / sizeof(protocols[0]), PROTOCOL_OTHER = PROTOCOLS - 1 };
 
-bool request_read_number(const char *text, uint32_t most, uint32_t *number)
+static bool read_number(const char *text, int base, uint32_t most, uint32_t *number, char **end)
 {
-	char *end;
 	unsigned long long value;
 
 	if (*text < '0' || *text > '9')
 		return false;
-	value = strtoull(text, &end, text[0] == '0' && (text[1] | 0x20) == 'x' ? 16 : 10);
-	if (*end || value > most)
-		return false;
+	value = strtoull(text, end, base);
 	*number = (uint32_t)value;
-	return true;
+	return value <= most;
+}
+
+bool request_read_number(const char *text, uint32_t most, uint32_t *number)
+{
+	char *end;
+
+	return read_number(text, 0, most, number, &end) && !*end;
+}
+
+bool request_read_decimal(const char *text, uint32_t most, uint32_t *number)
+{
+	char *end;
+
+	return read_number(text, 10, most, number, &end) && !*end;
+}
+
+bool request_read_prefix(const char *text, uint32_t most, uint32_t *number, const char **rest)
+{
+	char *end;
+	bool is_good = read_number(text, 0, most, number, &end);
+
+	if (is_good)
+		*rest = end;
+	return is_good;
 }
 
 const struct protocol *protocol_find(const char *name, uint8_t *number)
@@ -158,7 +179,7 @@ const struct protocol *protocol_find(const char *name, uint8_t *number)
 		*number = protocols[i].number;
 		return &protocols[i];
 	}
-	if (request_read_number(name, UINT8_MAX, &value)) {
+	if (request_read_decimal(name, UINT8_MAX, &value)) {
 		*number = (uint8_t)value;
 	} else {
 		entry = getprotobyname(name);
@@ -197,27 +218,21 @@ static bool read_role(const char *text, uint32_t *role)
 }
 
 static const uint32_t mosts[] = {
-    [KIND_PORT] = UINT16_MAX, [KIND_KEY] = UINT16_MAX, [KIND_U8] = UINT8_MAX,
-    [KIND_U16] = UINT16_MAX,  [KIND_U32] = UINT32_MAX,
+    [KIND_PORT] = UINT16_MAX,
+    [KIND_U8] = UINT8_MAX,
+    [KIND_U16] = UINT16_MAX,
+    [KIND_U32] = UINT32_MAX,
 };
 
-static int read_field(const struct cli *cli, enum request_field field, const char *text,
-		      const struct request *request, uint32_t *value)
+static int refuse_field(const struct cli *cli, enum request_field field, const char *text,
+			const struct request *request)
 {
 	enum field_kind kind = fields[field].kind;
 
-	if (kind == KIND_STATE) {
-		if (read_state(request->protocol, text, value))
-			return -1;
+	if (kind == KIND_STATE)
 		return request_refuse(cli, "unknown %s state `%s'", request->protocol->title, text);
-	}
-	if (kind == KIND_ROLE) {
-		if (read_role(text, value))
-			return -1;
+	if (kind == KIND_ROLE)
 		return request_refuse(cli, "unknown DCCP role `%s': client or server is allowed", text);
-	}
-	if (request_read_number(text, mosts[kind], value))
-		return -1;
 	return request_refuse(cli, "bad value `%s' for `--%s': a number from 0 to %u is needed", text,
 			      fields[field].name, mosts[kind]);
 }
@@ -293,15 +308,36 @@ static void set_field(struct request *request, enum request_field field, uint32_
 	}
 }
 
+/* Ports are decimal, GRE's keys may be hexadecimal. */
+static bool read_field(const struct request *request, enum request_field field, const char *text,
+		       uint32_t *value)
+{
+	enum field_kind kind = fields[field].kind;
+
+	if (kind == KIND_STATE)
+		return read_state(request->protocol, text, value);
+	if (kind == KIND_ROLE)
+		return read_role(text, value);
+	if (request->flow.protocol == PROTOCOL_GRE)
+		return request_read_number(text, mosts[kind], value);
+	return request_read_decimal(text, mosts[kind], value);
+}
+
+bool protocol_set(struct request *request, enum request_field field, const char *text)
+{
+	uint32_t value;
+
+	if (!read_field(request, field, text, &value))
+		return false;
+	set_field(request, field, value);
+	return true;
+}
+
 int protocol_take(const struct cli *cli, int value, const char *text, struct request *request)
 {
 	enum request_field field = (enum request_field)(value - PROTOCOL_OPTION_FIRST);
-	uint32_t number;
-	int code = read_field(cli, field, text, request, &number);
 
-	if (code < 0)
-		set_field(request, field, number);
-	return code;
+	return protocol_set(request, field, text) ? -1 : refuse_field(cli, field, text, request);
 }
 
 static int check_pair(const struct cli *cli, const struct request *request)

@@ -164,6 +164,13 @@ static inline bool request_is_about_expectations(const struct request *request)
 int request_read(struct cli *cli, int argc, char **argv, struct labels *labels, bool in_file,
 		 struct request *request);
 
+/* A command line of which nothing is read yet. */
+void request_start(struct request *request);
+
+/* The checks of request_read(): whether the command takes these options on that table, and has what it needs.
+ * -1, or the exit code after having said what is wrong. */
+int request_check(struct cli *cli, const struct request *request, bool in_file);
+
 /* Says "PROGRAM vVERSION (twintrack): ..." in conntrack(8)'s way: scripts look for what follows the colon. */
 __attribute__((format(printf, 2, 3))) void request_say(const struct cli *cli, const char *format, ...);
 
@@ -183,6 +190,9 @@ const struct protocol *protocol_find(const char *name, uint8_t *number);
 enum { PROTOCOL_OPTION_FIRST = 0x200, PROTOCOL_OPTIONS_MAX = 16 };
 const struct option *protocol_options(const struct protocol *protocol);
 
+/* Takes the value of a field; false: it is none. */
+bool protocol_set(struct request *request, enum request_field field, const char *text);
+
 /* Takes one.  -1, or the exit code after having said what is wrong. */
 int protocol_take(const struct cli *cli, int value, const char *text, struct request *request);
 
@@ -191,7 +201,13 @@ int protocol_check(const struct cli *cli, const struct request *request);
 
 void protocol_print_help(const struct protocol *protocol);
 
-/* A number from `least` to `most`, decimal or 0x and hexadecimal; false: it is none. */
+/* A number up to `most`, decimal, or as C writes octal and hexadecimal ones; false: it is none. */
 bool request_read_number(const char *text, uint32_t most, uint32_t *number);
+
+/* The same, decimal alone. */
+bool request_read_decimal(const char *text, uint32_t most, uint32_t *number);
+
+/* request_read_number(), but something may follow the number: *rest points there. */
+bool request_read_prefix(const char *text, uint32_t most, uint32_t *number, const char **rest);
 
 #endif

@@ -7,13 +7,22 @@
 #include <string.h>
 #include <strings.h>
 
+static int refuse_number(const struct reading *reading, const char *option, const char *text, uint32_t most)
+{
+	return request_refuse(reading->cli, "bad value `%s' for `%s': a number from 0 to %u is needed", text,
+			      option, most);
+}
+
 static int read_number(const struct reading *reading, const char *option, const char *text, uint32_t most,
 		       uint32_t *number)
 {
-	if (request_read_number(text, most, number))
-		return -1;
-	return request_refuse(reading->cli, "bad value `%s' for `%s': a number from 0 to %u is needed", text,
-			      option, most);
+	return request_read_number(text, most, number) ? -1 : refuse_number(reading, option, text, most);
+}
+
+static int read_decimal(const struct reading *reading, const char *option, const char *text, uint32_t most,
+			uint32_t *number)
+{
+	return request_read_decimal(text, most, number) ? -1 : refuse_number(reading, option, text, most);
 }
 
 /* The family of an address must be that of those before. */
@@ -78,7 +87,7 @@ static int read_prefix(const struct reading *reading, const char *option, const 
 	code = read_address(reading, copy, address);
 	if (code >= 0 || !slash[1])
 		return code;
-	if (!request_read_number(slash + 1, reading->request->flow.family == FLOW_IPV4 ? 32 : 128, &bits))
+	if (!request_read_decimal(slash + 1, reading->request->flow.family == FLOW_IPV4 ? 32 : 128, &bits))
 		return request_refuse(reading->cli, "Invalid netmask");
 	/* the whole address is no mask to conntrack(8) */
 	if (bits == (reading->request->flow.family == FLOW_IPV4 ? 32 : 128))
@@ -120,7 +129,7 @@ static int read_nat(const struct reading *reading, const char *text, struct requ
 		*port++ = 0;
 		if (!*port)
 			return request_refuse(reading->cli, "No port specified after `:'");
-		if (!request_read_number(port, UINT16_MAX, &number))
+		if (!request_read_decimal(port, UINT16_MAX, &number))
 			return request_refuse(reading->cli, "Invalid port `%s'", port);
 	}
 	code = read_address(reading, address, nat->address);
@@ -319,15 +328,19 @@ static const char *optional_value(const struct reading *reading)
 	return NULL;
 }
 
+/* What follows the number is left out, as conntrack(8) does, but with a warning: there are scripts with "-w
+ * 11-s". */
 static int read_zone(const struct reading *reading, enum request_option option, const char *name,
 		     const char *text)
 {
 	struct flow *flow = &reading->request->flow;
+	const char *rest;
 	uint32_t zone;
-	int code = read_number(reading, name, text, UINT16_MAX, &zone);
 
-	if (code >= 0)
-		return code;
+	if (!request_read_prefix(text, UINT16_MAX, &zone, &rest))
+		return refuse_number(reading, name, text, UINT16_MAX);
+	if (*rest)
+		fprintf(stderr, "WARNING: `%s' for `%s' is taken for %u.\n", text, name, zone);
 	if (option == OPTION_REPLY_ZONE) {
 		flow->reply_zone = (uint16_t)zone;
 		flow->present |= FLOW_HAS_REPLY_ZONE;
@@ -366,7 +379,7 @@ int values_take(struct reading *reading, enum request_option option, const char 
 	case OPTION_PROTOCOL:
 		return read_protocol(reading, optarg);
 	case OPTION_TIMEOUT:
-		return read_number(reading, name, optarg, INT32_MAX / 100, &flow->timeout_s);
+		return read_decimal(reading, name, optarg, VALUES_TIMEOUT_MAX, &flow->timeout_s);
 	case OPTION_STATUS:
 		return read_list(reading, optarg, take_status);
 	case OPTION_EVENT_MASK:
@@ -388,7 +401,7 @@ int values_take(struct reading *reading, enum request_option option, const char 
 	case OPTION_SECMARK:
 		return read_number(reading, name, optarg, UINT32_MAX, &request->secmark);
 	case OPTION_BUFFER_SIZE:
-		return read_number(reading, name, optarg, INT32_MAX / 2, &request->buffer_size);
+		return read_decimal(reading, name, optarg, INT32_MAX / 2, &request->buffer_size);
 	case OPTION_ZONE:
 	case OPTION_ORIG_ZONE:
 	case OPTION_REPLY_ZONE:

@@ -7,7 +7,7 @@
 
 #include "syncd/cli/conntrack/request.h"
 
-enum { READING_COMMON_MAX = 64 };
+enum { READING_COMMON_MAX = 64, VALUES_TIMEOUT_MAX = INT32_MAX / 100 };
 
 /* A command line that is being read. */
 struct reading {
