@@ -82,6 +82,7 @@ static enum node_drop peer_slot_new(struct node *node, uint16_t id, struct peer 
 		peer->ack_at = MONOTIME_NEVER;
 		node_observe_table(node, table, id);
 		receive_init(&peer->receive, table);
+		node_warm_follow(node, peer);
 		*result = peer;
 		return NODE_DROPS;
 	}

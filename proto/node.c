@@ -101,6 +101,7 @@ int node_create(struct node **result, const struct node_config *config, const st
 	node->handover.leftovers = config->leftovers;
 	node->heartbeat_at = now;
 	node->status_at = MONOTIME_NEVER;
+	node_warm_review(node);
 	*result = node;
 	return 0;
 }
@@ -112,6 +113,7 @@ void node_destroy(struct node *node)
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
 		peer_destroy(&node->peers[i]);
 	peer_destroy(&node->twin);
+	foreign_close(&node->foreign);
 	local_destroy(&node->local);
 	outbox_finish(&node->outbox);
 	seal_ring_wipe(&node->config.ring);
@@ -208,6 +210,7 @@ static void configure(struct node *node, const struct node_config *config)
 		node_log(node, NODE_LOG_ERROR, "rekey",
 			 "no memory for the new key: still sending with the old one");
 	seal_ring_wipe(&old);
+	node_warm_review(node);
 	node_want_status(node);
 }
 
@@ -237,6 +240,7 @@ static void run(struct node *node)
 	node_review_sessions(node);
 	run_receivers(node);
 	local_sweep(&node->local);
+	node_warm_run(node);
 	node_review_transfer(node);
 	stream_touch(&node->stream, node->local.table, node->now);
 	node_send(node);
@@ -314,6 +318,8 @@ void node_step(struct node *node, const struct node_event *event)
 		spare_peers(node, event->now);
 	node->now = monotime_max(node->now, event->now);
 	outbox_new_batch(&node->outbox);
+	if (node_warm_takes(node, event))
+		return;
 	switch (event->type) {
 	case NODE_TIME:
 		run(node);
@@ -407,6 +413,18 @@ void node_step(struct node *node, const struct node_event *event)
 	case NODE_EXPECT_END:
 		local_expects_end(local);
 		break;
+	case NODE_FOREIGN_RUN:
+		node_foreign_run(node);
+		break;
+	case NODE_FOREIGN_DONE:
+		node_foreign_done(node, event);
+		break;
+	case NODE_FOREIGN_FLUSHED:
+		node_foreign_flushed(node);
+		break;
+	case NODE_FLOW_DISOWNED:
+		node_flow_disowned(node, event->flow);
+		break;
 	}
 	stream_touch(&node->stream, local->table, node->now);
 }
@@ -426,7 +444,7 @@ struct monotime node_deadline(const struct node *node)
 {
 	struct monotime at = node_send_deadline(node);
 
-	if (local_sweep_is_due(&node->local))
+	if (local_sweep_is_due(&node->local) || node->foreign.adopts)
 		at = node->now;
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
 		if (node->peers[i].id)

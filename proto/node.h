@@ -25,6 +25,20 @@ struct node_endpoint {
 
 enum node_log_level { NODE_LOG_ERROR, NODE_LOG_WARNING, NODE_LOG_NOTICE, NODE_LOG_INFO, NODE_LOG_DEBUG };
 
+/* Warm mode (foreign.h): what is to be done to a copy. */
+enum node_foreign_act {
+	NODE_FOREIGN_INSTALL, /* create it, or bring it forward; nothing that is not a copy may go for it */
+	NODE_FOREIGN_REMOVE,
+	NODE_FOREIGN_REFRESH, /* give it its whole timeout again, and leave the rest alone */
+	NODE_FOREIGN_CHECK,   /* is it there? */
+};
+enum node_foreign_result {
+	NODE_FOREIGN_IN_KERNEL, /* installed, refreshed, or found there */
+	NODE_FOREIGN_GONE,      /* removed, or not there */
+	NODE_FOREIGN_FAILED,    /* not done: to be tried again */
+	NODE_FOREIGN_REFUSED,   /* it is not to be there: of this host itself, or its time has run out */
+};
+
 /*
  * Effects.  All are called from within node_step(), none may call back into the node (but for the functions
  * on const struct node).  Pointers are good for the call only.
@@ -61,6 +75,13 @@ struct node_sink {
 	/* Seconds that a flow has left when its owner was last known to live `elapsed_s` ago; 0: it has run
 	 * out. */
 	uint32_t (*remaining_s)(void *context, const struct flow *flow, uint32_t elapsed_s);
+	/*
+	 * Warm mode, from within NODE_FOREIGN_RUN: do this to the copy of a peer's flow in this kernel, once
+	 * the step is over, and answer with NODE_FOREIGN_DONE.  Of one step carry out what removes before
+	 * what installs.  `elapsed_s`: since the flow's owner was last known to live.
+	 */
+	void (*foreign)(void *context, enum node_foreign_act act, const struct flow *flow,
+			uint32_t elapsed_s);
 };
 
 struct node_config {
@@ -80,6 +101,7 @@ struct node_config {
 	uint32_t own_term;   /* term of our own last takeover in this boot (state file); 0: none */
 	bool leftovers;      /* we were primary in this boot, and our kernel's flows were not withdrawn since
 				(state file) */
+	bool warm;           /* peers' flows live in our kernel while we are not primary */
 };
 
 enum node_event_type {
@@ -122,6 +144,12 @@ enum node_event_type {
 	NODE_EXPECT_BEGIN,
 	NODE_EXPECT_ROW,
 	NODE_EXPECT_END,
+	/* warm mode */
+	NODE_FOREIGN_RUN,     /* name the next acts (sink.foreign) */
+	NODE_FOREIGN_DONE,    /* .foreign: what became of one */
+	NODE_FOREIGN_FLUSHED, /* the kernel's table was emptied */
+	NODE_FLOW_DISOWNED, /* on withdrawal, in place of NODE_FLOW_WITHDRAWN: .flow stays in the kernel, as a
+			       copy of the new primary's */
 };
 
 struct node_event {
@@ -139,6 +167,12 @@ struct node_event {
 			bool found;
 		};
 		const struct expect *expect;
+		struct {
+			const struct flow *flow; /* as it is in the kernel now, if it is there */
+			enum node_foreign_act act;
+			enum node_foreign_result result;
+			uint32_t timeout_s; /* that it has there now */
+		} foreign;
 		bool clean;
 		enum frame_role role;
 		uint16_t peer;
@@ -176,6 +210,27 @@ const struct table *node_external(const struct node *node, uint16_t id);
 /* Has `observer` told of each change of the internal table (id 0) and the external ones (the peer's id);
  * NULL: nobody. See table_observe(). */
 void node_observe(struct node *node, table_observer *observer, void *context);
+/* ---- warm mode ---- */
+
+struct node_foreign_view {
+	bool active;             /* copies are put into the kernel and kept alive */
+	bool adopts;             /* after a takeover: they become flows of our own, some at a time */
+	size_t flows;            /* copies in our kernel */
+	uint64_t waiting;        /* changes of the peers' tables that are not in our kernel yet, at most */
+	size_t missing;          /* flows that could not be put there, and are tried again */
+	bool takeover_is_behind; /* NODE_TAKEOVER was given: what was here then is not in the kernel yet */
+	uint64_t installed, removed, refreshed, refused;
+	uint64_t vanished; /* copies that went from the kernel although their owner has them still */
+	size_t memory;     /* bytes */
+};
+void node_foreign_view(const struct node *node, struct node_foreign_view *view);
+/* When NODE_FOREIGN_RUN has something to name, in the past: at once; MONOTIME_NEVER: nothing. */
+struct monotime node_foreign_deadline(const struct node *node);
+/* Whether that flow, as the kernel shows it, is a copy, or a peer's rather than ours: no part of the internal
+ * table. */
+bool node_passes_over(const struct node *node, const struct flow *flow);
+/* Whether a live primary's table names the flow, so that on withdrawal it stays in the kernel as a copy. */
+bool node_is_named_by_primary(const struct node *node, const struct flow *flow);
 
 enum node_drop {
 	NODE_DROP_TOO_SHORT,

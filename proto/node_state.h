@@ -7,6 +7,7 @@
 #define PROTO_NODE_STATE_H
 
 #include "proto/claim.h"
+#include "proto/foreign.h"
 #include "proto/handover.h"
 #include "proto/local.h"
 #include "proto/outbox.h"
@@ -46,6 +47,7 @@ struct node {
 					      borrows them */
 	unsigned claimed_count;
 	bool takes_over;             /* between NODE_TAKEOVER and its end */
+	struct foreign foreign;      /* warm mode */
 	uint64_t primary_since;      /* our newest version when we became primary */
 	struct monotime transfer_at; /* when both sides were last looked after */
 	unsigned status_turn; /* the peer that the next STATUS to the group names first, when not all fit */
@@ -105,6 +107,34 @@ void node_review_transfer(struct node *node);
 void node_review_claims(struct node *node);
 /* Versions of our stream that others have claimed; returns how many. */
 unsigned node_claimed_versions(const struct node *node, uint64_t versions[FRAME_PEERS_MAX]);
+
+/* ---- warm.c ---- */
+/* After a change of role or configuration: copies are made from now on, or no more. */
+void node_warm_review(struct node *node);
+/* All that the tables hold is brought to our kernel once more. */
+void node_warm_begin_anew(struct node *node);
+/* A takeover begins: it waits for what was here now. */
+void node_warm_takeover(struct node *node);
+/* We are primary: the copies become ours. */
+void node_warm_adopt(struct node *node);
+/* That flow in particular, at once. */
+void node_warm_adopt_flow(struct node *node, struct record_key key);
+/* Goes on with that, a slice for each call. */
+void node_warm_run(struct node *node);
+/* True: the event is about a copy, or a peer's flow, and none of the internal table's business. */
+bool node_warm_takes(struct node *node, const struct node_event *event);
+void node_foreign_run(struct node *node);
+void node_foreign_done(struct node *node, const struct node_event *event);
+void node_foreign_flushed(struct node *node);
+void node_flow_disowned(struct node *node, const struct flow *flow);
+/* To be told by a new peer's receiving side. */
+void node_warm_follow(struct node *node, struct peer *peer);
+/* Copies that no table names may be removed now: no full catch-up is about to name them. */
+bool node_warm_may_sweep(const struct node *node);
+/* Whole tables have gone: copies may be left that none names. */
+void node_warm_sweep(struct node *node);
+/* The internal table is whole: read, and all that was taken over is in it. */
+bool node_is_complete(const struct node *node);
 
 /* ---- view.c ---- */
 bool node_holds_in_sync(const struct node *node, const struct peer *peer);

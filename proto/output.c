@@ -76,7 +76,7 @@ static void describe_ourselves(const struct node *node, struct frame_status *s)
 	memset(s, 0, offsetof(struct frame_status, peers));
 	s->peers_count = s->claims_count = 0;
 	s->role = (uint8_t)node->role.current;
-	s->flags = (uint8_t)((local->complete ? FRAME_STATUS_COMPLETE : 0) |
+	s->flags = (uint8_t)((node_is_complete(node) ? FRAME_STATUS_COMPLETE : 0) |
 			     (local->suspect ? FRAME_STATUS_SUSPECT : 0) |
 			     (local->refused ? FRAME_STATUS_REFUSED : 0) |
 			     (node->config.active_active ? FRAME_STATUS_ACTIVE_ACTIVE : 0) |

@@ -129,9 +129,11 @@ void peer_orphan_table(struct peer *peer, struct table *empty)
 				     .version = peer->receive.applied,
 				     .is_exact = receive_is_whole(&peer->receive) &&
 						 !receive_has_stale(&peer->receive),
-				     .proven_at = peer->proven_at};
+				     .proven_at = peer->proven_at,
+				     .warm = peer->warm};
 
 	orphan.table = receive_exchange_table(&peer->receive, empty);
+	peer->warm = (struct foreign_cursor){0};
 	table_observe(orphan.table, NULL, NULL, 0);
 	if (peer->orphans[NODE_ORPHANS_MAX - 1].table)
 		peer_drop_orphan(peer, NODE_ORPHANS_MAX - 1);

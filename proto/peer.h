@@ -6,6 +6,7 @@
 #ifndef PROTO_PEER_H
 #define PROTO_PEER_H
 
+#include "proto/foreign.h"
 #include "proto/node.h"
 #include "proto/receive.h"
 #include "proto/session.h"
@@ -26,6 +27,7 @@ struct peer_orphan {
 	bool is_taken;    /* our takeover commits it */
 	struct monotime proven_at;
 	uint64_t aged_to; /* ageing: version in the table up to which this round has come */
+	struct foreign_cursor warm;
 };
 
 struct peer_link {
@@ -61,6 +63,7 @@ struct peer {
 	struct frame_kernel_instance instance; /* that the table in `receive` is of */
 	bool instance_is_known;
 	uint64_t aged_to;
+	struct foreign_cursor warm; /* of receive.table */
 	struct catchup catchup;
 	struct monotime live_progress_at; /* when it last acknowledged something new of the live stream */
 	uint64_t live_acked;

@@ -113,6 +113,7 @@ struct table *receive_exchange_table(struct receive *receive, struct table *empt
 void receive_drop(struct receive *receive)
 {
 	table_clear(receive->table);
+	receive->untold = true;
 	receive->has_proof = false;
 	receive->aged = true;
 	receive->full.running = receive->full.sweep_waits = receive->full.sweeping = false;
@@ -179,6 +180,7 @@ void receive_flush(struct receive *receive, struct monotime now)
 {
 	receive->emptied = true;
 	table_clear(receive->table);
+	receive->untold = true;
 	receive->has_proof = false;
 	receive_want_full(receive, true, now);
 }
@@ -194,6 +196,19 @@ static unsigned full_end(struct receive *receive)
 	receive->full.sweep_waits = true;
 	receive->full.ended_id = receive->full.id;
 	return RECEIVE_FULL_ENDED;
+}
+
+/* Told afterwards: who is told may look whether the key is named still. */
+static void remove_entry(struct receive *receive, struct table_entry *entry)
+{
+	struct record_key key = record_key(entry->bytes);
+	uint8_t bytes[RECORD_KEY_MAX];
+
+	memcpy(bytes, key.bytes, key.length);
+	key.bytes = bytes;
+	table_remove(receive->table, entry);
+	if (receive->removed)
+		receive->removed(receive->removed_context, key);
 }
 
 static void sweep_slice(struct receive *receive)
@@ -214,7 +229,7 @@ static void sweep_slice(struct receive *receive)
 		if (receive->followed && receive->follow_sweep)
 			receive->followed(receive->followed_context, receive->followed_id, entry->bytes,
 					  true);
-		table_remove(receive->table, entry);
+		remove_entry(receive, entry);
 		walk = table_walk_records_after(receive->table, receive->full.sweep_after);
 	}
 }
@@ -354,7 +369,7 @@ static unsigned entry_apply(struct receive *receive, const struct frame_entry *e
 	if (!kept)
 		return 0;
 	follow(receive, kept->bytes, true, follows && entry->kind == FRAME_ENTRY_DESTROY);
-	table_remove(receive->table, kept);
+	remove_entry(receive, kept);
 	return 0;
 }
 

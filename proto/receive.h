@@ -55,8 +55,14 @@ struct receive_stashed {
  */
 typedef void receive_followed(void *context, uint16_t id, const uint8_t *record, bool gone);
 
+/* Told of each key that the copy no longer names because its owner said so. */
+typedef void receive_removed(void *context, struct record_key key);
+
 struct receive {
 	struct table *table;
+	receive_removed *removed; /* NULL: nobody is told */
+	void *removed_context;
+	bool untold; /* all was dropped at once, and `removed` not told; the reader resets it */
 	receive_followed *followed; /* NULL: nothing is followed */
 	void *followed_context;
 	uint16_t followed_id;

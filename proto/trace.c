@@ -32,6 +32,10 @@ static const char *event_name(enum node_event_type type)
 	    [NODE_FLOW_REFUSED] = "flow-refused",
 	    [NODE_FLOW_WITHDRAWN] = "flow-withdrawn",
 	    [NODE_WITHDRAW_END] = "withdraw-end",
+	    [NODE_FOREIGN_RUN] = "foreign-run",
+	    [NODE_FOREIGN_DONE] = "foreign-done",
+	    [NODE_FOREIGN_FLUSHED] = "foreign-flushed",
+	    [NODE_FLOW_DISOWNED] = "flow-disowned",
 	};
 
 	return (size_t)type < sizeof(names) / sizeof(names[0]) ? names[type] : "unknown";
@@ -67,11 +71,16 @@ static void trace_detail(const struct node_event *event, char *text, size_t size
 	case NODE_FLOW_COMMITTED:
 	case NODE_AUDIT_ROW:
 	case NODE_FLOW_WITHDRAWN:
+	case NODE_FLOW_DISOWNED:
 		snprintf(text, size, " %s", flow_key_print(event->flow, flow));
 		break;
 	case NODE_GET_REPLY:
 		snprintf(text, size, " %s %s", event->found ? "found" : "none",
 			 flow_key_print(event->flow, flow));
+		break;
+	case NODE_FOREIGN_DONE:
+		snprintf(text, size, " act %d result %d %s", event->foreign.act, event->foreign.result,
+			 flow_key_print(event->foreign.flow, flow));
 		break;
 	case NODE_AUDIT_END:
 		snprintf(text, size, " %s", event->clean ? "clean" : "interrupted");

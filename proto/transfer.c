@@ -49,6 +49,7 @@ static void followed(void *context, uint16_t id, const uint8_t *record, bool gon
 
 	if (!node->sink.follow || !peer)
 		return;
+	node_warm_adopt_flow(node, record_key(record)); /* what is done about it is done to a flow of ours */
 	if (gone && peer->status.role == FRAME_ROLE_PRIMARY) {
 		peer_note_gone(peer, record);
 		return;
@@ -120,6 +121,7 @@ void node_takeover_begin(struct node *node)
 	node->takes_over = true;
 	node->handover.state = HANDOVER_NONE;
 	thaw(node);
+	node_warm_takeover(node);
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
 		if (node->peers[i].id)
 			claim_peer(node, &node->peers[i]);
@@ -268,7 +270,7 @@ void node_review_claims(struct node *node)
 
 static bool table_is_trusted(const struct node *node)
 {
-	return node->local.complete && !node->local.suspect;
+	return node_is_complete(node) && !node->local.suspect;
 }
 
 static void begin_freeze(struct node *node)
@@ -286,6 +288,7 @@ void node_role_changed(struct node *node, bool was_primary)
 
 	if (node->role.current == FRAME_ROLE_PRIMARY) {
 		node->takes_over = false;
+		node_warm_adopt(node);
 		node->primary_since = newest;
 		node->handover = (struct handover){.state = HANDOVER_NONE};
 		thaw(node);
@@ -293,6 +296,7 @@ void node_role_changed(struct node *node, bool was_primary)
 	}
 	node->takes_over = false;
 	stop_following(node);
+	node_warm_review(node);
 	if (!node->config.active_active &&
 	    handover_role(&node->handover, node->role.current, was_primary, table_is_trusted(node), newest))
 		begin_freeze(node);
@@ -350,6 +354,7 @@ void node_withdraw_end(struct node *node)
 	handover_end(&node->handover);
 	local_expects_withdraw(&node->local); /* the kernel's went with their masters */
 	thaw(node);
+	node_warm_begin_anew(node); /* what stays in the kernel as a copy is as it was when we gave way */
 	node_want_status(node);
 }
 
@@ -412,6 +417,7 @@ static void review_orphans(struct node *node, struct peer *peer)
 		node_log(node, NODE_LOG_INFO, "orphan-dropped",
 			 "what node %u had before it rebooted is in a newer primary's table", peer->id);
 		peer_drop_orphan(peer, i);
+		node_warm_sweep(node);
 	}
 }
 
@@ -521,6 +527,7 @@ bool node_succeed_session(struct node *node, struct peer *peer, const struct ses
 			 table_count(peer->receive.table));
 		node_observe_table(node, empty, peer->id);
 		peer_orphan_table(peer, empty);
+		node_warm_sweep(node); /* the oldest orphan may have made room */
 	}
 	peer->instance = successor->instance;
 	peer->instance_is_known = true;

@@ -50,7 +50,7 @@ void node_view(const struct node *node, struct monotime now, struct node_view *v
 	    .role = node->role.current,
 	    .term = node->role.term,
 	    .session = node->outbox.session,
-	    .complete = local->complete,
+	    .complete = node_is_complete(node),
 	    .suspect = local->suspect,
 	    .refused = local->refused,
 	    .split_brain = node->split_brain,
@@ -162,7 +162,7 @@ static int64_t version_age_us(const struct node *node, uint64_t version, struct 
 
 static uint8_t own_flags(const struct node *node)
 {
-	return (uint8_t)((node->local.complete ? FRAME_STATUS_COMPLETE : 0) |
+	return (uint8_t)((node_is_complete(node) ? FRAME_STATUS_COMPLETE : 0) |
 			 (node->local.suspect ? FRAME_STATUS_SUSPECT : 0) |
 			 (node->local.refused ? FRAME_STATUS_REFUSED : 0));
 }

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who names a flow: the tables of the peers and the orphans, as warm mode looks at them.
+ */
+#ifndef PROTO_NAMING_H
+#define PROTO_NAMING_H
+
+#include "proto/node_state.h"
+
+/* A peer's table, or an orphan. */
+struct source {
+	const struct peer *peer;
+	const struct table *table;
+	const struct foreign_cursor *cursor;
+	struct monotime proven_at;
+	unsigned slot; /* of its owner */
+	int orphan;    /* -1: it is none */
+	bool is_alive; /* the owner, with just this table */
+};
+
+typedef bool source_fn(const struct node *node, const struct source *source, void *context);
+
+/* Calls `look` for each table, those of primaries last (what they say is newer), until it returns false. */
+void naming_each(const struct node *node, source_fn *look, void *context);
+
+/* How far that table was brought to our kernel. */
+struct foreign_cursor *naming_cursor(struct node *node, const struct source *source);
+
+struct naming {
+	struct record_key key;
+	const struct table_entry *entry; /* NULL: nobody names it */
+	struct source source;            /* who does: a live owner before any other, and of two the later */
+};
+struct naming naming_find(const struct node *node, struct record_key key);
+
+#endif
