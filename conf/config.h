@@ -45,6 +45,7 @@ enum {
 
 enum config_mode { CONFIG_MODE_ACTIVE_BACKUP, CONFIG_MODE_ACTIVE_ACTIVE };
 enum config_cipher { CONFIG_CIPHER_AES_256_GCM, CONFIG_CIPHER_CHACHA20_POLY1305 };
+enum config_commit_mode { CONFIG_COMMIT_ON_FAILOVER, CONFIG_COMMIT_WARM };
 enum config_scheduler_policy { CONFIG_SCHEDULER_OTHER, CONFIG_SCHEDULER_RR, CONFIG_SCHEDULER_FIFO };
 enum config_log_destination { CONFIG_LOG_STDERR, CONFIG_LOG_SYSLOG, CONFIG_LOG_JOURNAL };
 
@@ -120,6 +121,7 @@ struct config {
 	} filter;
 	struct config_helpers expect; /* whose expectations are replicated */
 	struct {
+		enum config_commit_mode mode;
 		uint32_t timeout_s; /* 0: auto */
 		int tcp_strict;     /* 0: liberal */
 	} commit;

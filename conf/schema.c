@@ -25,6 +25,7 @@
 #define GIB    (1024 * MIB)
 
 _Static_assert(sizeof(enum config_mode) == sizeof(int), "a VALUE_WORD is stored as an int");
+_Static_assert(sizeof(enum config_commit_mode) == sizeof(int), "a VALUE_WORD is stored as an int");
 _Static_assert(sizeof(enum config_cipher) == sizeof(int), "a VALUE_WORD is stored as an int");
 
 static const struct config_word mode_words[] = {
@@ -40,8 +41,8 @@ static const struct config_word cipher_words[] = {
 };
 
 static const struct config_word commit_mode_words[] = {
-    {"on-failover", 0, false},
-    {"warm", 0, true},
+    {"on-failover", CONFIG_COMMIT_ON_FAILOVER, false},
+    {"warm", CONFIG_COMMIT_WARM, false},
     {NULL, 0, false},
 };
 
@@ -105,7 +106,8 @@ const struct config_key config_keys[] = {
 
 	{SECTION_EXPECT, "helpers", VALUE_HELPERS, .fallback = "none", IN_CONFIG(expect)},
 
-	{SECTION_COMMIT, "mode", VALUE_WORD, .words = commit_mode_words, .fallback = "on-failover"},
+	{SECTION_COMMIT, "mode", VALUE_WORD, .words = commit_mode_words, .is_reloadable = true, .fallback = "on-failover",
+	 IN_CONFIG(commit.mode)},
 	/* ctnetlink cuts a timeout at INT_MAX jiffies: 2147483 s at HZ=1000 (nf_conntrack_netlink.c) */
 	{SECTION_COMMIT, "timeout", VALUE_SECONDS_OR_AUTO, .is_reloadable = true, .fallback = "auto",
 	 .min = 1, .max = 2147483, IN_CONFIG(commit.timeout_s)},

@@ -138,6 +138,25 @@ static void print_handover(const struct page *page, const json_t *status)
 			  "the new primary holds all: our kernel's leftovers are being deleted");
 }
 
+/* Warm mode: what of the peers' flows lives in this kernel. */
+static void print_warm(const struct page *page, const json_t *status)
+{
+	const json_t *warm = json_object_get(status, "warm");
+	json_int_t waiting = json_number(warm, "waiting", 0), missing = json_number(warm, "missing", 0);
+
+	if (json_flag(warm, "adopting", false))
+		page_line(page, PAGE_DOUBTFUL, INDENT, "warm",
+			  "%s flows that were taken over are still to come into our table; they pass already",
+			  NUMBER(json_number(warm, "flows", 0)));
+	else if (json_flag(warm, "active", false))
+		page_line(page, missing ? PAGE_DOUBTFUL : PAGE_PLAIN, INDENT, "warm",
+			  "%s flows of the peers are in this kernel; %s wait, %s could not be put there",
+			  NUMBER(json_number(warm, "flows", 0)), NUMBER(waiting), NUMBER(missing));
+	else if (json_number(warm, "flows", 0) > 0)
+		page_line(page, PAGE_PLAIN, INDENT, "warm", "%s copies are being removed from this kernel",
+			  NUMBER(json_number(warm, "flows", 0)));
+}
+
 static void print_peers(const struct page *page, const json_t *status)
 {
 	const json_t *peers = json_object_get(status, "peers"), *peer;
@@ -299,6 +318,7 @@ static void print_status(const json_t *status)
 	print_problems(&page, status);
 	print_node(&page, status);
 	print_handover(&page, status);
+	print_warm(&page, status);
 	print_peers(&page, status);
 	print_kernel(&page, status);
 	print_fence(&page, status);

@@ -11,6 +11,9 @@ enum {
 	DRAIN_BUDGET = 1024, /* datagrams of kernel events that go before a slice */
 	GETS = 32,
 	REPEAT_MAX_MS = 5000,
+	PEERS_MS = 1500,       /* how long the first pass waits for a peer, in warm mode, ... */
+	TABLES_MS = 10000,     /* and then for its table */
+	LOOK_AT_PEERS_MS = 50, /* how often it is looked */
 };
 
 static void give_row(void *context, const struct flow *flow)
@@ -126,12 +129,39 @@ static void run_pass(void *context, struct monotime until)
 	end(auditor, progress == AUDIT_DONE);
 }
 
+/*
+ * In warm mode the kernel may have copies from before a restart.  What they are is known by the peers' tables
+ * only; read before these, all of them would be taken for flows of our own at first, and sent to everybody.
+ */
+static bool waits_for_peers(const struct auditor *auditor, struct monotime now)
+{
+	const struct node *node = drive_node(auditor->drive);
+	struct node_foreign_view foreign;
+	struct node_view view;
+	int64_t age_ms = monotime_sub(now, auditor->opened).us / 1000;
+	unsigned alive = 0, unproven = 0;
+	node_foreign_view(node, &foreign);
+	node_view(node, now, &view);
+	if (auditor->statistics.passes_begun > 0 || !foreign.active || view.role == FRAME_ROLE_PRIMARY ||
+	    age_ms >= TABLES_MS)
+		return false;
+	for (unsigned i = 0; i < view.peers; i++) {
+		struct node_peer_view peer;
+		node_peer_view(node, now, i, &peer);
+		alive += peer.alive;
+		/* a peer that waits itself has nothing to prove yet */
+		unproven += peer.alive && peer.complete && !peer.holds.in_sync;
+	}
+	return alive > 0 ? unproven > 0 : age_ms < PEERS_MS;
+}
+
 static void expired(void *context, struct monotime now)
 {
 	struct auditor *auditor = context;
-	(void)now;
 	if (auditor->runs)
 		auditor->slice.active = true;
+	else if (waits_for_peers(auditor, now))
+		auditor->timer.deadline = monotime_add(now, monotime_from_ms(LOOK_AT_PEERS_MS));
 	else
 		begin(auditor, auditor->wanted);
 }
@@ -237,6 +267,7 @@ void auditor_start(struct auditor *auditor, struct drive *drive, const struct dr
 	auditor->filter = parts->filter;
 	auditor->expectations = parts->expectations;
 	auditor->interval = interval;
+	auditor->opened = clock_now();
 	auditor->wanted = true;
 	auditor->statistics.last_pass_end = MONOTIME_NEVER;
 	auditor->slice = (struct loop_slice){.run = run_pass, .context = auditor};

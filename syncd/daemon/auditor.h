@@ -22,7 +22,7 @@ struct auditor {
 	struct loop_slice get_slice; /* of the queue of GETs */
 	struct loop_timer timer;     /* next slice of a spread pass, or the next pass */
 	struct loop_timer get_timer; /* after a GET that failed */
-	struct monotime interval, pause, begun;
+	struct monotime interval, pause, begun, opened;
 	bool runs, fast;
 	bool wanted; /* another pass at full speed */
 	bool again;  /* another one, spread: rows that the running one has passed by are to be looked at again

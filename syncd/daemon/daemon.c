@@ -60,6 +60,7 @@ void daemon_fill_node_config(struct daemon *daemon, struct node_config *config)
 	config->receive_window = receive_window(daemon);
 	config->cipher =
 	    from->sync.cipher == CONFIG_CIPHER_AES_256_GCM ? SEAL_AES_256_GCM : SEAL_CHACHA20_POLY1305;
+	config->warm = from->commit.mode == CONFIG_COMMIT_WARM;
 	config->filters = filter_hash(&daemon->filter);
 	snprintf(config->software, sizeof(config->software), "%s", TWINTRACK_VERSION);
 	config->first_term = daemon->term_before;

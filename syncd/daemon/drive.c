@@ -4,6 +4,7 @@
 #include "syncd/daemon/auditor.h"
 #include "syncd/daemon/clock.h"
 #include "syncd/daemon/follower.h"
+#include "syncd/daemon/warm.h"
 #include "syncd/daemon/withdrawal.h"
 
 #include <errno.h>
@@ -29,7 +30,9 @@ struct drive {
 	struct follower follower;
 	struct withdrawal withdrawal;
 	bool deaf;          /* events of new flows are left out */
+	struct warm warm;
 	bool has_committed; /* since the last drive_finish() */
+	struct monotime took_over_at;
 	uint64_t filtered;
 };
 
@@ -70,6 +73,12 @@ static void do_withdraw(void *context)
 {
 	struct drive *drive = context;
 	withdrawal_start(&drive->withdrawal);
+}
+
+static void do_foreign(void *context, enum node_foreign_act act, const struct flow *flow, uint32_t elapsed_s)
+{
+	struct drive *drive = context;
+	warm_push(&drive->warm, act, flow, elapsed_s);
 }
 
 static uint32_t do_remaining_s(void *context, const struct flow *flow, uint32_t elapsed_s)
@@ -117,6 +126,8 @@ void drive_give(struct drive *drive, struct node_event *event)
 	}
 	event->now = drive->now;
 	drive->has_committed |= event->type == NODE_FLOW_COMMITTED;
+	if (event->type == NODE_TAKEOVER)
+		drive->took_over_at = drive->now;
 	node_step(drive->node, event);
 }
 
@@ -126,12 +137,25 @@ static void follow(struct drive *drive)
 	expectations_run(drive->parts.expectations);
 }
 
+/* Dates what came into the internal table: what a packet of ours touched since is not deleted (follower.h).
+ * Copies that became ours were in the kernel when the takeover began. */
+static void date_committed(struct drive *drive)
+{
+	struct node_foreign_view foreign;
+	uint64_t newest = table_newest(node_internal(drive->node));
+	node_foreign_view(drive->node, &foreign);
+	if (foreign.adopts)
+		follower_date(&drive->follower, newest, drive->took_over_at);
+	else if (drive->has_committed)
+		follower_date(&drive->follower, newest, clock_now());
+	drive->has_committed = false;
+}
+
 void drive_finish(struct drive *drive)
 {
 	follow(drive);
-	if (drive->has_committed)
-		follower_date(&drive->follower, table_newest(node_internal(drive->node)), clock_now());
-	drive->has_committed = false;
+	date_committed(drive);
+	warm_look(&drive->warm);
 	drive->batch_runs = false;
 	link_flush(drive->parts.links);
 	drive->timer.deadline = node_deadline(drive->node);
@@ -353,6 +377,7 @@ int drive_open(struct drive **result, const struct drive_parts *parts, const str
 				 .follow = do_follow,
 				 .follow_expect = do_follow_expect,
 				 .withdraw = do_withdraw,
+				 .foreign = do_foreign,
 				 .remaining_s = do_remaining_s};
 	drive->follower = (struct follower){.drive = drive,
 					    .log = parts->log,
@@ -363,12 +388,20 @@ int drive_open(struct drive **result, const struct drive_parts *parts, const str
 	drive->withdrawal = (struct withdrawal){.drive = drive, .log = parts->log, .commit = parts->commit};
 	withdrawal_open(&drive->withdrawal, parts->loop);
 	expectations_start(parts->expectations, drive, parts->loop, parts->audit, parts->filter);
+	drive->warm = (struct warm){.drive = drive,
+				    .log = parts->log,
+				    .commit = parts->commit,
+				    .audit = parts->audit,
+				    .filter = parts->filter,
+				    .ageing = parts->ageing};
+	int error = warm_open(&drive->warm, parts->loop);
 	/* before node_create(), which may ask for a pass already */
 	auditor_start(&drive->auditor, drive, parts, audit_interval);
 	drive->timer =
 	    (struct loop_timer){.deadline = clock_now(), .expired = deadline_passed, .context = drive};
 	loop_add_timer(parts->loop, &drive->timer);
-	int error = node_create(&drive->node, config, &sink, clock_now());
+	if (error == 0)
+		error = node_create(&drive->node, config, &sink, clock_now());
 	if (error == 0)
 		error = add_sources(drive);
 	if (error < 0) {
@@ -389,6 +422,7 @@ void drive_close(struct drive *drive)
 	loop_remove(drive->interface_source);
 	node_destroy(drive->node);
 	follower_close(&drive->follower);
+	warm_close(&drive->warm);
 	free(drive);
 }
 
@@ -400,6 +434,17 @@ void drive_observe(struct drive *drive, table_observer *observer, void *context)
 const struct node *drive_node(const struct drive *drive)
 {
 	return drive->node;
+}
+
+void drive_set_warm_takeover(struct drive *drive, bool takes_over, bool fence_is_closed)
+{
+	drive->warm.takes_over = takes_over;
+	drive->warm.fence_is_closed = fence_is_closed;
+}
+
+bool drive_bring_foreign(struct drive *drive, struct monotime until)
+{
+	return warm_bring(&drive->warm, until);
 }
 
 void drive_audit_now(struct drive *drive)

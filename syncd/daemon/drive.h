@@ -80,6 +80,13 @@ bool drive_drain(struct drive *drive, unsigned budget);
  */
 void drive_set_deaf(struct drive *drive, bool deaf);
 
+/*
+ * Warm mode: a takeover begins, behind a closed fence or not, or (false) is over; and what it waits for is
+ * brought to the kernel until about `until`.  True when all of that is there.
+ */
+void drive_set_warm_takeover(struct drive *drive, bool takes_over, bool fence_is_closed);
+bool drive_bring_foreign(struct drive *drive, struct monotime until);
+
 /* Whether the node's internal table has the flow. */
 bool drive_knows(const struct drive *drive, const struct flow *flow);
 

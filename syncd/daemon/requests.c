@@ -221,6 +221,8 @@ static void answer_flush(struct daemon *daemon, struct control_client *client,
 				       strerror(-error));
 			return;
 		}
+		struct node_event flushed = {.type = NODE_FOREIGN_FLUSHED};
+		drive_step(daemon->drive, &flushed);
 		/* events of our own requests do not reach us */
 		flush_internal(daemon);
 		control_print(client, MESSAGE_TEXT, "the kernel's table is emptied");

@@ -169,6 +169,26 @@ static json_t *describe_handover(const struct daemon *daemon, const struct node_
 	return handover;
 }
 
+static json_t *describe_warm(const struct daemon *daemon)
+{
+	struct node_foreign_view foreign;
+	json_t *warm = json_object();
+	node_foreign_view(drive_node(daemon->drive), &foreign);
+	json_object_set_new(warm, "enabled", json_boolean(daemon->config.commit.mode == CONFIG_COMMIT_WARM));
+	json_object_set_new(warm, "active", json_boolean(foreign.active));
+	status_set(warm, "flows", foreign.flows);
+	status_set(warm, "waiting", foreign.waiting);
+	status_set(warm, "missing", foreign.missing);
+	json_object_set_new(warm, "adopting", json_boolean(foreign.adopts));
+	status_set(warm, "installed", foreign.installed);
+	status_set(warm, "removed", foreign.removed);
+	status_set(warm, "refreshed", foreign.refreshed);
+	status_set(warm, "refused", foreign.refused);
+	status_set(warm, "vanished", foreign.vanished);
+	status_set(warm, "memory_bytes", foreign.memory);
+	return warm;
+}
+
 static json_t *describe_network(const struct node_view *view)
 {
 	json_t *network = json_object();
@@ -216,6 +236,7 @@ static json_t *describe(const struct daemon *daemon)
 	json_object_set_new(status, "wanted_role",
 			    json_string(frame_role_name(transition_wanted_role(daemon->transition))));
 	json_object_set_new(status, "handover", describe_handover(daemon, &view));
+	json_object_set_new(status, "warm", describe_warm(daemon));
 	json_object_set_new(status, "problems", describe_problems(daemon, &view, now));
 	json_object_set_new(status, "internal", describe_internal(daemon, &view));
 	json_object_set_new(status, "peers", status_peers(daemon, &view, now));

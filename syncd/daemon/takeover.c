@@ -49,14 +49,17 @@ int takeover_begin(struct takeover *takeover, const struct takeover_parts *parts
 	if (takeover->timeouts == NULL)
 		return -ENOMEM;
 	list_tables(takeover);
-	if (takeover->total >= MANY_FLOWS)
+	takeover->round = parts->is_warm ? TAKEOVER_WARM : TAKEOVER_MASTERS;
+	if (takeover->total >= MANY_FLOWS && !parts->is_warm)
 		drive_set_deaf(parts->drive, true);
+	drive_set_warm_takeover(parts->drive, true, parts->options.fence_closed);
 	return 0;
 }
 
 void takeover_end(struct takeover *takeover)
 {
 	drive_set_deaf(takeover->parts.drive, false);
+	drive_set_warm_takeover(takeover->parts.drive, false, false);
 	timeouts_free(takeover->timeouts);
 	takeover->timeouts = NULL;
 }
@@ -321,6 +324,14 @@ static bool run_chunk(struct takeover *takeover)
 bool takeover_run(struct takeover *takeover, struct monotime until)
 {
 	bool done = false;
+	if (takeover->round == TAKEOVER_WARM) {
+		struct node_foreign_view foreign;
+		done = drive_bring_foreign(takeover->parts.drive, until);
+		drive_finish(takeover->parts.drive);
+		node_foreign_view(drive_node(takeover->parts.drive), &foreign);
+		takeover->copies = foreign.flows;
+		return done;
+	}
 	while (!done && monotime_is_before(clock_now(), until)) {
 		if (run_chunk(takeover))
 			continue;
@@ -371,6 +382,8 @@ json_t *takeover_report(const struct takeover *takeover)
 	for (unsigned result = 0; result < COMMIT_RESULTS; result++)
 		json_object_set_new(report, commit_result_name((enum commit_result)result),
 				    json_integer((json_int_t)takeover->results[result]));
+	if (takeover->parts.is_warm)
+		json_object_set_new(report, "warm", json_integer((json_int_t)takeover->copies));
 	json_object_set_new(report, "local", json_integer((json_int_t)takeover->local));
 	json_object_set_new(report, "refreshed", json_integer((json_int_t)takeover->own_refreshed));
 	json_object_set_new(report, "duration_us",

@@ -23,6 +23,7 @@ struct takeover_parts {
 	struct expectations *expectations;
 	struct commit_options options;
 	uint32_t timeout_s; /* 0: auto */
+	bool is_warm;       /* the peers' flows are in the kernel, as copies, but for the latest */
 };
 
 /*
@@ -31,6 +32,7 @@ struct takeover_parts {
  * windows of its TCP connections are those of that time.  Last the expectations, whose masters stay now.
  */
 enum takeover_round {
+	TAKEOVER_WARM, /* in warm mode, the only one: what has not been brought to the kernel yet */
 	TAKEOVER_MASTERS,
 	TAKEOVER_MASTERS_STALE,
 	TAKEOVER_RELATED,
@@ -58,6 +60,7 @@ struct takeover {
 	uint64_t own_end;             /* our newest version when their turn came */
 	uint64_t own_refreshed;       /* flows of theirs that were given another window */
 	uint64_t total, taken, local; /* local: of this host itself, left out */
+	uint64_t copies;              /* in warm mode: flows that were in the kernel when it was over */
 	uint64_t results[COMMIT_RESULTS];
 	uint64_t expected[COMMIT_RESULTS]; /* the same for expectations */
 	char named[COMMIT_RESULTS][TAKEOVER_NAMED][FLOW_TEXT_SIZE + 48];

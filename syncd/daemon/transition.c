@@ -315,6 +315,12 @@ static void begin_takeover(struct transition *transition)
 			.tcp_liberal = !transition->parts.config->commit.tcp_strict},
 	    .timeout_s = transition->parts.config->commit.timeout_s,
 	};
+	struct node_foreign_view foreign;
+	node_foreign_view(drive_node(transition->parts.drive), &foreign);
+	/* what is here since an earlier time as primary has old windows, and is gone over as without warm
+	 * mode
+	 */
+	parts.is_warm = foreign.active && !now.leftovers;
 	int error = takeover_begin(&transition->takeover, &parts);
 	if (error < 0) {
 		guard_set_taking_over(transition->parts.guard, false, clock_now());

@@ -68,7 +68,8 @@ static void take_row(void *context, const struct flow *flow)
 	struct verify *verify = context;
 	uint8_t key[RECORD_KEY_MAX];
 	verify->rows++;
-	if (!filter_accepts(&verify->daemon->filter, flow)) {
+	if (!filter_accepts(&verify->daemon->filter, flow) ||
+	    node_passes_over(drive_node(verify->daemon->drive), flow)) {
 		verify->filtered++;
 		return;
 	}
@@ -101,7 +102,8 @@ static bool agrees(struct verify *verify, const struct flow *key)
 {
 	struct flow flow;
 	int error = audit_get(verify->audit, key, &flow);
-	if (error == -ENOENT || (error == 0 && !filter_accepts(&verify->daemon->filter, &flow)))
+	if (error == -ENOENT || (error == 0 && (!filter_accepts(&verify->daemon->filter, &flow) ||
+						node_passes_over(drive_node(verify->daemon->drive), &flow))))
 		return !drive_knows(verify->daemon->drive, key);
 	return error == 0 && internal_equals(verify, &flow);
 }

@@ -24,6 +24,17 @@ static void deleted(void *context, const struct flow *flow, enum commit_result r
 		  flow_key_print(flow, text), strerror(-error));
 }
 
+/* In warm mode what the new primary has is not deleted just to be created again. */
+static bool stays_as_copy(struct withdrawal *withdrawal, const struct flow *flow)
+{
+	struct node_event event = {.type = NODE_FLOW_DISOWNED, .flow = flow};
+	if (!node_is_named_by_primary(drive_node(withdrawal->drive), flow))
+		return false;
+	withdrawal->kept++;
+	drive_give(withdrawal->drive, &event);
+	return true;
+}
+
 /* The flows are copied first: the table changes while the node takes in that they are gone.  False at its
  * end. */
 static bool take_chunk(struct withdrawal *withdrawal)
@@ -43,7 +54,8 @@ static bool take_chunk(struct withdrawal *withdrawal)
 		count++;
 	}
 	for (unsigned i = 0; i < count; i++)
-		commit_delete(withdrawal->commit, &flows[i], deleted, withdrawal);
+		if (!stays_as_copy(withdrawal, &flows[i]))
+			commit_delete(withdrawal->commit, &flows[i], deleted, withdrawal);
 	commit_flush(withdrawal->commit, NULL, deleted, withdrawal);
 	return entry != NULL;
 }
@@ -59,8 +71,9 @@ static void end(struct withdrawal *withdrawal)
 {
 	struct node_event event = {.type = NODE_WITHDRAW_END};
 	log_write(withdrawal->log, withdrawal->refused > 0 ? LOG_WARNING : LOG_NOTICE, "withdrawn",
-		  "%" PRIu64 " flows that the new primary holds are deleted here; %" PRIu64 " could not be",
-		  withdrawal->deleted, withdrawal->refused);
+		  "%" PRIu64 " flows that the new primary holds are deleted here, %" PRIu64
+		  " stay as copies; %" PRIu64 " could not be deleted",
+		  withdrawal->deleted, withdrawal->kept, withdrawal->refused);
 	drive_step(withdrawal->drive, &event);
 }
 
@@ -88,6 +101,6 @@ void withdrawal_open(struct withdrawal *withdrawal, struct loop *loop)
 void withdrawal_start(struct withdrawal *withdrawal)
 {
 	withdrawal->after = 0;
-	withdrawal->deleted = withdrawal->refused = 0;
+	withdrawal->deleted = withdrawal->kept = withdrawal->refused = 0;
 	withdrawal->slice.active = true;
 }

@@ -19,6 +19,7 @@ struct withdrawal {
 	struct loop_slice slice;
 	uint64_t after; /* version up to which the internal table is done */
 	uint64_t deleted, refused;
+	uint64_t kept; /* warm mode: left in the kernel as copies of the new primary's */
 };
 
 void withdrawal_open(struct withdrawal *withdrawal, struct loop *loop);

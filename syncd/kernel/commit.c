@@ -332,6 +332,17 @@ void commit_delete(struct commit *commit, const struct flow *key, commit_done *d
 		run_batch(commit, done, context);
 }
 
+void commit_refresh(struct commit *commit, const struct flow *flow, uint32_t timeout_s, commit_done *done,
+		    void *context)
+{
+	struct slot *slot = queue(commit, STEP_REFRESH);
+
+	slot->flow = *flow;
+	slot->timeout_s = timeout_s;
+	if (commit->count == BATCH)
+		run_batch(commit, done, context);
+}
+
 /* The answer to a lone request with this sequence number. */
 static int wait_answer(struct commit *commit, uint32_t sequence)
 {

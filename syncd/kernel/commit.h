@@ -40,6 +40,7 @@ struct commit_options {
 	bool fence_closed; /* no packet can touch a flow meanwhile: replace what clashes */
 	bool tcp_liberal;  /* else the kernel learns the windows from the next packets (its loose tracking) */
 	bool has_old;      /* what is here may be from an earlier time as primary, and its windows old */
+	bool keeps_others; /* nothing is replaced, whatever is in the way */
 	bool existing_only; /* bring forward what is there; nothing is created (COMMIT_EXPIRED) or replaced */
 };
 
@@ -78,6 +79,14 @@ void commit_flush(struct commit *commit, const struct commit_options *options, c
  * one doesn't save the flow.
  */
 void commit_delete(struct commit *commit, const struct flow *key, commit_done *done, void *context);
+
+/*
+ * Gives a flow that is there this timeout (seconds) and changes nothing else, batched the same way: `done` is
+ * told COMMIT_UPDATED; COMMIT_KEPT for a flow whose timeout is fixed; COMMIT_EXPIRED when there is none; or
+ * COMMIT_REFUSED.  `flow` is then the one that was given.
+ */
+void commit_refresh(struct commit *commit, const struct flow *flow, uint32_t timeout_s, commit_done *done,
+		    void *context);
 
 /* Deletes all flows of this network namespace (all zones) in one request.  0 or a negative errno. */
 int commit_flush_kernel(struct commit *commit);

@@ -157,6 +157,12 @@ int step_write(const struct slot *slot, const struct flow *found, const struct c
 		return write_key(found, IPCTNL_MSG_CT_DELETE, sequence, room, size);
 	case STEP_DELETE:
 		return write_key(&slot->flow, IPCTNL_MSG_CT_DELETE, sequence, room, size);
+	case STEP_REFRESH:
+		other = slot->flow;
+		other.present =
+		    0; /* the state that it has here is left alone: packets may have moved it on */
+		return convert_to_message(&other, CONVERT_FOR_UPDATE, &how, IPCTNL_MSG_CT_NEW, 0, sequence,
+					  room, size);
 	case STEP_SETTLED:
 		break;
 	}
@@ -255,7 +261,8 @@ static void advance_create(const struct slot *slots, struct slot *slot)
 static void give_way_or_replace(struct slot *slot, const struct flow *found,
 				const struct commit_options *options)
 {
-	if (!options->existing_only && (options->fence_closed || !(found->status & FLOW_STATUS_ASSURED)))
+	if (!options->existing_only && !options->keeps_others &&
+	    (options->fence_closed || !(found->status & FLOW_STATUS_ASSURED)))
 		slot->step = STEP_REMOVE;
 	else
 		step_settle(slot, COMMIT_CLASH, -EEXIST);
@@ -422,6 +429,24 @@ static void advance_remove(struct slot *slot)
 		step_settle(slot, COMMIT_REFUSED, slot->error);
 }
 
+static void advance_refresh(struct slot *slot)
+{
+	switch (-slot->error) {
+	case 0:
+		step_settle(slot, COMMIT_UPDATED, 0);
+		break;
+	case ENOENT:
+	case ETIME: /* going */
+		step_settle(slot, COMMIT_EXPIRED, 0);
+		break;
+	case EPERM: /* fixed (__nf_ct_change_timeout()) */
+		step_settle(slot, COMMIT_KEPT, 0);
+		break;
+	default:
+		step_settle(slot, COMMIT_REFUSED, slot->error);
+	}
+}
+
 void step_advance(struct slot *slots, unsigned index, const struct flow *found,
 		  const struct commit_options *options)
 {
@@ -453,6 +478,9 @@ void step_advance(struct slot *slots, unsigned index, const struct flow *found,
 		break;
 	case STEP_DELETE:
 		advance_delete(slot);
+		break;
+	case STEP_REFRESH:
+		advance_refresh(slot);
 		break;
 	case STEP_SETTLED:
 		break;

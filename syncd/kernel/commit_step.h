@@ -14,6 +14,8 @@
  *
  *   CHECK --found, its key is ours--> DELETE --ok--> "created" (deleted); with an id it starts at DELETE
  *     +-----none, or another's reply---------------> "kept"
+ *
+ *   REFRESH --ok--> updated, --none--> expired, --its timeout is fixed--> kept
  */
 #ifndef KERNEL_COMMIT_STEP_H
 #define KERNEL_COMMIT_STEP_H
@@ -29,6 +31,7 @@ enum step {
 	STEP_REMOVE,
 	STEP_CHECK,
 	STEP_DELETE,
+	STEP_REFRESH,
 	STEP_SETTLED,
 };
 
