@@ -37,7 +37,7 @@ def fails(lab, code=1, words="", leaves=(), by=()):
     ({"sync": {"cipher": "rot13"}}, r"twintrackd\.conf:\d+: .*cipher.*aes-256-gcm.*chacha20-poly1305"),
     ({"link sync0": {"group": "10.0.0.1"}}, r"twintrackd\.conf:\d+: .*group.*multicast"),
     ({"link sync0": {"mtu": "100"}}, r"twintrackd\.conf:\d+: .*mtu.*1280.*9000"),
-    ({"commit": {"mode": "warm"}}, r"twintrackd\.conf:\d+: .*mode.*warm.*on-failover"),
+    ({"commit": {"mode": "hot"}}, r"twintrackd\.conf:\d+: .*mode.*hot.*on-failover, warm"),
     ({"commit": {"tcp-window": "strict"}}, r"twintrackd\.conf:\d+: .*tcp-window.*strict.*liberal"),
     ({"expect": {"helpers": "ftp"}}, r"twintrackd\.conf:\d+: .*helpers.*none"),
     ({"filter": {"protocols": "tcp"}}, r"twintrackd\.conf:\d+: .*protocols.*leave the key out"),

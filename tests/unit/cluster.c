@@ -308,6 +308,7 @@ static void run_node(struct cluster_node *n)
 	}
 	if (n->audit_wanted)
 		cluster_audit(n->cluster, n->index);
+	cluster_warm_run(n);
 }
 
 static void deliver(struct cluster *c, struct cluster_packet packet)
@@ -470,6 +471,7 @@ static void start_node(struct cluster *c, unsigned index)
 				 .random = effect_random,
 				 .follow = effect_follow,
 				 .withdraw = effect_withdraw,
+				 .foreign = cluster_foreign_effect,
 				 .remaining_s = n->remaining_s};
 	int error = node_create(&n->node, &n->config, &sink, cluster_clock(c, index));
 
@@ -477,7 +479,7 @@ static void start_node(struct cluster *c, unsigned index)
 	(void)error;
 	n->gets_count = 0;
 	n->queue_count = 0;
-	n->follows_count = 0;
+	n->follows_count = n->foreign_count = 0;
 	n->withdraw_wanted = false;
 	n->paused_until = monotime_from_us(0);
 	n->down = false;

@@ -28,6 +28,12 @@ struct cluster_follow {
 	bool gone;
 };
 
+struct cluster_foreign {
+	struct flow flow;
+	enum node_foreign_act act;
+	uint32_t elapsed_s;
+};
+
 struct cluster_node {
 	struct cluster *cluster;
 	unsigned index;
@@ -44,7 +50,13 @@ struct cluster_node {
 	bool withdraw_wanted;
 	uint32_t (*remaining_s)(void *context, const struct flow *flow,
 				uint32_t elapsed_s); /* NULL: no flow runs out */
-	uint64_t boots;                              /* of its kernel */
+	/* warm mode, what cluster_warm.c does in the daemon's place */
+	struct cluster_foreign foreign[512];
+	size_t foreign_count;
+	uint64_t acts[4];                         /* carried out, by enum node_foreign_act */
+	bool (*refuses)(const struct flow *flow); /* the kernel takes no copy of such flows */
+	bool holds_copies_back;                   /* nothing is brought to the kernel meanwhile */
+	uint64_t boots;                           /* of its kernel */
 	bool down;
 	bool muted;                   /* nothing that it sends arrives */
 	struct monotime paused_until; /* it takes no step; what comes waits in its sockets */
@@ -102,6 +114,12 @@ void cluster_role(struct cluster *c, unsigned index, enum frame_role role);
 void cluster_reboot(struct cluster *c, unsigned index);
 /* Carries out what the node's effects asked for: follows and withdrawal (called after each step). */
 void cluster_settle(struct cluster_node *n);
+/* Warm mode: carries out what the node names, as long as it has something to name. */
+void cluster_warm_run(struct cluster_node *n);
+void cluster_foreign_effect(void *context, enum node_foreign_act act, const struct flow *flow,
+			    uint32_t elapsed_s);
+/* Copies in that node's kernel whose time has run out go, with an event; how many. */
+size_t cluster_expire(struct cluster *c, unsigned index);
 struct table_entry *cluster_kernel_find(struct cluster_node *n, const struct flow *flow);
 
 void cluster_flow_new(struct cluster *c, unsigned index, const struct flow *flow);

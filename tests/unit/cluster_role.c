@@ -65,6 +65,10 @@ static void withdraw(struct cluster_node *n)
 		if (!entry)
 			break;
 		flow = without_incarnation(entry->bytes);
+		if (node_is_named_by_primary(n->node, &flow)) {
+			tell(n, NODE_FLOW_DISOWNED, &flow);
+			continue;
+		}
 		cluster_kernel_remove(n->cluster, n->index, &flow);
 		tell(n, NODE_FLOW_WITHDRAWN, &flow);
 	}
@@ -116,7 +120,15 @@ void cluster_role(struct cluster *c, unsigned index, enum frame_role role)
 		return;
 	node_view(n->node, c->now, &view);
 	if (role == FRAME_ROLE_PRIMARY && (view.role != FRAME_ROLE_PRIMARY || view.must_retake)) {
+		struct node_foreign_view foreign;
+
+		node_foreign_view(n->node, &foreign);
 		tell(n, NODE_TAKEOVER, NULL);
+		cluster_warm_run(n);
+		if (foreign.active && !view.leftovers) {
+			cluster_step(c, index, &event);
+			return;
+		}
 		for (unsigned i = 0, count = node_tables(n->node, tables); i < count; i++)
 			commit_table(n, tables[i].table);
 	}

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Warm mode on real kernels: the backup's kernel has the flows before anyone asks for them."""
+
+import time
+
+from flows import kernel_flows_to_replicate, start_pair
+from lab import SERVER, WAN_VIP, wait_for
+from roles import FENCE, PATIENCE_S, assert_all_live, move_addresses, switch_over
+import tables
+
+WARM = {**FENCE, "commit": {"mode": "warm"}}
+CONNECTIONS = 200
+FLOWS = 3000
+
+
+def warm(lab, node):
+    return lab.daemon[node].status()["warm"]
+
+
+def copies_equal(lab, owner, holder):
+    return kernel_flows_to_replicate(lab, owner) == kernel_flows_to_replicate(lab, holder)
+
+
+def wait_copies(lab, owner=1, holder=2):
+    """The holder's kernel has just what the owner's has, and all of it as copies."""
+    def equal():
+        view = warm(lab, holder)
+        return not view["waiting"] and not view["missing"] and copies_equal(lab, owner, holder)
+
+    try:
+        wait_for(equal, PATIENCE_S, "the copies are equal", interval=0.2)
+    except Exception:
+        print(tables.difference(kernel_flows_to_replicate(lab, owner), kernel_flows_to_replicate(lab, holder)))
+        raise
+    return warm(lab, holder)["flows"]
+
+
+def timeouts(lab, node, *options):
+    """{key of a flow: its timeout} in that node's kernel."""
+    text = lab.fw[node].run("conntrack", "-L", *options).stdout
+    return {flow.key: flow.timeout for flow in tables.parse_all(text)}
+
+
+def reload_with(lab, node, overrides):
+    lab.daemon[node].write_config(overrides)
+    return lab.daemon[node].twintrack("reload").stdout
+
+
+def test_the_backups_kernel_follows_the_primarys(lab):
+    start_pair(lab, WARM)
+    lab.traffic(CONNECTIONS)
+    lab.flowgen(1, "create", "--count", FLOWS, "--snat", WAN_VIP)
+    assert wait_copies(lab) == FLOWS + CONNECTIONS
+    lab.flowgen(1, "destroy", "--first", 100, "--count", 500)
+    assert wait_copies(lab) == FLOWS - 500 + CONNECTIONS
+    # they are copies: no flows of its own, neither now nor after an audit, and nothing that it sends
+    status = lab.daemon[2].status()
+    assert status["internal"]["flows"] == 0
+    assert lab.daemon[1].peer(2)["flows"] == 0
+    assert lab.daemon[2].twintrack("verify").returncode == 0
+    lab.daemon[2].twintrack("flush", "internal")
+    lab.daemon[2].wait_synced()
+    assert lab.daemon[2].status()["internal"]["flows"] == 0
+
+
+def test_no_connection_notices_a_power_cut(lab):
+    start_pair(lab, WARM)
+    traffic = lab.traffic(CONNECTIONS, address=SERVER, speak="server")
+    lab.flowgen(1, "create", "--count", FLOWS, "--snat", WAN_VIP)
+    wait_copies(lab)
+    lab.power_cut(1)
+    traffic.mark()
+    lab.vip_to(2)
+    answer = lab.daemon[2].twintrack("primary").stdout
+    assert str(FLOWS + CONNECTIONS) in answer.replace(",", ""), answer
+    assert_all_live(traffic.verdict(), CONNECTIONS)
+    wait_for(lambda: not warm(lab, 2)["adopting"], PATIENCE_S, "all is adopted")
+    assert lab.daemon[2].status()["internal"]["flows"] == FLOWS + CONNECTIONS
+    assert lab.daemon[2].twintrack("verify").returncode == 0
+
+
+def test_switch_overs_there_and_back_keep_the_copies(lab):
+    start_pair(lab, WARM)
+    traffic = lab.traffic(CONNECTIONS)
+    lab.flowgen(1, "create", "--count", FLOWS, "--snat", WAN_VIP)
+    wait_copies(lab)
+    for to in (2, 1, 2):
+        traffic.mark()
+        switch_over(lab, to)
+        assert_all_live(traffic.verdict(), CONNECTIONS)
+        other = 3 - to
+
+        def over():
+            status = lab.daemon[other].status()
+            return (status["handover"]["state"] == "none" and not status["handover"]["leftovers"]
+                    and not warm(lab, to)["adopting"])
+
+        wait_for(over, PATIENCE_S, "the hand-over is over")
+        assert wait_copies(lab, to, other) == FLOWS + CONNECTIONS
+        assert lab.daemon[other].status()["internal"]["flows"] == 0
+        lab.daemon[to].wait_synced()
+
+
+def test_flows_that_cause_no_events_are_kept_alive_and_run_out_only_with_their_owner(lab):
+    start_pair(lab, WARM)
+    for node in lab.nodes:  # so that the test takes seconds
+        lab.fw[node].sysctl(net__netfilter__nf_conntrack_udp_timeout=6, net__netfilter__nf_conntrack_udp_timeout_stream=6)
+        lab.daemon[node].twintrack("reload")
+    words = ("-p", "udp", "-s", "192.168.10.2", "-d", "198.51.100.2", "--dport", "53")
+    for port in range(4000, 4010):
+        lab.fw[1].run("conntrack", "-I", *words, "--sport", port, "-u", "SEEN_REPLY,ASSURED", "-t", "8")
+    wait_for(lambda: warm(lab, 2)["flows"] == 10, PATIENCE_S, "the copies are there")
+    for port in range(4000, 4010):  # they live on at their owner, and no event that tells anything new says so
+        lab.daemon[1].twintrack("-U", *words, "--sport", port, "-t", "300")
+
+    def left():
+        return [seconds for key, seconds in timeouts(lab, 2, "-p", "udp").items() if ("dport", "53") in key]
+
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        assert len(left()) == 10 and max(left()) <= 8, left()
+        time.sleep(0.5)
+    assert warm(lab, 2)["refreshed"] > 0
+    # the owner falls silent: they run out by themselves
+    lab.power_cut(1)
+    wait_for(lambda: not left(), 60, "the copies have run out")
+    wait_for(lambda: warm(lab, 2)["flows"] == 0, PATIENCE_S, "and are known to")
+
+
+def test_a_copy_that_somebody_deletes_is_put_back(lab):
+    start_pair(lab, WARM)
+    lab.flowgen(1, "create", "--count", 500, "--snat", WAN_VIP)
+    wait_copies(lab)
+    lab.fw[2].run("conntrack", "-F")
+    wait_copies(lab)
+    lab.daemon[2].twintrack("flush", "kernel")
+    wait_copies(lab)
+
+
+def test_local_flows_of_the_backup_are_untouched(lab):
+    start_pair(lab, WARM)
+    lab.flowgen(2, "create", "--first", 50000, "--count", 50)
+    lab.flowgen(1, "create", "--count", 500, "--snat", WAN_VIP)
+    # one of its own has the reply tuple that a copy needs, and is not even assured
+    own = ("-p", "udp", "-s", "192.168.10.9", "--sport", "77", "-d", "198.51.100.2", "--dport", "99",
+           "-r", "198.51.100.2", "--reply-port-src", "99", "-q", WAN_VIP, "--reply-port-dst", "4444")
+    other = [word.replace("192.168.10.9", "192.168.10.8") for word in own]
+    lab.fw[2].run("conntrack", "-I", *own, "-t", "300")
+    lab.fw[1].run("conntrack", "-I", *other, "-t", "300", "-u", "SEEN_REPLY,ASSURED")
+    wait_for(lambda: warm(lab, 2)["missing"] == 1, PATIENCE_S, "the clash is known")
+    kernel = lab.fw[2].run("conntrack", "-L").stdout
+    assert "192.168.10.9" in kernel and "192.168.10.8" not in kernel
+    assert lab.daemon[2].status()["internal"]["flows"] == 51
+    reload_with(lab, 2, {**FENCE, "commit": {"mode": "on-failover"}})
+    wait_for(lambda: warm(lab, 2)["flows"] == 0, PATIENCE_S, "the copies are gone")
+    assert sum(kernel_flows_to_replicate(lab, 2).values()) == 51
+    assert lab.daemon[2].twintrack("verify").returncode == 0
+
+
+def test_it_is_turned_on_and_off_by_a_reload(lab):
+    start_pair(lab, FENCE)
+    lab.flowgen(1, "create", "--count", FLOWS, "--snat", WAN_VIP)
+    lab.daemon[1].wait_synced()
+    for _ in range(2):
+        assert "mode: applied" in reload_with(lab, 2, WARM)
+        assert wait_copies(lab) == FLOWS
+        assert "mode: applied" in reload_with(lab, 2, FENCE)
+        wait_for(lambda: not kernel_flows_to_replicate(lab, 2), PATIENCE_S, "the copies are gone")
+
+
+def test_a_restarted_backup_takes_its_copies_for_what_they_are(lab):
+    start_pair(lab, WARM)
+    lab.flowgen(1, "create", "--count", FLOWS, "--snat", WAN_VIP)
+    wait_copies(lab)
+    lab.daemon[2].kill()
+    lab.daemon[2].start()
+    lab.daemon[2].wait_synced()
+    assert wait_copies(lab) == FLOWS
+    assert lab.daemon[2].status()["internal"]["flows"] == 0
+    assert lab.daemon[2].status()["internal"]["version"] == 0, "none was ever taken for its own"
+    lab.flowgen(1, "destroy", "--first", 0, "--count", 1000)
+    assert wait_copies(lab) == FLOWS - 1000
+
+
+def test_of_three_nodes_each_backup_is_warm_and_follows_the_new_primary(make_lab):
+    lab = make_lab(nodes=3)
+    lab.vip_to(1)
+    start_pair(lab, WARM)
+    traffic = lab.traffic(CONNECTIONS)
+    lab.flowgen(1, "create", "--count", FLOWS, "--snat", WAN_VIP)
+    wait_copies(lab, 1, 2)
+    wait_copies(lab, 1, 3)
+    lab.power_cut(1)
+    traffic.mark()
+    move_addresses(lab, 2)
+    lab.daemon[2].twintrack("primary")
+    assert_all_live(traffic.verdict(), CONNECTIONS)
+    wait_for(lambda: not warm(lab, 2)["adopting"], PATIENCE_S, "all is adopted")
+    wait_copies(lab, 2, 3)
+    lab.flowgen(2, "destroy", "--first", 0, "--count", 500)
+    assert wait_copies(lab, 2, 3) == FLOWS - 500 + CONNECTIONS
+    traffic.mark()
+    lab.power_cut(2)
+    move_addresses(lab, 3)
+    lab.daemon[3].twintrack("primary")
+    assert_all_live(traffic.verdict(), CONNECTIONS)

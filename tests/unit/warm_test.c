@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Warm mode: what the peers hold lives in this kernel, and a takeover finds it there. */
+#include "tests/unit/cluster.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { SECOND_US = 1000000, PRIMARY = 0, BACKUP = 1, THIRD = 2 };
+
+static void make_warm(struct cluster *c, unsigned index, bool warm)
+{
+	struct node_event event = {.type = NODE_CONFIGURE, .config = &c->nodes[index].config};
+
+	c->nodes[index].config.warm = warm;
+	cluster_step(c, index, &event);
+}
+
+/* Node 1 is primary, the others are backups in warm mode. */
+static struct cluster *warm_cluster(unsigned nodes)
+{
+	struct cluster *c = calloc(1, sizeof(*c));
+
+	cluster_init(c, nodes, 7);
+	for (unsigned i = 0; i < nodes; i++)
+		make_warm(c, i, true);
+	cluster_role(c, PRIMARY, FRAME_ROLE_PRIMARY);
+	for (unsigned i = 1; i < nodes; i++)
+		cluster_role(c, i, FRAME_ROLE_BACKUP);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 5 * SECOND_US));
+	return c;
+}
+
+static void finish(struct cluster *c)
+{
+	cluster_finish(c);
+	free(c);
+}
+
+static void create(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
+{
+	for (uint32_t i = first; i < first + count; i++) {
+		struct flow flow = cluster_flow(i);
+
+		cluster_flow_new(c, node, &flow);
+	}
+	cluster_run_us(c, SECOND_US);
+}
+
+static bool is_in_kernel(struct cluster *c, unsigned node, uint32_t i)
+{
+	struct flow flow = cluster_flow(i);
+
+	return cluster_kernel_find(&c->nodes[node], &flow);
+}
+
+static size_t kernel_count(struct cluster *c, unsigned node)
+{
+	return table_count(c->nodes[node].kernel);
+}
+
+static size_t internal_count(struct cluster *c, unsigned node)
+{
+	return table_count(node_internal(c->nodes[node].node));
+}
+
+static size_t copies(struct cluster *c, unsigned node)
+{
+	struct node_foreign_view view;
+
+	node_foreign_view(c->nodes[node].node, &view);
+	return view.flows;
+}
+
+static void assert_backup_is_warm(struct cluster *c, unsigned node, size_t flows)
+{
+	assert_int_equal(kernel_count(c, node), flows);
+	assert_int_equal(copies(c, node), flows);
+	assert_int_equal(internal_count(c, node), 0);
+}
+
+static void what_the_primary_has_lives_in_the_backups_kernel(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct flow flow = cluster_flow(3);
+	(void)state;
+
+	create(c, PRIMARY, 0, 100);
+	assert_backup_is_warm(c, BACKUP, 100);
+	flow.mark = 7;
+	cluster_flow_update(c, PRIMARY, &flow);
+	cluster_run_us(c, SECOND_US);
+	record_decode(cluster_kernel_find(&c->nodes[BACKUP], &flow)->bytes, &flow);
+	assert_int_equal(flow.mark, 7);
+	flow = cluster_flow(4);
+	cluster_flow_destroy(c, PRIMARY, &flow);
+	cluster_run_us(c, SECOND_US);
+	assert_false(is_in_kernel(c, BACKUP, 4));
+	assert_backup_is_warm(c, BACKUP, 99);
+	finish(c);
+}
+
+static void copies_are_no_flows_of_the_backups_own_for_an_audit_or_an_event(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct flow flow = cluster_flow(5);
+	(void)state;
+
+	create(c, PRIMARY, 0, 50);
+	for (unsigned i = 0; i < 3; i++) {
+		cluster_audit(c, BACKUP);
+		cluster_run_us(c, SECOND_US);
+	}
+	flow.mark = 9;
+	cluster_flow_update(c, BACKUP, &flow);
+	cluster_run_us(c, SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 50);
+	assert_int_equal(table_count(node_external(c->nodes[PRIMARY].node, 2)), 0);
+	assert_true(cluster_is_in_sync(c));
+	finish(c);
+}
+
+static void local_flows_of_the_backup_are_untouched(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	(void)state;
+
+	create(c, BACKUP, 1000, 10);
+	create(c, PRIMARY, 0, 20);
+	assert_int_equal(internal_count(c, BACKUP), 10);
+	assert_int_equal(copies(c, BACKUP), 20);
+	make_warm(c, BACKUP, false);
+	cluster_run_us(c, SECOND_US);
+	assert_int_equal(kernel_count(c, BACKUP), 10);
+	assert_int_equal(internal_count(c, BACKUP), 10);
+	for (uint32_t i = 1000; i < 1010; i++)
+		assert_true(is_in_kernel(c, BACKUP, i));
+	finish(c);
+}
+
+static void a_copy_never_runs_out_while_its_owner_lives(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	(void)state;
+
+	create(c, PRIMARY, 0, 50);
+	for (unsigned s = 0; s < 600; s += 5) {
+		cluster_run_us(c, 5 * SECOND_US);
+		assert_int_equal(cluster_expire(c, BACKUP), 0);
+	}
+	assert_backup_is_warm(c, BACKUP, 50);
+	assert_true(c->nodes[BACKUP].acts[NODE_FOREIGN_REFRESH] >= 50 * 600 / 120);
+	/* half of its time apart, not all the time */
+	assert_true(c->nodes[BACKUP].acts[NODE_FOREIGN_REFRESH] <= 50 * (600 / 60 + 1));
+	finish(c);
+}
+
+static void a_copy_outlives_a_silent_owner_by_no_more_than_its_own_time(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	(void)state;
+
+	create(c, PRIMARY, 0, 50);
+	cluster_run_us(c, 200 * (int64_t)SECOND_US);
+	assert_int_equal(cluster_expire(c, BACKUP), 0);
+	cluster_stop(c, PRIMARY);
+	cluster_run_us(c, 122 * (int64_t)SECOND_US);
+	assert_int_equal(cluster_expire(c, BACKUP), 50);
+	cluster_run_us(c, 10 * (int64_t)SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 0);
+	finish(c);
+}
+
+static void what_ran_out_in_an_outage_is_there_again_after_it(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	(void)state;
+
+	create(c, PRIMARY, 0, 50);
+	c->dark = true;
+	cluster_run_us(c, 122 * (int64_t)SECOND_US);
+	assert_int_equal(cluster_expire(c, BACKUP), 50);
+	cluster_run_us(c, SECOND_US);
+	assert_int_equal(copies(c, BACKUP), 0);
+	c->dark = false;
+	cluster_run_us(c, 10 * (int64_t)SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 50);
+	finish(c);
+}
+
+static void a_copy_that_vanishes_is_put_back(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct flow flow = cluster_flow(7);
+	(void)state;
+
+	create(c, PRIMARY, 0, 10);
+	cluster_flow_destroy(c, BACKUP, &flow); /* with an event */
+	cluster_run_us(c, 2 * SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 10);
+	flow = cluster_flow(8);
+	cluster_kernel_remove(c, BACKUP, &flow); /* and one that was lost */
+	cluster_run_us(c, 130 * (int64_t)SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 10);
+	finish(c);
+}
+
+static void a_takeover_makes_the_copies_its_own_and_nobody_takes_it_for_whole_before(void **state)
+{
+	struct cluster *c = warm_cluster(3);
+	struct node_view view;
+	(void)state;
+
+	create(c, PRIMARY, 0, 5000);
+	assert_backup_is_warm(c, BACKUP, 5000);
+	cluster_stop(c, PRIMARY);
+	cluster_run_us(c, 2 * SECOND_US);
+	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
+	node_view(c->nodes[BACKUP].node, c->now, &view);
+	assert_int_equal(view.role, FRAME_ROLE_PRIMARY);
+	assert_false(view.complete);
+	assert_true(internal_count(c, BACKUP) < 5000);
+	cluster_run_us(c, 5 * SECOND_US);
+	node_view(c->nodes[BACKUP].node, c->now, &view);
+	assert_true(view.complete);
+	assert_int_equal(internal_count(c, BACKUP), 5000);
+	assert_int_equal(copies(c, BACKUP), 0);
+	/* the third has the new primary's, drops the dead one's, and its copies stay where they are */
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 5 * SECOND_US));
+	assert_int_equal(table_count(node_external(c->nodes[THIRD].node, 1)), 0);
+	assert_backup_is_warm(c, THIRD, 5000);
+	assert_int_equal(c->nodes[THIRD].acts[NODE_FOREIGN_REMOVE], 0);
+	finish(c);
+}
+
+static void an_event_about_a_flow_that_is_not_adopted_yet_is_not_lost(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct flow changed = cluster_flow(4000), gone = cluster_flow(4001), known;
+	const struct table *internal;
+	uint8_t key[RECORD_KEY_MAX];
+	(void)state;
+
+	create(c, PRIMARY, 0, 5000);
+	cluster_stop(c, PRIMARY);
+	cluster_run_us(c, 2 * SECOND_US);
+	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
+	changed.mark = 5;
+	cluster_flow_update(c, BACKUP, &changed);
+	cluster_flow_destroy(c, BACKUP, &gone);
+	cluster_run_us(c, 5 * SECOND_US);
+	internal = node_internal(c->nodes[BACKUP].node);
+	assert_int_equal(table_count(internal), 4999);
+	record_decode(table_find(internal, (struct record_key){key, record_encode_key(&changed, key)})->bytes,
+		      &known);
+	assert_int_equal(known.mark, 5);
+	assert_null(table_find(internal, (struct record_key){key, record_encode_key(&gone, key)}));
+	finish(c);
+}
+
+static void what_is_still_to_come_to_the_kernel_holds_a_takeover_up(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	(void)state;
+
+	c->nodes[BACKUP].holds_copies_back = true;
+	create(c, PRIMARY, 0, 300);
+	assert_int_equal(kernel_count(c, BACKUP), 0);
+	cluster_stop(c, PRIMARY);
+	cluster_run_us(c, 2 * SECOND_US);
+	c->nodes[BACKUP].holds_copies_back = false;
+	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
+	assert_int_equal(kernel_count(c, BACKUP), 300);
+	cluster_run_us(c, SECOND_US);
+	assert_int_equal(internal_count(c, BACKUP), 300);
+	finish(c);
+}
+
+static void who_gives_the_role_away_keeps_the_flows_as_copies(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	(void)state;
+
+	create(c, PRIMARY, 0, 200);
+	for (unsigned round = 0; round < 4; round++) {
+		unsigned from = round % 2, to = 1 - from;
+
+		cluster_role(c, to, FRAME_ROLE_PRIMARY);
+		cluster_role(c, from, FRAME_ROLE_BACKUP);
+		cluster_run_us(c, 5 * SECOND_US);
+		assert_int_equal(internal_count(c, to), 200);
+		assert_backup_is_warm(c, from, 200);
+		assert_int_equal(c->nodes[from].acts[NODE_FOREIGN_REMOVE], 0);
+		assert_true(cluster_run_until(c, cluster_is_in_sync, 5 * SECOND_US));
+	}
+	finish(c);
+}
+
+static void a_role_given_away_before_all_is_adopted_loses_nothing(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	(void)state;
+
+	create(c, PRIMARY, 0, 5000);
+	cluster_stop(c, PRIMARY);
+	cluster_run_us(c, 2 * SECOND_US);
+	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
+	cluster_role(c, BACKUP, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 5 * SECOND_US);
+	assert_int_equal(kernel_count(c, BACKUP), 5000);
+	assert_int_equal(internal_count(c, BACKUP) + copies(c, BACKUP), 5000);
+	finish(c);
+}
+
+static void a_restarted_backup_finds_out_which_flows_are_copies(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct flow flow = cluster_flow(3);
+	(void)state;
+
+	create(c, PRIMARY, 0, 100);
+	cluster_restart(c, BACKUP); /* its kernel has the copies, and it reads them before it hears anybody */
+	cluster_role(c, BACKUP, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 5 * SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 100);
+	cluster_flow_destroy(c, PRIMARY, &flow);
+	cluster_run_us(c, SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 99);
+	assert_true(cluster_is_in_sync(c));
+	finish(c);
+}
+
+static void a_restarted_owner_costs_no_copy(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	(void)state;
+
+	create(c, PRIMARY, 0, 100);
+	c->nodes[PRIMARY].config.own_term = 1;
+	cluster_restart(c, PRIMARY);
+	cluster_role(c, PRIMARY, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 10 * (int64_t)SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 100);
+	assert_int_equal(c->nodes[BACKUP].acts[NODE_FOREIGN_REMOVE], 0);
+	finish(c);
+}
+
+static void what_a_restarted_owner_has_no_more_leaves_the_kernel(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	(void)state;
+
+	create(c, PRIMARY, 0, 100);
+	cluster_stop(c, PRIMARY);
+	for (uint32_t i = 0; i < 40; i++) {
+		struct flow flow = cluster_flow(i);
+
+		cluster_kernel_remove(c, PRIMARY, &flow);
+	}
+	cluster_restart(c, PRIMARY);
+	cluster_role(c, PRIMARY, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 10 * (int64_t)SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 60);
+	finish(c);
+}
+
+static void an_orphan_stays_in_the_kernel_until_a_primary_has_it(void **state)
+{
+	struct cluster *c = warm_cluster(3);
+	(void)state;
+
+	create(c, PRIMARY, 0, 100);
+	cluster_reboot(c, PRIMARY);
+	cluster_run_us(c, 5 * (int64_t)SECOND_US);
+	assert_int_equal(copies(c, BACKUP), 100);
+	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 5 * (int64_t)SECOND_US);
+	assert_int_equal(internal_count(c, BACKUP), 100);
+	assert_backup_is_warm(c, THIRD, 100);
+	finish(c);
+}
+
+static void flushing_the_external_table_brings_the_copies_anew(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct node_event event = {.type = NODE_FLUSH_EXTERNAL};
+	(void)state;
+
+	create(c, PRIMARY, 0, 100);
+	cluster_step(c, BACKUP, &event);
+	cluster_run_us(c, 5 * SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 100);
+	/* they were only named anew: none had to leave */
+	assert_int_equal(c->nodes[BACKUP].acts[NODE_FOREIGN_REMOVE], 0);
+	finish(c);
+}
+
+static void a_kernel_that_was_flushed_is_filled_again(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct node_event event = {.type = NODE_FOREIGN_FLUSHED};
+	(void)state;
+
+	create(c, PRIMARY, 0, 100);
+	table_clear(c->nodes[BACKUP].kernel);
+	cluster_step(c, BACKUP, &event);
+	cluster_run_us(c, 5 * SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 100);
+	finish(c);
+}
+
+static void turning_it_on_and_off_puts_copies_there_and_takes_them_out(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	(void)state;
+
+	create(c, PRIMARY, 0, 6000);
+	for (unsigned round = 0; round < 2; round++) {
+		make_warm(c, BACKUP, false);
+		cluster_run_us(c, SECOND_US);
+		assert_backup_is_warm(c, BACKUP, 0);
+		make_warm(c, BACKUP, true);
+		cluster_run_us(c, SECOND_US);
+		assert_backup_is_warm(c, BACKUP, 6000);
+	}
+	finish(c);
+}
+
+static void another_flow_under_the_same_key_replaces_the_copy(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct flow flow = cluster_flow(1);
+	(void)state;
+
+	create(c, PRIMARY, 0, 10);
+	cluster_flow_destroy(c, PRIMARY, &flow);
+	flow.reply.dport = 7777; /* another NAT */
+	cluster_flow_new(c, PRIMARY, &flow);
+	cluster_run_us(c, SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 10);
+	record_decode(cluster_kernel_find(&c->nodes[BACKUP], &flow)->bytes, &flow);
+	assert_int_equal(flow.reply.dport, 7777);
+	finish(c);
+}
+
+static bool refuses_all(const struct flow *flow)
+{
+	(void)flow;
+	return true;
+}
+
+static void what_the_kernel_refuses_is_tried_again(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct node_foreign_view view;
+	(void)state;
+
+	c->nodes[BACKUP].refuses = refuses_all;
+	create(c, PRIMARY, 0, 20000); /* more than can be noted one by one */
+	node_foreign_view(c->nodes[BACKUP].node, &view);
+	assert_true(view.missing > 0);
+	c->nodes[BACKUP].refuses = NULL;
+	cluster_run_us(c, 5 * SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 20000);
+	node_foreign_view(c->nodes[BACKUP].node, &view);
+	assert_int_equal(view.missing, 0);
+	finish(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_the_primary_has_lives_in_the_backups_kernel),
+	    cmocka_unit_test(copies_are_no_flows_of_the_backups_own_for_an_audit_or_an_event),
+	    cmocka_unit_test(local_flows_of_the_backup_are_untouched),
+	    cmocka_unit_test(a_copy_never_runs_out_while_its_owner_lives),
+	    cmocka_unit_test(a_copy_outlives_a_silent_owner_by_no_more_than_its_own_time),
+	    cmocka_unit_test(what_ran_out_in_an_outage_is_there_again_after_it),
+	    cmocka_unit_test(a_copy_that_vanishes_is_put_back),
+	    cmocka_unit_test(a_takeover_makes_the_copies_its_own_and_nobody_takes_it_for_whole_before),
+	    cmocka_unit_test(an_event_about_a_flow_that_is_not_adopted_yet_is_not_lost),
+	    cmocka_unit_test(what_is_still_to_come_to_the_kernel_holds_a_takeover_up),
+	    cmocka_unit_test(who_gives_the_role_away_keeps_the_flows_as_copies),
+	    cmocka_unit_test(a_role_given_away_before_all_is_adopted_loses_nothing),
+	    cmocka_unit_test(a_restarted_backup_finds_out_which_flows_are_copies),
+	    cmocka_unit_test(a_restarted_owner_costs_no_copy),
+	    cmocka_unit_test(what_a_restarted_owner_has_no_more_leaves_the_kernel),
+	    cmocka_unit_test(an_orphan_stays_in_the_kernel_until_a_primary_has_it),
+	    cmocka_unit_test(flushing_the_external_table_brings_the_copies_anew),
+	    cmocka_unit_test(a_kernel_that_was_flushed_is_filled_again),
+	    cmocka_unit_test(turning_it_on_and_off_puts_copies_there_and_takes_them_out),
+	    cmocka_unit_test(another_flow_under_the_same_key_replaces_the_copy),
+	    cmocka_unit_test(what_the_kernel_refuses_is_tried_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
