@@ -366,8 +366,8 @@ static bool look_at_cursor(const struct node *node, const struct source *source,
 		look->waiting +=
 		    newest - done < table_count(source->table) ? newest - done : table_count(source->table);
 	look->is_behind |= done < source->cursor->target;
-	look->must_look |= newest > done || source->peer->receive.untold ||
-			   (source->is_alive && !source->cursor->was_alive);
+	look->must_look |=
+	    newest > done || source->peer->receive.untold || (source->is_alive && !source->cursor->was_alive);
 	return true;
 }
 

@@ -385,7 +385,8 @@ int drive_open(struct drive **result, const struct drive_parts *parts, const str
 					    .audit = parts->audit,
 					    .filter = parts->filter,
 					    .ageing = parts->ageing};
-	drive->withdrawal = (struct withdrawal){.drive = drive, .log = parts->log, .commit = parts->commit};
+	drive->withdrawal = (struct withdrawal){
+	    .drive = drive, .log = parts->log, .commit = parts->commit, .ageing = parts->ageing};
 	withdrawal_open(&drive->withdrawal, parts->loop);
 	expectations_start(parts->expectations, drive, parts->loop, parts->audit, parts->filter);
 	drive->warm = (struct warm){.drive = drive,

@@ -83,7 +83,7 @@ static void install_all(struct warm *warm)
 	const struct warm_act *acts = warm->acts[NODE_FOREIGN_INSTALL];
 	struct commit_options options = {.fence_closed = warm->takes_over && warm->fence_is_closed,
 					 .keeps_others = !warm->takes_over,
-					 .tcp_liberal = true};
+					 .tcp_liberal = !warm->ageing->config->commit.tcp_strict};
 	for (unsigned i = 0; i < warm->counts[NODE_FOREIGN_INSTALL]; i++) {
 		const struct flow *flow = &acts[i].flow;
 		/* a connection of this very host lives here by itself, and not through NAT */

@@ -24,11 +24,15 @@ static void deleted(void *context, const struct flow *flow, enum commit_result r
 		  flow_key_print(flow, text), strerror(-error));
 }
 
-/* In warm mode what the new primary has is not deleted just to be created again. */
+/*
+ * In warm mode what the new primary has is not deleted just to be created again.  Unless TCP windows are to
+ * be checked: those of a connection that was here are old, and can't be set (kernel/commit_step.c).
+ */
 static bool stays_as_copy(struct withdrawal *withdrawal, const struct flow *flow)
 {
 	struct node_event event = {.type = NODE_FLOW_DISOWNED, .flow = flow};
-	if (!node_is_named_by_primary(drive_node(withdrawal->drive), flow))
+	if ((withdrawal->ageing->config->commit.tcp_strict && flow->present & FLOW_HAS_TCP) ||
+	    !node_is_named_by_primary(drive_node(withdrawal->drive), flow))
 		return false;
 	withdrawal->kept++;
 	drive_give(withdrawal->drive, &event);

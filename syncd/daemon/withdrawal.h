@@ -6,6 +6,7 @@
 #ifndef DAEMON_WITHDRAWAL_H
 #define DAEMON_WITHDRAWAL_H
 
+#include "syncd/daemon/ageing.h"
 #include "syncd/daemon/log.h"
 #include "syncd/daemon/loop.h"
 #include "syncd/kernel/commit.h"
@@ -16,6 +17,7 @@ struct withdrawal {
 	struct drive *drive;
 	struct log *log;
 	struct commit *commit;
+	const struct ageing *ageing; /* borrowed; for the configuration */
 	struct loop_slice slice;
 	uint64_t after; /* version up to which the internal table is done */
 	uint64_t deleted, refused;
