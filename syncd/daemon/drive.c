@@ -29,7 +29,7 @@ struct drive {
 	struct auditor auditor;
 	struct follower follower;
 	struct withdrawal withdrawal;
-	bool deaf;          /* events of new flows are left out */
+	bool deaf; /* events of new flows are left out */
 	struct warm warm;
 	bool has_committed; /* since the last drive_finish() */
 	struct monotime took_over_at;
