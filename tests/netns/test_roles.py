@@ -168,6 +168,20 @@ def test_a_claimed_table_of_a_dead_node_is_not_committed_again(lab):
     assert internal_count(lab, 2) == 0
 
 
+def test_a_dead_peer_s_flows_run_out_by_the_clock_of_its_silence(lab):
+    """And what has run out is not committed."""
+    lab.fw[2].sysctl(net__netfilter__nf_conntrack_udp_timeout=1, net__netfilter__nf_conntrack_udp_timeout_stream=1)
+    start_pair(lab, FENCE)
+    lab.flowgen(1, "create", "--count", 300)
+    lab.flowgen(1, "create", "--proto", "udp", "--first", 5000, "--count", 200, "--timeout", 6)
+    wait_for(lambda: external_counts(lab, 2)[1] == 500, 30, "the backup holds all")
+    lab.power_cut(1)
+    wait_for(lambda: not lab.daemon[2].peer(1)["alive"], 30, "it is silent")
+    wait_for(lambda: external_counts(lab, 2)[1] == 300, 120, "the UDP flows have run out", interval=0.5)
+    lab.daemon[2].twintrack("primary")
+    assert internal_count(lab, 2) == 300
+
+
 def test_primary_while_catching_up_says_what_is_missing(lab):
     start_pair(lab)  # without a fence nothing waits
     lab.flowgen(1, "create", "--count", 30000)
@@ -244,3 +258,28 @@ def test_two_actives_back_each_other_up(lab):
     for _ in range(2):
         lab.daemon[1].twintrack("primary")
         assert internal_count(lab, 1) == 2 * FLOWS, "every `primary` commits"
+
+
+def test_an_active_takes_over_the_connections_of_the_other_and_gives_them_back(lab):
+    """Each forwards its own; one loses power, the other takes its addresses, until it is back."""
+    lab.start(node={"mode": "active-active"})
+    for node in (1, 2):
+        lab.daemon[node].twintrack("primary")
+    traffic = lab.traffic(CONNECTIONS)
+    lab.flowgen(2, "create", "--first", 500000, "--count", FLOWS)
+    wait_for(lambda: lab.daemon[2].peer(1)["flows"] >= CONNECTIONS and lab.daemon[1].peer(2)["flows"] == FLOWS
+             and lab.daemon[2].peer(1)["in_sync"], 30, "each holds the other's")
+    lab.power_cut(1)
+    traffic.mark()
+    lab.daemon[2].twintrack("primary")
+    lab.vip_to(2)
+    assert_all_live(traffic.verdict(), CONNECTIONS)
+    lab.reboot(1)
+    lab.daemon[1].start(node={"mode": "active-active"})
+    wait_for(lambda: lab.daemon[1].peer(2).get("flows", 0) >= CONNECTIONS + FLOWS, 60, "it holds all when it is back")
+    traffic.mark()
+    lab.daemon[1].twintrack("primary")
+    move_addresses(lab, 1)
+    assert_all_live(traffic.verdict(), CONNECTIONS)
+    for node in (1, 2):
+        assert not lab.daemon[node].status()["split_brain"]
