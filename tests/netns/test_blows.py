@@ -18,7 +18,7 @@ from lab import Lab, wait_for
 from roles import FENCE, assert_all_live, move_addresses, role_of, wait_settled
 
 CONNECTIONS = 60
-FLOWS = 30000
+FLOWS = 20000
 UNDER_WAY = 2000  # so many flows tell that a commit or a withdrawal has begun
 DAY_S = 86400
 HANG_S = 10
@@ -161,9 +161,10 @@ def clock_set_back(pair, node):
 
 BLOWS = [kill, hang, full_disk, clock_set_back]
 ALL = list(itertools.product(MOMENTS, BLOWS, ["giver", "taker"]))
-PART = [(moment, blow, ("giver", "taker")[(MOMENTS.index(moment) + BLOWS.index(blow)) % 2])
-        for moment, blow in itertools.product(MOMENTS, BLOWS)
-        if blow in (kill, full_disk) or (blow is hang) == (moment is taking_over)]
+PART = [(taking_over, kill, "taker"), (giving("backup"), kill, "giver"), (giving("fault"), clock_set_back, "giver"),
+        (handing_over_backup_first, kill, "giver"), (handing_over_primary_first, kill, "giver"),
+        (handing_over_backup_first, hang, "taker"), (taking_over, full_disk, "taker"),
+        (giving("backup"), full_disk, "giver"), (handing_over_primary_first, clock_set_back, "taker")]
 CASES = ALL if os.environ.get("TWINTRACK_BLOWS") == "all" else PART
 
 
