@@ -73,8 +73,9 @@ def taking_over(pair, strike):
 
 def giving(verb):
     def moment(pair, strike):
-        """Given away, and taken back when nobody took it."""
+        """Given away, and taken back when nobody took it: frozen in between, with leftovers that nobody has claimed."""
         end = pair.ask(pair.giver, verb)
+        wait_for(lambda: pair.lab.daemon[pair.giver].status()["handover"]["state"] == "frozen", 60, "it is frozen")
         strike()
         end()
         pair.wait_role(pair.giver, verb)
