@@ -14,6 +14,12 @@
 
 enum { PEER_CANDIDATES = 4, PEER_GONE_LATER_MAX = 256 << 10 };
 
+/* Where a round over a silent owner's flows, for those that have run out, is. */
+struct peer_ageing {
+	uint64_t to;     /* version in the table up to which it has come; 0: it is over */
+	uint32_t last_s; /* seconds of silence when it began: nothing runs out within one */
+};
+
 /*
  * What was held for a node whose kernel has gone: it rebooted, and this is the only copy of those flows.
  * Committable, and aged, until a primary with a higher term is proven to hold newer ones.
@@ -26,7 +32,7 @@ struct peer_orphan {
 	bool is_exact;    /* of that version: nothing is missing, nothing is older than its session */
 	bool is_taken;    /* our takeover commits it */
 	struct monotime proven_at;
-	uint64_t aged_to; /* ageing: version in the table up to which this round has come */
+	struct peer_ageing ageing;
 	struct foreign_cursor warm;
 };
 
@@ -62,7 +68,7 @@ struct peer {
 	size_t gone_later_length;
 	struct frame_kernel_instance instance; /* that the table in `receive` is of */
 	bool instance_is_known;
-	uint64_t aged_to;
+	struct peer_ageing ageing;
 	struct foreign_cursor warm; /* of receive.table */
 	struct catchup catchup;
 	struct monotime live_progress_at; /* when it last acknowledged something new of the live stream */

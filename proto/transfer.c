@@ -453,25 +453,29 @@ static uint32_t remaining_s(const struct node *node, const uint8_t *record, uint
 }
 
 /* Removes what has run out since its owner fell silent, a slice of the table for each call. */
-static bool age_slice(struct node *node, struct table *table, struct monotime proven_at, uint64_t *aged_to)
+static bool age_slice(struct node *node, struct table *table, struct monotime proven_at,
+		      struct peer_ageing *ageing)
 {
 	uint32_t elapsed_s = (uint32_t)((node->now.us - proven_at.us) / 1000000);
-	struct table_walk walk = table_walk_records_after(table, *aged_to);
+	struct table_walk walk = table_walk_records_after(table, ageing->to);
 	struct table_entry *entry;
 	bool removed = false;
 
+	if (!ageing->to && ageing->last_s == elapsed_s)
+		return false;
+	ageing->last_s = ageing->to ? ageing->last_s : elapsed_s;
 	for (unsigned i = 0; i < AGE_SLICE; i++) {
 		entry = table_walk_next(&walk);
 		if (!entry) {
-			*aged_to = 0;
+			ageing->to = 0;
 			return removed;
 		}
-		*aged_to = walk.version;
+		ageing->to = walk.version;
 		if (remaining_s(node, entry->bytes, elapsed_s))
 			continue;
 		table_remove(table, entry);
 		removed = true;
-		walk = table_walk_records_after(table, *aged_to);
+		walk = table_walk_records_after(table, ageing->to);
 	}
 	return removed;
 }
@@ -482,10 +486,10 @@ static void age_departed(struct node *node, struct peer *peer)
 		return;
 	for (unsigned i = 0; i < NODE_ORPHANS_MAX && peer->orphans[i].table; i++)
 		if (age_slice(node, peer->orphans[i].table, peer->orphans[i].proven_at,
-			      &peer->orphans[i].aged_to))
+			      &peer->orphans[i].ageing))
 			peer->orphans[i].is_exact = false;
 	if (session_exists(&peer->current) && !peer_is_alive(peer, &node->config, node->now) &&
-	    age_slice(node, peer->receive.table, peer->proven_at, &peer->aged_to))
+	    age_slice(node, peer->receive.table, peer->proven_at, &peer->ageing))
 		peer->receive.aged = true;
 }
 
@@ -531,7 +535,7 @@ bool node_succeed_session(struct node *node, struct peer *peer, const struct ses
 	}
 	peer->instance = successor->instance;
 	peer->instance_is_known = true;
-	peer->aged_to = 0;
+	peer->ageing = (struct peer_ageing){0};
 	peer_forget_gone(peer);
 	return true;
 }
