@@ -26,6 +26,18 @@ struct inside_limits inside_limits(const struct node *node)
 	return limits;
 }
 
+int inside_peer_index(const struct node *node, uint16_t id)
+{
+	int index = 0;
+
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		if (node->peers[i].id == id)
+			return index;
+		index += node->peers[i].id != 0;
+	}
+	return -1;
+}
+
 size_t inside_stash_bytes(const struct node *node, uint16_t id)
 {
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)

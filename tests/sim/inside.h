@@ -13,6 +13,9 @@ struct inside_limits {
 
 struct inside_limits inside_limits(const struct node *node);
 
+/* For node_peer_view(); -1: there is no such peer. */
+int inside_peer_index(const struct node *node, uint16_t peer);
+
 /* Bytes of that node's frames that wait for their turn. */
 size_t inside_stash_bytes(const struct node *node, uint16_t peer);
 

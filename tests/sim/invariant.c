@@ -503,13 +503,16 @@ static bool is_as_in_kernel(const struct host *host, uint32_t number)
 	return record_equals(record, known);
 }
 
-/* The first connection that differs; numbers: none. */
-static uint32_t first_difference(const struct host *host)
+/* A connection that differs; numbers: none.  The one that did when it was last asked may still do so. */
+static uint32_t find_difference(const struct host *host)
 {
-	uint32_t number = 0;
+	uint32_t *last = &invariant_record(host)->difference, number = 0;
 
+	if (*last < host->kernel.numbers && !is_as_in_kernel(host, *last))
+		return *last;
 	while (number < host->kernel.numbers && is_as_in_kernel(host, number))
 		number++;
+	*last = number;
 	return number;
 }
 
@@ -537,7 +540,7 @@ bool invariant_all_is_equal(struct world *world, void (*fail)(struct world *, co
 		}
 	for (unsigned i = 0; i < world->hosts_count; i++) {
 		const struct host *host = &world->hosts[i];
-		uint32_t number = first_difference(host);
+		uint32_t number = find_difference(host);
 
 		if (number == host->kernel.numbers)
 			continue;

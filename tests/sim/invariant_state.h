@@ -49,6 +49,7 @@ struct host_record {
 	uint32_t flows_high, tombstones_high; /* highest limits that it ever had */
 	struct replica of[NET_HOSTS_MAX];
 	int64_t checked_us;
+	uint32_t difference; /* (a): a connection that its table did not have as its kernel has it */
 	/* (f): bytes from and to an address that nobody fresh has */
 	uint64_t strange_in[NET_HOSTS_MAX + 1], strange_out[NET_HOSTS_MAX + 1];
 	/* (g) */

@@ -12,6 +12,7 @@
 #include "tests/sim/world.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -297,6 +298,8 @@ int main(int argc, char **argv)
 	struct options options = {.first = 1, .jobs = 1};
 	int option;
 
+	/* worlds are large and mostly empty: each is mapped afresh, not wiped */
+	mallopt(M_MMAP_THRESHOLD, 1 << 17);
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		switch (option) {
 		case 's':
