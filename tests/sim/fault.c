@@ -159,22 +159,24 @@ static void power_cut(struct schedule *schedule, struct world *world, unsigned i
 		     FRAME_ROLE_BACKUP);
 }
 
-static void switch_over(struct schedule *schedule, struct world *world)
+/* False: nobody has the address, or nobody could take it. */
+static bool switch_over(struct schedule *schedule, struct world *world)
 {
 	struct sim_random *r = &schedule->random;
 	int from = world->traffic.active, to;
 
 	if (from < 0 || schedule->active_active)
-		return;
+		return false;
 	to = fault_other_host(schedule, world, (unsigned)from);
 	if (to < 0 || !world->hosts[to].node)
-		return;
+		return false;
 	if (world->hosts[from].node)
 		world_meets(world, SITUATION_HANDOVER);
 	plan(schedule, world, random_between(r, 0, random_chance(r, 500) ? 50 * ms_us : 2 * second_us),
 	     ACTION_TAKE_OVER, (unsigned)to, 0);
 	plan(schedule, world, random_between(r, 0, random_chance(r, 500) ? 50 * ms_us : 2 * second_us),
 	     ACTION_ROLE, (unsigned)from, FRAME_ROLE_BACKUP);
+	return true;
 }
 
 static void flap(struct schedule *schedule, struct world *world)
@@ -266,6 +268,28 @@ static void noise(struct schedule *schedule, struct world *world)
 	}
 }
 
+/* The whole link, or one host's cable. */
+static void link_down(struct schedule *schedule, struct world *world, unsigned index)
+{
+	struct sim_random *r = &schedule->random;
+	struct net_link *link = &world->net.links[index];
+	unsigned host = random_below(r, 2 * world->hosts_count); /* above: all */
+
+	if (host < world->hosts_count)
+		link->cut[host] = true;
+	else
+		link->down = true;
+	plan(schedule, world, random_between(r, 200 * ms_us, 20 * second_us), ACTION_LINK_UP, index, host);
+}
+
+static void link_up(struct world *world, unsigned index, int64_t host)
+{
+	if (host < (int64_t)world->hosts_count)
+		world->net.links[index].cut[host] = false;
+	else
+		world->net.links[index].down = false;
+}
+
 static void make_good(struct net_link *link)
 {
 	link->loss = link->duplication = link->corruption = link->burst_starts = 0;
@@ -322,12 +346,12 @@ static void small_kernel(struct schedule *schedule, struct world *world, unsigne
 	     ACTION_GROW_KERNEL, index, 0);
 }
 
-static void upheaval(struct schedule *schedule, struct world *world)
+static void upheaval(struct schedule *schedule, struct world *world, unsigned index)
 {
 	int active = world->traffic.active;
 
 	if (active < 0)
-		return;
+		active = (int)index;
 	partition(schedule, world, (unsigned)active, false);
 	plan(schedule, world, 50 * ms_us, ACTION_BURST, (unsigned)active, 0);
 }
@@ -404,7 +428,8 @@ void fault_run(struct schedule *schedule, struct world *world, const struct acti
 		power_cut(schedule, world, host->index);
 		break;
 	case ACTION_SWITCH_OVER:
-		switch_over(schedule, world);
+		if (!switch_over(schedule, world))
+			kill_daemon(schedule, world, host->index);
 		break;
 	case ACTION_PAUSE:
 		host_pause(host,
@@ -415,9 +440,7 @@ void fault_run(struct schedule *schedule, struct world *world, const struct acti
 		partition(schedule, world, host->index, action->kind == ACTION_ONE_WAY);
 		break;
 	case ACTION_LINK_DOWN:
-		world->net.links[action->host % NET_LINKS_MAX].down = true;
-		plan(schedule, world, random_between(r, 200 * ms_us, 20 * second_us), ACTION_LINK_UP,
-		     action->host % NET_LINKS_MAX, 0);
+		link_down(schedule, world, action->host % NET_LINKS_MAX);
 		break;
 	case ACTION_LOSS:
 		loss(schedule, world, action->value);
@@ -428,6 +451,8 @@ void fault_run(struct schedule *schedule, struct world *world, const struct acti
 	case ACTION_ROLL_OVER:
 		if (!rolls)
 			roll_over(schedule, world, 0);
+		else
+			kill_daemon(schedule, world, host->index);
 		break;
 	case ACTION_OVERRUN:
 		overrun(schedule, world, host->index);
@@ -451,7 +476,7 @@ void fault_run(struct schedule *schedule, struct world *world, const struct acti
 		all_die(schedule, world);
 		break;
 	case ACTION_UPHEAVAL:
-		upheaval(schedule, world);
+		upheaval(schedule, world, host->index);
 		break;
 	case ACTION_RESYNC_KILL:
 		kill_in_resync(schedule, world, host->index);
@@ -473,7 +498,7 @@ void fault_run(struct schedule *schedule, struct world *world, const struct acti
 		world->net.blocked[action->other][action->host] = false;
 		break;
 	case ACTION_LINK_UP:
-		world->net.links[action->host].down = false;
+		link_up(world, action->host, action->value);
 		break;
 	case ACTION_LINK_GOOD:
 		make_good(&world->net.links[action->host]);

@@ -42,6 +42,7 @@ void invariant_before_takeover(struct host *host);
 void invariant_on_commit(struct host *host, uint16_t owner, uint32_t number, enum kernel_result result);
 void invariant_after_takeover(struct host *host);
 void invariant_on_withdrawal(struct host *host, uint32_t number);
+void invariant_after_let_go(struct host *host, uint32_t number);
 
 /* Whether that flow of that host, whose last packet passed there then, is in another kernel too, has ended
  * there since, or came there too late. */

@@ -164,8 +164,8 @@ static void transmit(struct net *net, struct packet packet, int64_t now_us)
 	bool is_corrupted = link->corruption && random_chance(&net->random, link->corruption);
 	unsigned copies = 1u + (link->duplication && random_chance(&net->random, link->duplication));
 
-	if (link->down || net->blocked[packet.from][packet.to] ||
-	    is_lost(net, link, packet.from, packet.to)) {
+	if (link->down || link->cut[packet.from] || link->cut[packet.to] ||
+	    net->blocked[packet.from][packet.to] || is_lost(net, link, packet.from, packet.to)) {
 		net->lost++;
 		return;
 	}

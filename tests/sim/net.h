@@ -43,8 +43,9 @@ struct net_link {
 	int64_t delay_us, jitter_us;
 	uint32_t loss, duplication, corruption;        /* per mille */
 	uint32_t burst_starts, burst_ends, burst_loss; /* per mille, for each datagram */
-	bool down;
-	bool bad[NET_HOSTS_MAX][NET_HOSTS_MAX]; /* a burst of loss is on, from there to there */
+	bool down;                                     /* for all */
+	bool cut[NET_HOSTS_MAX];                       /* that host's cable */
+	bool bad[NET_HOSTS_MAX][NET_HOSTS_MAX];        /* a burst of loss is on, from there to there */
 };
 
 struct net {

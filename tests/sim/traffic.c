@@ -19,7 +19,7 @@ void traffic_init(struct traffic *traffic, uint64_t seed)
 	traffic->own = (uint32_t)random_between(r, 4, 60);
 	traffic->budget = (uint32_t)random_between(r, 300, 2500);
 	traffic->active = 0;
-	traffic->leans_to_storms = random_chance(r, 150);
+	traffic->leans_to_storms = random_chance(r, 220);
 }
 
 static uint32_t random_number(struct traffic *traffic, unsigned host)

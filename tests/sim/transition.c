@@ -281,6 +281,12 @@ void daemon_run_follows(struct host *host)
 		connection_number(&flow, &number);
 		give_committed(host, &made, commit(host, &flow, remaining_s(number, &flow, 0), false, &made));
 	}
+	for (size_t i = 0; i < host->follows_count; i++) {
+		uint32_t number = 0;
+
+		if (host->follows[i].gone && connection_number(&host->follows[i].flow, &number))
+			invariant_after_let_go(host, number);
+	}
 	host->follows_count = 0;
 }
 
