@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Two daemons of different versions of the protocol: neither takes anything of the other, and both say who is to be upgraded.
+"""Nodes of different versions.
 
-No daemon of another version exists yet: a third host on the path between two of this one puts the version into their
-datagrams, one more for what node 2 says, one less for what it hears.
+No daemon of another version exists yet.  For another version of the protocol a third host on the path between two daemons
+puts the version into their datagrams, one more for what node 2 says, one less for what it hears; attributes of a later
+version come from tests/tools/later.c, which is the protocol of this tree with flows of its own making.
 """
 
 import socket
 import threading
 
+import pytest
+
 import wire
 from lab import wait_for
+from programs import JsonLines, program
+
+FLOWS = 50
 
 
 class Relay:
@@ -38,12 +44,12 @@ class Relay:
         while not self.ends.is_set():
             try:
                 data, (source, _) = self.socket.recvfrom(65536)
+                to = 3 - self.node_at[source]
+                changed = bytearray(data)
+                changed[wire.VERSION_AT] = (changed[wire.VERSION_AT] + self.add[to]) % 256
+                self.socket.sendto(changed, (self.lab.sync_address(to), wire.PORT))
             except OSError:
-                continue
-            to = 3 - self.node_at[source]
-            changed = bytearray(data)
-            changed[wire.VERSION_AT] = (changed[wire.VERSION_AT] + self.add[to]) % 256
-            self.socket.sendto(changed, (self.lab.sync_address(to), wire.PORT))
+                continue  # nothing came, or who it is for does not listen yet
 
 
 def problems(lab, node):
@@ -60,7 +66,8 @@ def test_a_newer_and_an_older_daemon_refuse_each_other_in_words(make_lab):
         for node in (1, 2):
             lab.daemon[node].start(overrides={"link sync0": {"group": None, "peer": lab.sync_address(3)}})
         lab.flowgen(1, "create", "--count", 10)
-        wait_for(lambda: in_step(lab), what="both are in step while they speak one version")
+        wait_for(lambda: in_step(lab) and lab.daemon[2].peer(1)["flows"] == 10,
+                 what="both are in step while they speak one version")
         assert lab.daemon[2].peer(1)["flows_unreadable"] == 0
         relay.add = {1: 1, 2: -1}
         older = "node 2: speaks version 2 of the protocol, newer than ours, 1: nothing of it is taken; upgrade this node"
@@ -76,3 +83,43 @@ def test_a_newer_and_an_older_daemon_refuse_each_other_in_words(make_lab):
         assert len(lab.table_flows(2, "external")) == 10  # what was held stays
         relay.add = {1: 0, 2: 0}
         wait_for(lambda: in_step(lab), what="both are in step again")
+
+
+@pytest.fixture
+def with_later(lab):
+    """Starts node 1, and a node 2 of a later version whose flows have an attribute of that type."""
+    running = []
+
+    def start(attribute):
+        lab.daemon[1].start(overrides={"link sync0": {"group": None, "peer": lab.sync_address(2)}})
+        running.append(JsonLines(lab.fw[2], program("tools/later"), "--id", 2, "--key", lab.key, "--address",
+                                 lab.sync_address(2), "--peer", lab.sync_address(1), "--flows", FLOWS, "--attribute",
+                                 hex(attribute)))
+        running[-1].wait_event("ready")
+        return lab.daemon[1]
+
+    yield start
+    for later in running:
+        later.close()
+
+
+def test_a_skippable_attribute_of_a_later_version_passes(with_later):
+    daemon = with_later(0x9a)
+    wait_for(lambda: daemon.peer(2).get("in_sync"), what="node 1 proves its copy, attributes and all")
+    peer = daemon.peer(2)
+    assert peer["flows"] == FLOWS and peer["software"] == "later"
+    assert not peer["incompatible"] and peer["flows_unreadable"] == 0 and peer["divergences"] == 0
+
+
+def test_a_critical_attribute_of_a_later_version_is_counted_and_said(with_later):
+    daemon = with_later(0x2a)
+    wait_for(lambda: daemon.peer(2).get("incompatible"), what="node 1 meets what it does not know")
+    wait_for(lambda: daemon.peer(2)["flows"] == FLOWS - FLOWS // 5, what="what it knows is here")
+    peer = daemon.peer(2)
+    assert peer["flows_unreadable"] == FLOWS // 5
+    assert not peer["in_sync"] and not peer["holds"]["in_sync"]
+    assert peer["holds"]["reason"] == "its flows have attributes that this version does not know"
+    assert f"{FLOWS // 5} records so far; upgrade this node" in peer["problem"]
+    assert any("upgrade this node" in text for text in daemon.status()["problems"])
+    assert "upgrade this node" in " ".join(daemon.twintrack("status").stdout.split())
+    assert daemon.twintrack("wait-synced", "--timeout", "1s", check=False).returncode == 1
