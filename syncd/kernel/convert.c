@@ -2,6 +2,7 @@
 /* Reading: from ctnetlink messages.  Writing is in convert_write.c. */
 #include "syncd/kernel/convert.h"
 #include "syncd/kernel/attribute.h"
+#include "syncd/kernel/convert_usual.h"
 
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -98,8 +99,10 @@ static int read_tuple(const struct attribute *nest, uint8_t family, struct flow_
 	unsigned addresses = family == FLOW_IPV4 ? SEEN_V4 : SEEN_V6;
 	int error;
 
-	memset(tuple, 0, sizeof(*tuple));
 	*reading = (struct tuple_reading){.tuple = tuple};
+	if (family == FLOW_IPV4 && usual_tuple_read(nest, tuple, &reading->protocol))
+		return 0;
+	memset(tuple, 0, sizeof(*tuple));
 	error = attribute_walk_nested(nest, read_tuple_part, reading);
 	if (error)
 		return error;
@@ -390,7 +393,9 @@ static int read_attribute(void *context, const struct attribute *attribute)
 	case CTA_ZONE:
 		return attribute_get_u16(attribute, &flow->zone);
 	case CTA_PROTOINFO:
-		return attribute_walk_nested(attribute, read_protoinfo, flow);
+		return usual_tcp_read(attribute, flow)
+			   ? 0
+			   : attribute_walk_nested(attribute, read_protoinfo, flow);
 	case CTA_COUNTERS_ORIG:
 		return read_direction(flow, 0, attribute);
 	case CTA_COUNTERS_REPLY:
