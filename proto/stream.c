@@ -90,7 +90,9 @@ struct monotime stream_deadline(const struct stream *stream, const struct table 
 		return MONOTIME_NEVER;
 	if (table_newest(table) - stream->sent >= STREAM_COALESCE_CHANGES)
 		return stream->dirty_since;
-	return monotime_add(stream->dirty_since, monotime_from_us(STREAM_COALESCE_US));
+	/* what comes after a silence goes at once: nothing shows that company would come */
+	return monotime_max(stream->dirty_since,
+			    monotime_add(stream->sent_at, monotime_from_us(STREAM_COALESCE_US)));
 }
 
 size_t stream_send_live(struct stream *stream, const struct stream_out *out)

@@ -11,7 +11,7 @@
 
 enum {
 	STREAM_SLICE = 32,            /* datagrams for each call, so that nothing else waits long */
-	STREAM_COALESCE_US = 200,     /* how long a change waits for company */
+	STREAM_COALESCE_US = 200,     /* between datagrams: so long a change waits for company ... */
 	STREAM_COALESCE_CHANGES = 40, /* ... unless there are about as many as fill a datagram */
 	STREAM_REPAIR_DATAGRAMS = 64,
 	STREAM_FULL_INTERVAL_US =

@@ -115,23 +115,29 @@ static void drop_flows(struct bench *b, uint32_t first, uint32_t count)
 	}
 }
 
-static void changes_wait_for_company_but_not_for_long(void **state)
+static void a_change_after_a_silence_goes_at_once_and_others_wait_for_company_but_not_for_long(void **state)
 {
 	struct bench *b = *state;
 	struct stream s = {0};
+	int64_t sent_us = b->out.now.us;
 
 	stream_touch(&s, b->out.table, b->out.now);
 	assert_int_equal(stream_deadline(&s, b->out.table).us, INT64_MAX);
 	put(b, 0, 1);
 	stream_touch(&s, b->out.table, b->out.now);
-	assert_int_equal(stream_deadline(&s, b->out.table).us, b->out.now.us + STREAM_COALESCE_US);
-	put(b, 1, STREAM_COALESCE_CHANGES);
+	assert_int_equal(stream_deadline(&s, b->out.table).us, b->out.now.us);
+	assert_true(stream_send_live(&s, &b->out) > 0);
+	b->out.now.us += STREAM_COALESCE_US / 4;
+	put(b, 1, 1);
+	stream_touch(&s, b->out.table, b->out.now);
+	assert_int_equal(stream_deadline(&s, b->out.table).us, sent_us + STREAM_COALESCE_US);
+	put(b, 2, STREAM_COALESCE_CHANGES);
 	assert_int_equal(stream_deadline(&s, b->out.table).us, b->out.now.us);
 	while (stream_send_live(&s, &b->out))
 		;
 	assert_int_equal(s.sent, table_newest(b->out.table));
 	assert_true(b->last.flags & FRAME_DATA_TAIL);
-	assert_int_equal(b->last.count, STREAM_COALESCE_CHANGES + 1);
+	assert_int_equal(b->last.count, STREAM_COALESCE_CHANGES + 2);
 	assert_false(s.is_dirty);
 }
 
@@ -291,7 +297,7 @@ int main(void)
 {
 #define promise(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    promise(changes_wait_for_company_but_not_for_long),
+	    promise(a_change_after_a_silence_goes_at_once_and_others_wait_for_company_but_not_for_long),
 	    promise(no_live_frame_claims_removals_that_are_forgotten),
 	    promise(a_catch_up_keeps_to_the_window),
 	    promise(a_catch_up_without_progress_goes_back_once_its_patience_is_over),
