@@ -34,17 +34,14 @@ static bool id_differs(const struct table_entry *entry, const struct flow *flow)
 	return entry->tag && flow->present & FLOW_HAS_ID && flow->id && flow->id != entry->tag;
 }
 
-/* Stores the flow as it is; true if that changed what is replicated.  `ours`: TABLE_ENTRY_OURS or 0. */
-static bool store(struct local *local, const struct flow *flow, uint8_t ours)
+/* Stores the flow, encoded, as it is; true if that changed what is replicated.  `ours`: TABLE_ENTRY_OURS or
+ * 0.
+ */
+static bool store_record(struct local *local, const uint8_t *record, const struct flow *flow, uint8_t ours)
 {
-	uint8_t record[RECORD_MAX];
 	struct table_entry *entry;
 	enum table_change change;
 
-	if (!record_encode(flow, record)) {
-		local->flows_refused++;
-		return false;
-	}
 	change = table_put(local->table, record, &entry);
 	if (change == TABLE_FULL || change == TABLE_NO_MEMORY) {
 		local->flows_refused++;
@@ -58,6 +55,21 @@ static bool store(struct local *local, const struct flow *flow, uint8_t ours)
 	entry->flags &= (uint8_t) ~(TABLE_ENTRY_OURS | TABLE_ENTRY_ENDING);
 	entry->flags |= ours;
 	return change != TABLE_SAME;
+}
+
+static bool encode(struct local *local, const struct flow *flow, uint8_t record[RECORD_MAX])
+{
+	if (record_encode(flow, record))
+		return true;
+	local->flows_refused++;
+	return false;
+}
+
+static bool store(struct local *local, const struct flow *flow, uint8_t ours)
+{
+	uint8_t record[RECORD_MAX];
+
+	return encode(local, flow, record) && store_record(local, record, flow, ours);
 }
 
 /* What there is no room to ask about is found by the next pass; which comes at once if this one was to prove
@@ -82,21 +94,20 @@ static void make_whole(struct flow *flow)
 
 void local_flow_new(struct local *local, const struct flow *flow)
 {
-	uint8_t key[RECORD_KEY_MAX];
-	size_t key_length;
-	struct table_entry *entry = entry_find(local, flow, key, &key_length);
-	struct flow next = *flow;
+	uint8_t record[RECORD_MAX];
+	const struct table_entry *entry;
 
 	local->events[0]++;
-	if (local->frozen)
+	/* a record of a flow without a mark is that of one with mark 0: it is whole as it is */
+	if (local->frozen || !encode(local, flow, record))
 		return;
-	make_whole(&next);
+	entry = table_find(local->table, record_key(record));
 	/* a row or a GET may have brought the same flow already: then it is no other incarnation */
 	if (entry)
-		next.incarnation = entry_is_live(entry) && !id_differs(entry, flow)
-				       ? entry->incarnation
-				       : (uint8_t)(entry->incarnation + 1);
-	store(local, &next, 0);
+		record_set_incarnation(record, entry_is_live(entry) && !id_differs(entry, flow)
+						   ? entry->incarnation
+						   : (uint8_t)(entry->incarnation + 1));
+	store_record(local, record, flow, 0);
 }
 
 void local_flow_update(struct local *local, const struct flow *flow)

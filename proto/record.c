@@ -368,6 +368,11 @@ uint8_t record_incarnation(const uint8_t *record)
 	return key.bytes[key.length];
 }
 
+void record_set_incarnation(uint8_t *record, uint8_t incarnation)
+{
+	record[(size_t)(record_key(record).bytes - record) + record_key(record).length] = incarnation;
+}
+
 bool record_is_expect(const uint8_t *record)
 {
 	return record[prefix_length(record) + TIMEOUT_SIZE] & SHAPE_EXPECT;

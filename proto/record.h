@@ -110,6 +110,7 @@ struct record_key record_key(const uint8_t *record);
 uint32_t record_timeout_s(const uint8_t *record);
 void record_set_timeout_s(uint8_t *record, uint32_t timeout_s);
 uint8_t record_incarnation(const uint8_t *record);
+void record_set_incarnation(uint8_t *record, uint8_t incarnation);
 
 /* True when both are equal apart from the timeout. */
 bool record_equals(const uint8_t *a, const uint8_t *b);

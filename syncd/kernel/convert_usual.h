@@ -42,17 +42,22 @@ struct usual_tcp {
 };
 _Static_assert(sizeof(struct usual_tcp) == 44, "as it lies in the message");
 
-/* 0 if the header is that of an attribute of this type and length. */
-static inline unsigned usual_differs(struct nlattr header, unsigned type, size_t payload)
+/* 0 if the header is that of an attribute of this type and length.  As one word: there are many. */
+static inline uint32_t usual_differs(struct nlattr header, uint16_t type, uint16_t payload)
 {
-	return (header.nla_type ^ type) | (header.nla_len ^ (unsigned)(sizeof(header) + payload));
+	const struct nlattr usual = {.nla_len = (uint16_t)(sizeof(header) + payload), .nla_type = type};
+	uint32_t is, should_be;
+
+	memcpy(&is, &header, sizeof(is));
+	memcpy(&should_be, &usual, sizeof(should_be));
+	return is ^ should_be;
 }
 
 /* False: another shape, nothing was written. */
 static inline bool usual_tuple_read(const struct attribute *nest, struct flow_tuple *tuple, uint8_t *protocol)
 {
 	struct usual_tuple t;
-	unsigned differs;
+	uint32_t differs;
 
 	if (nest->length != sizeof(t))
 		return false;
@@ -79,7 +84,7 @@ static inline bool usual_tuple_read(const struct attribute *nest, struct flow_tu
 static inline bool usual_tcp_read(const struct attribute *protoinfo, struct flow *flow)
 {
 	struct usual_tcp t;
-	unsigned differs;
+	uint32_t differs;
 
 	if (protoinfo->length != sizeof(t))
 		return false;
