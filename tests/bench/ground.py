@@ -135,7 +135,7 @@ class Twintrack(Ground):
 
     def __init__(self):
         super().__init__()
-        key = Lab.genkey(os.path.join(self.directory, "key"))
+        key = self.key = Lab.genkey(os.path.join(self.directory, "key"))
         self.daemon = {}
         for node, space in self.space.items():
             directory = os.path.join(self.directory, f"node{node}")
