@@ -32,9 +32,9 @@ from space import at_exit
 
 CONNECTIONS = 60
 FLOWS = 3000
-HOLD_S = 60       # so long a node may take until it holds what it must
-SETTLE_S = 90
-CALL_S = 150
+HOLD_S = 200      # so long a node may take until it holds what it must
+SETTLE_S = 300
+CALL_S = 300
 DAY_S = 86400
 CROWDED, CROWD_S = 4, 600  # connections a bucket of the whole host; so long its other users may take to go
 FENCE_HOLDS_S = 1.0  # so long a daemon hangs whose node gets the addresses: its fence lives far longer than that
@@ -626,7 +626,7 @@ def run_on_a_quiet_host(seed, events, kinds, say):
         wrong, excuse, report = run_seed(seed, events, kinds, say)
         if not wrong or not (host_is_crowded() or re.search(r'"refused":[1-9]', report)):
             break
-        say("again: the kernel refused flows, the host's hash of connections is too full")
+        print(f"seed {seed}: again, for the kernel refused flows: the host's hash of connections is too full", flush=True)
     return wrong, excuse, report
 
 
