@@ -126,7 +126,7 @@ void local_flow_update(struct local *local, const struct flow *flow)
 	}
 	record_decode(entry->bytes, &known);
 	flow_merge(&known, flow);
-	store(local, &known, 0);
+	store(local, &known, entry->flags & TABLE_ENTRY_OURS); /* it, too, may be of the flow before */
 }
 
 /* Whether the DESTROY may be that of the flow which had this key before, so that the kernel is to decide. */

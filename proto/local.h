@@ -8,9 +8,8 @@
  * pass, for rows may be older;
  * - the answer to a GET is newer than every event applied so far, and so always holds;
  * - what we create ourselves is known before the events that wait: a DESTROY may be that of the flow which
- * had the key before, and ids repeat.  So for a flow that no event has named since (OURS) it is first
+ * had the key before, and ids repeat.  So for a flow of which no NEW has told since (OURS) it is first
  * confirmed by a GET (ENDING until that is answered), as long as there is room to ask;
- * - of a connection that was closed, and did not just fall silent here, the tombstone says so (CLOSED);
  * - outside of the first pass and of one after an overrun, what a pass adds or takes away is first confirmed
  * by a GET, an addition as long as there is room to ask; a removal always is.
  */

@@ -418,19 +418,37 @@ static void what_we_committed_ends_by_an_event_which_is_no_correction(void **sta
 	assert_int_equal(b->local.corrections, 0);
 }
 
-static void an_event_of_what_we_committed_puts_its_destroy_in_order(void **state)
+static void a_new_one_under_its_key_puts_the_destroy_in_order(void **state)
 {
 	struct bench *b = *state;
 	struct flow f = flow_with(1, 10, 1);
 
 	local_flow_committed(&b->local, &f);
-	local_flow_update(&b->local, &f);
-	local_flow_destroyed(&b->local, &f);
-	assert_null(known(b, &f));
 	local_flow_new(&b->local, &f);
 	local_flow_destroyed(&b->local, &f);
 	assert_null(known(b, &f));
 	assert_int_equal(b->asked_count, 0);
+}
+
+/* The flow before had both under way when ours took its place. */
+static void an_update_and_a_destroy_that_are_late_do_not_kill_what_we_committed(void **state)
+{
+	struct bench *b = *state;
+	struct flow old = flow_with(1, 10, 1), ours = flow_with(1, 10, 2), created = cluster_flow(1);
+
+	local_flow_new(&b->local, &old);
+	created.mark = 2;
+	local_flow_committed(&b->local, &created);
+	local_flow_update(&b->local, &old);
+	local_flow_destroyed(&b->local, &old);
+	assert_non_null(known(b, &ours));
+	local_get_reply(&b->local, &b->asked[0], false); /* had it gone, that would be so */
+	assert_null(known(b, &ours));
+	local_flow_committed(&b->local, &created);
+	local_flow_update(&b->local, &old);
+	local_flow_destroyed(&b->local, &old);
+	local_get_reply(&b->local, &ours, true);
+	assert_int_equal(mark_of(b, &ours), 2);
 }
 
 static void more_ends_than_can_be_asked_about_are_believed(void **state)
@@ -478,7 +496,8 @@ int main(void)
 	    promise(what_we_committed_is_ours_at_once),
 	    promise(a_late_destroy_of_the_same_id_does_not_kill_what_we_committed),
 	    promise(what_we_committed_ends_by_an_event_which_is_no_correction),
-	    promise(an_event_of_what_we_committed_puts_its_destroy_in_order),
+	    promise(a_new_one_under_its_key_puts_the_destroy_in_order),
+	    promise(an_update_and_a_destroy_that_are_late_do_not_kill_what_we_committed),
 	    promise(more_ends_than_can_be_asked_about_are_believed),
 	};
 
