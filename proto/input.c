@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { FRAMES_FOR_AN_ACK = 16 };
+static const int64_t term_leap_interval_us = 60 * INT64_C(1000000);
 
 /* ---- what is dropped, and who is to blame ---- */
 
@@ -219,12 +220,21 @@ static void note_outcome(struct node *node, struct peer *peer, unsigned outcome)
 	}
 }
 
+/* A leap a minute for each peer: else one that holds the key could use all terms up within seconds. */
+static void hear_term(struct node *node, struct peer *peer, uint32_t term)
+{
+	bool may_leap = !peer->leapt_at.us || node->now.us - peer->leapt_at.us >= term_leap_interval_us;
+
+	if (role_hear(&node->role, term, may_leap))
+		peer->leapt_at = node->now;
+}
+
 static void take_current_status(struct node *node, struct peer *peer, const struct frame_status *status,
 				const struct frame_peer *us, bool echoed, const struct node_event *event)
 {
 	if (echoed)
 		peer->links[event->datagram.link].endpoint = event->datagram.from;
-	role_hear(&node->role, status->term);
+	hear_term(node, peer, status->term);
 	peer->status = *status;
 	peer->has_status = true;
 	if (status->flags & FRAME_STATUS_LEAVING)

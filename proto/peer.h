@@ -80,7 +80,9 @@ struct peer {
 	struct monotime ack_sent_at;
 	struct monotime behind_since; /* since when we have not applied all that it told of */
 	bool is_behind;
-	struct monotime proven_at;    /* when it was last known to live: the clock of its flows */
+	struct monotime proven_at; /* when it was last known to live: the clock of its flows */
+	struct monotime
+	    leapt_at; /* when it last raised the highest term by more than takeovers do; 0: never */
 	struct monotime duplicate_at; /* a second session answered; 0: never */
 	uint64_t flows_refused;
 	bool overflow_told, incompatible_told, leaving;

@@ -23,10 +23,15 @@ bool role_set(struct role *role, enum frame_role wanted, bool resumes)
 	return true;
 }
 
-void role_hear(struct role *role, uint32_t term)
+bool role_hear(struct role *role, uint32_t term, bool may_leap)
 {
-	if (term > role->highest && term - role->highest <= ROLE_TERM_STEP_MAX)
-		role->highest = term;
+	uint32_t step = term > role->highest ? term - role->highest : 0;
+	bool leaps = step > ROLE_TERM_STEP;
+
+	if (!step || step > ROLE_TERM_LEAP_MAX || (leaps && !may_leap))
+		return false;
+	role->highest = term;
+	return leaps;
 }
 
 bool role_yields(uint32_t term_a, uint16_t id_a, uint32_t term_b, uint16_t id_b)

@@ -33,9 +33,13 @@ bool role_set(struct role *role, enum frame_role wanted, bool resumes);
 /* A primary takes over again: a term above all that are known. */
 void role_renew(struct role *role);
 
-/* Another node's term; absurd ones (beyond ROLE_TERM_STEP_MAX above the highest) are not believed. */
-enum { ROLE_TERM_STEP_MAX = 1 << 20 };
-void role_hear(struct role *role, uint32_t term);
+/*
+ * Another node's term.  A takeover raises it by one: what is more than ROLE_TERM_STEP above the highest is a
+ * leap, as of a node that comes from another pair; true if it was one.  It counts only if it may, and never
+ * beyond ROLE_TERM_LEAP_MAX.
+ */
+enum { ROLE_TERM_STEP = 16, ROLE_TERM_LEAP_MAX = 1 << 20 };
+bool role_hear(struct role *role, uint32_t term, bool may_leap);
 
 /* Whether (term, id) a comes before b: the lower one yields. */
 bool role_yields(uint32_t term_a, uint16_t id_a, uint32_t term_b, uint16_t id_b);

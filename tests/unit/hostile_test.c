@@ -205,6 +205,27 @@ static void absurd_versions_and_ranges_stay_with_who_says_them(void **state)
 	assert_in_range(node.term, 2, 3);
 }
 
+static void raise_the_term(struct bench *b, unsigned round)
+{
+	(void)round;
+	for (unsigned i = 0; i < 20; i++) {
+		b->h.status.term += ROLE_TERM_LEAP_MAX;
+		hostile_beat(&b->h);
+		cluster_run_us(&b->c, 1000);
+	}
+}
+
+static void terms_that_leap_again_and_again_are_believed_once_a_minute(void **state)
+{
+	struct bench *b = *state;
+	struct node_view node;
+
+	under_attack(b, raise_the_term);
+	cluster_role(&b->c, 1, FRAME_ROLE_PRIMARY);
+	node_view(b->c.nodes[1].node, b->c.now, &node);
+	assert_in_range(node.term, 2, ROLE_TERM_LEAP_MAX + 10);
+}
+
 /* ---- counts and lengths ---- */
 
 /* A STATUS whose byte at `at` of the body is that; what follows stands. */
@@ -605,6 +626,7 @@ int main(void)
 #define PROMISE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    PROMISE(absurd_versions_and_ranges_stay_with_who_says_them),
+	    PROMISE(terms_that_leap_again_and_again_are_believed_once_a_minute),
 	    PROMISE(absurd_counts_and_lengths_are_counted_and_named),
 	    PROMISE(entries_that_are_none_are_counted_and_do_not_move_the_position),
 	    PROMISE(gaps_that_never_end_are_bounded_and_named),

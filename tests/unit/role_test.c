@@ -22,7 +22,7 @@ static void a_takeover_takes_the_next_term(void **state)
 	assert_true(role_set(&r, FRAME_ROLE_BACKUP, false));
 	assert_true(role_set(&r, FRAME_ROLE_FAULT, false));
 	assert_int_equal(r.term, 8);
-	role_hear(&r, 20);
+	assert_false(role_hear(&r, 20, false));
 	role_set(&r, FRAME_ROLE_PRIMARY, false);
 	assert_int_equal(r.term, 21);
 }
@@ -33,11 +33,13 @@ static void an_absurd_term_is_not_believed_and_none_wraps(void **state)
 
 	(void)state;
 	role_init(&r, 0, 1);
-	role_hear(&r, UINT32_MAX);
+	assert_false(role_hear(&r, UINT32_MAX, true));
 	assert_int_equal(r.highest, 1);
-	for (uint64_t term = 1; term <= UINT32_MAX; term += ROLE_TERM_STEP_MAX)
-		role_hear(&r, (uint32_t)term);
-	role_hear(&r, UINT32_MAX);
+	assert_false(role_hear(&r, 2 + ROLE_TERM_STEP, false));
+	assert_int_equal(r.highest, 1);
+	for (uint64_t term = 1 + ROLE_TERM_LEAP_MAX; term <= UINT32_MAX; term += ROLE_TERM_LEAP_MAX)
+		assert_true(role_hear(&r, (uint32_t)term, true));
+	assert_true(role_hear(&r, UINT32_MAX, true));
 	role_set(&r, FRAME_ROLE_PRIMARY, false);
 	assert_int_equal(r.term, UINT32_MAX);
 }
