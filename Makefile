@@ -22,7 +22,7 @@ endif
 LIBS_PROTO  := libcrypto libxxhash
 LIBS_KERNEL := libmnl libnftnl
 LIBS_CONF   := inih
-LIBS_DAEMON := jansson libnfnetlink libcap-ng
+LIBS_DAEMON := jansson libnfnetlink libcap-ng libseccomp
 LIBS_CLI    := jansson
 LIBS_OPT    := $(shell $(PKG_CONFIG) --exists libsystemd && echo libsystemd)
 LIBS_ALL    := $(LIBS_PROTO) $(LIBS_KERNEL) $(LIBS_CONF) $(LIBS_DAEMON) $(LIBS_OPT)

@@ -82,6 +82,9 @@ void config_key_allowed(const struct config_key *key, char *out, size_t size)
 	case VALUE_GROUP_NAME:
 		append(out, size, "the name of a user group, of at most %zu bytes", key->size - 1);
 		break;
+	case VALUE_USER_NAME:
+		append(out, size, "the name of a user, of at most %zu bytes", key->size - 1);
+		break;
 	case VALUE_INTERFACE:
 		append(out, size, "the name of an interface, of at most %d bytes", CONFIG_INTERFACE_SIZE - 1);
 		break;

@@ -138,9 +138,12 @@ struct config {
 		char socket[CONFIG_SOCKET_SIZE];
 		char group[CONFIG_GROUP_SIZE];
 		bool group_is_given; /* false: `group` is the default, which need not exist on this machine */
+		char reader_group[CONFIG_GROUP_SIZE]; /* empty: everybody may read */
 	} control;
 	struct {
 		struct config_scheduler scheduler;
+		char user[CONFIG_GROUP_SIZE]; /* empty: the one that it was started as */
+		bool sandbox;
 	} process;
 	struct {
 		int level; /* LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO or LOG_DEBUG */

@@ -125,8 +125,11 @@ const struct config_key config_keys[] = {
 
 	{SECTION_CONTROL, "socket", VALUE_PATH, .fallback = CONFIG_DEFAULT_SOCKET, IN_CONFIG(control.socket)},
 	{SECTION_CONTROL, "group", VALUE_GROUP_NAME, .fallback = "twintrack", IN_CONFIG(control.group)},
+	{SECTION_CONTROL, "reader-group", VALUE_GROUP_NAME, IN_CONFIG(control.reader_group)},
 
 	{SECTION_PROCESS, "scheduler", VALUE_SCHEDULER, .fallback = "other", IN_CONFIG(process.scheduler)},
+	{SECTION_PROCESS, "user", VALUE_USER_NAME, IN_CONFIG(process.user)},
+	{SECTION_PROCESS, "sandbox", VALUE_BOOLEAN, .fallback = "yes", IN_CONFIG(process.sandbox)},
 
 	{SECTION_LOG, "level", VALUE_WORD, .words = level_words, .is_reloadable = true, .fallback = "info",
 	 IN_CONFIG(log.level)},
@@ -240,6 +243,7 @@ enum parse_result config_key_parse(const struct config_key *key, const char *tex
 	case VALUE_PATH:
 		return parse_path(text, out, key->size);
 	case VALUE_GROUP_NAME:
+	case VALUE_USER_NAME:
 		return parse_group_name(text, out, key->size);
 	case VALUE_INTERFACE:
 		return parse_interface(text, out);

@@ -173,6 +173,24 @@ int state_make_directory(const char *socket)
 	return 0;
 }
 
+/* The command runs as root, the daemon perhaps not: what the former writes, the latter must be able to read.
+ */
+static void give_to_owner_of_directory(int fd, const char *socket)
+{
+	char path[PATH_SIZE];
+	struct stat found;
+	if (geteuid() != 0 || make_path(socket, "", path) < 0)
+		return;
+	char *slash = strrchr(path, '/');
+	if (slash == NULL)
+		return;
+	slash[slash == path ? 1 : 0] = '\0';
+	if (stat(path, &found) < 0 || (found.st_uid == 0 && found.st_gid == 0))
+		return;
+	if (fchown(fd, found.st_uid, found.st_gid) < 0)
+		return; /* it stays root's: the daemon says that it can't read it */
+}
+
 /* To a file beside it, which then takes its name. */
 static int replace_file(const char *socket, const char *path, const char *text, size_t length)
 {
@@ -183,6 +201,7 @@ static int replace_file(const char *socket, const char *path, const char *text, 
 	int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
 	if (fd < 0)
 		return -errno;
+	give_to_owner_of_directory(fd, socket);
 	/* no fsync: it is for this boot alone, and a rename is atomic to whoever reads it in this boot */
 	ssize_t written = write(fd, text, length);
 	error = written < 0 ? -errno : (size_t)written < length ? -ENOSPC : 0;

@@ -24,7 +24,7 @@ struct control_client {
 	int fd;
 	struct loop_source *source;
 	struct ucred who;
-	bool is_administrator, has_request, finished, broken;
+	bool is_administrator, may_read, has_request, finished, broken;
 	struct monotime active; /* when it last sent or took something */
 	size_t input_length;
 	uint8_t input[MESSAGE_HEADER_SIZE + MESSAGE_REQUEST_MAX];
@@ -39,7 +39,8 @@ struct control {
 	struct loop *loop;
 	struct log *log;
 	int fd;
-	gid_t group;
+	gid_t group, readers;
+	bool readers_are_restricted;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	dev_t device; /* the socket file that is ours */
 	ino_t inode;
@@ -369,22 +370,31 @@ static void serve_client(void *context, uint32_t events)
 
 /* Members by their process's own groups as the kernel knows them (SO_PEERGROUPS), so no name service is
  * asked. */
-static bool is_administrator(const struct control *control, int fd, const struct ucred *who)
+static bool is_member(gid_t group, int fd, const struct ucred *who)
 {
 	gid_t groups[GROUPS_MAX];
 	socklen_t length = sizeof(groups);
-	if (who->uid == 0)
-		return true;
-	if (control->group == (gid_t)-1)
+	if (group == (gid_t)-1)
 		return false;
-	if (who->gid == control->group)
+	if (who->gid == group)
 		return true;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) < 0)
 		return false;
 	for (size_t i = 0; i < length / sizeof(groups[0]); i++)
-		if (groups[i] == control->group)
+		if (groups[i] == group)
 			return true;
 	return false;
+}
+
+static bool is_administrator(const struct control *control, int fd, const struct ucred *who)
+{
+	return who->uid == 0 || is_member(control->group, fd, who);
+}
+
+void control_restrict_readers(struct control *control, gid_t readers)
+{
+	control->readers = readers;
+	control->readers_are_restricted = true;
 }
 
 static void add_client(struct control *control, int fd)
@@ -410,6 +420,8 @@ static void add_client(struct control *control, int fd)
 	client->fd = fd;
 	client->who = who;
 	client->is_administrator = administrator;
+	client->may_read =
+	    administrator || !control->readers_are_restricted || is_member(control->readers, fd, &who);
 	client->active = clock_now();
 	if (loop_add(control->loop, fd, EPOLLIN, serve_client, client, &client->source) < 0) {
 		close(fd);
@@ -468,6 +480,11 @@ int control_serve(struct control *control, struct loop *loop, struct log *log, c
 unsigned control_clients(const struct control *control)
 {
 	return control->clients_count;
+}
+
+bool control_may_read(const struct control_client *client)
+{
+	return client->may_read;
 }
 
 bool control_is_administrator(const struct control_client *client)

@@ -48,7 +48,11 @@ int control_serve(struct control *control, struct loop *loop, struct log *log, c
 void control_close(struct control *control);
 unsigned control_clients(const struct control *control);
 
+/* Only administrators and members of that group may read.  Without this call everybody may. */
+void control_restrict_readers(struct control *control, gid_t readers);
+
 bool control_is_administrator(const struct control_client *client);
+bool control_may_read(const struct control_client *client);
 uid_t control_uid(const struct control_client *client);
 pid_t control_pid(const struct control_client *client);
 

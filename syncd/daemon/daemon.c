@@ -8,6 +8,7 @@
 #include "syncd/daemon/problems.h"
 #include "syncd/daemon/reload.h"
 #include "syncd/daemon/requests.h"
+#include "syncd/daemon/sandbox.h"
 #include "syncd/daemon/supervise.h"
 
 #include <errno.h>
@@ -219,8 +220,10 @@ static void signal_caught(void *context, int signal)
 static int open_control(struct daemon *daemon, bool bind, char *why, size_t size)
 {
 	const char *path = daemon->config.control.socket;
-	gid_t group;
+	gid_t group, readers;
 	int error = preflight_find_group(&daemon->config, &group, why, size);
+	if (error == 0)
+		error = preflight_find_reader_group(&daemon->config, &readers, why, size);
 	if (error < 0)
 		return error;
 	error = bind ? control_open(&daemon->control, path, group) : control_probe(path);
@@ -236,6 +239,8 @@ static int open_control(struct daemon *daemon, bool bind, char *why, size_t size
 		    path);
 	else if (error < 0)
 		snprintf(why, size, "control socket %s: %s", path, strerror(-error));
+	if (error == 0 && bind && readers != (gid_t)-1)
+		control_restrict_readers(daemon->control, readers);
 	return error;
 }
 
@@ -350,12 +355,28 @@ static int open_node(struct daemon *daemon)
 	return transition_open(&daemon->transition, &transition);
 }
 
+static int filter_calls(struct daemon *daemon, char *why, size_t size)
+{
+	if (!daemon->config.process.sandbox)
+		return 0;
+	int error = sandbox_filter_calls(why, size);
+	if (error != -EOPNOTSUPP)
+		return error;
+	log_write(daemon->log, LOG_NOTICE, "no-filter",
+		  "built with a sanitizer: system calls are not filtered");
+	return 0;
+}
+
 int daemon_open(struct daemon *daemon, char *why, size_t size)
 {
 	daemon->guard_fence.fence = NULL;
 	daemon->started = clock_now();
 	daemon->watchdog_us = supervise_watchdog_us();
 	int error = preflight_check_capability(why, size);
+	if (error == 0)
+		error = preflight_set_scheduler(&daemon->config, why, size);
+	if (error == 0)
+		error = sandbox_drop_rights(&daemon->config, why, size);
 	if (error == 0)
 		error = open_control(daemon, false, why, size);
 	if (error == 0)
@@ -364,8 +385,6 @@ int daemon_open(struct daemon *daemon, char *why, size_t size)
 		error = preflight_read_instance(&daemon->node_config.instance, why, size);
 	if (error == 0)
 		error = open_kernel(daemon, why, size);
-	if (error == 0)
-		error = preflight_set_scheduler(&daemon->config, why, size);
 	if (error == 0)
 		error = failed(ageing_open(&daemon->ageing, &daemon->config), "timeouts", why, size);
 	if (error == 0)
@@ -382,6 +401,8 @@ int daemon_open(struct daemon *daemon, char *why, size_t size)
 		error =
 		    failed(control_serve(daemon->control, daemon->loop, daemon->log, requests_handle, daemon),
 			   "control socket", why, size);
+	if (error == 0)
+		error = filter_calls(daemon, why, size);
 	if (error < 0) {
 		daemon_close(daemon);
 		return error;

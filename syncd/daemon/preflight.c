@@ -22,17 +22,29 @@ int preflight_check_capability(char *why, size_t size)
 	return -EPERM;
 }
 
+static int find_group(const char *key, const char *name, bool is_needed, gid_t *group, char *why, size_t size)
+{
+	const struct group *found = getgrnam(name);
+	*group = found != NULL ? found->gr_gid : (gid_t)-1;
+	if (found != NULL || !is_needed)
+		return 0;
+	snprintf(why, size,
+		 "[control] %s: there is no group `%s`; create it (groupadd --system %s) or correct the name",
+		 key, name, name);
+	return -ENOENT;
+}
+
 int preflight_find_group(const struct config *config, gid_t *group, char *why, size_t size)
 {
-	const struct group *found = getgrnam(config->control.group);
-	*group = found != NULL ? found->gr_gid : (gid_t)-1;
-	if (found != NULL || !config->control.group_is_given)
+	return find_group("group", config->control.group, config->control.group_is_given, group, why, size);
+}
+
+int preflight_find_reader_group(const struct config *config, gid_t *group, char *why, size_t size)
+{
+	*group = (gid_t)-1;
+	if (config->control.reader_group[0] == '\0')
 		return 0;
-	snprintf(
-	    why, size,
-	    "[control] group: there is no group `%s`; create it (groupadd --system %s) or correct the name",
-	    config->control.group, config->control.group);
-	return -ENOENT;
+	return find_group("reader-group", config->control.reader_group, true, group, why, size);
 }
 
 int preflight_set_scheduler(const struct config *config, char *why, size_t size)

@@ -17,6 +17,9 @@ int preflight_check_capability(char *why, size_t size);
 /* The administrators' group; -1 when it is the default one and this machine has none of that name. */
 int preflight_find_group(const struct config *config, gid_t *group, char *why, size_t size);
 
+/* [control] reader-group; -1 when there is none in the configuration. */
+int preflight_find_reader_group(const struct config *config, gid_t *group, char *why, size_t size);
+
 /* Takes the configured scheduler. */
 int preflight_set_scheduler(const struct config *config, char *why, size_t size);
 

@@ -291,6 +291,13 @@ void requests_handle(void *context, struct control_client *client, const struct 
 		control_finish(client, WRONG, "this daemon does not know the request `%.40s`", request->verb);
 		return;
 	}
+	if (!control_may_read(client)) {
+		log_write(daemon->log, LOG_WARNING, "refused", "%s refused to uid %u, pid %d", verb->name,
+			  control_uid(client), control_pid(client));
+		control_finish(client, FAILED, "reading is for root and the members of the groups %s and %s",
+			       daemon->config.control.group, daemon->config.control.reader_group);
+		return;
+	}
 	if (verb->changes && !control_is_administrator(client)) {
 		log_write(daemon->log, LOG_WARNING, "refused", "%s refused to uid %u, pid %d", verb->name,
 			  control_uid(client), control_pid(client));

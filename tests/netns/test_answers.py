@@ -13,7 +13,7 @@ from test_control import NOBODY
 
 FLOWS = 30
 CHANGES = ["primary", "backup", "fault", "commit", "resync", "reload", "flush internal"]
-ASKS = ["status", "health", "wait-synced", "verify"]
+ASKS = ["status", "health", "wait-synced", "verify", "metrics"]
 LOCAL = ["genkey FILE", "check-config FILE", "version"]
 
 
@@ -40,7 +40,7 @@ def in_step(lab, flows):
 
 @pytest.mark.parametrize("words, says", [
     ("status", "SAFE"), ("status --json", '"node":'), ("health", "primary: "), ("wait-synced", "1 peer in sync"),
-    ("verify", ""), ("primary", "this node is primary"), ("primary --json", '"changed":false'), ("reload", "nothing has changed"),
+    ("verify", ""), ("metrics", "# EOF"), ("primary", "this node is primary"), ("primary --json", '"changed":false'), ("reload", "nothing has changed"),
     ("resync", "full catch-up"), ("resync --peer 2", "peer 2"), ("commit", ""), ("flush external", "external"),
     ("flush internal", "internal"), ("version", "twintrack "), ("-L", "tcp "), ("-L internal", "tcp "), ("-L external", ""),
     ("-L conntrack", "tcp "), ("-C", ""), ("-C internal", str(FLOWS)), ("-C external --peer 2", "0")])

@@ -125,6 +125,17 @@ def test_members_of_the_group_may_change(open_lab):
     assert daemon.start().status()["role"] == "backup", "the daemon wrote it down"
 
 
+def test_readers_are_whom_the_configuration_names(open_lab):
+    daemon = open_lab.daemon[1].start(overrides={"control": {"group": "daemon", "reader-group": "adm"}})
+    for words in (["status"], ["health"], ["metrics"], ["-L", "internal"], ["-C", "external"], ["verify"]):
+        done = as_nobody(daemon, *words)
+        assert done.returncode == 1 and "reading is for root and the members of the groups daemon and adm" in done.stdout + done.stderr
+    assert as_nobody(daemon, "status", groups=["--groups", "4"]).returncode == 0
+    assert as_nobody(daemon, "backup", groups=["--groups", "4"]).returncode == 1, "a reader changes nothing"
+    assert as_nobody(daemon, "backup", groups=["--groups", "1"]).returncode == 0
+    assert daemon.twintrack("status").returncode == 0
+
+
 @pytest.mark.parametrize("garbage", [
     b"\0" * 5, b"\xff" * 5, b"GET / HTTP/1.0\r\n\r\n", struct.pack("!IB", 4096, 6) + b"x" * 4096,
     struct.pack("!IB", 1 << 31, 1), request("status")[:-1] + b"x", request("nonsense"), request("dump", "table=cheese"),

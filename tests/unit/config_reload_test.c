@@ -70,8 +70,8 @@ static const char *const everything_changed =
     "send-buffer = 1M\nreceive-buffer = 1M\n[link new]\npeer = 192.0.2.2\n"
     "[kernel]\nevent-buffer = 1M\nevent-buffer-max = 2M\naudit-interval = 5s\n[table]\nmax-flows = 9\n"
     "[filter]\nignore-local = no\n[commit]\ntimeout = 5\n[fence]\ntimeout = 2s\nmax-wait = 2s\n"
-    "address = 192.0.2.9\naccept-interface = e\n[control]\nsocket = /s\ngroup = g\n"
-    "[process]\nscheduler = rr:1\n[log]\nlevel = debug\ntarget = syslog\n";
+    "address = 192.0.2.9\naccept-interface = e\n[control]\nsocket = /s\ngroup = g\nreader-group = r\n"
+    "[process]\nscheduler = rr:1\nuser = u\nsandbox = no\n[log]\nlevel = debug\ntarget = syslog\n";
 
 static void every_change_is_named_and_known_as_reloadable_or_not(void **state)
 {
@@ -80,7 +80,7 @@ static void every_change_is_named_and_known_as_reloadable_or_not(void **state)
 
 	(void)state;
 	loaded(everything_changed);
-	assert_int_equal(config_diff(&before, &config, note_change, changes), 30);
+	assert_int_equal(config_diff(&before, &config, note_change, changes), 33);
 	assert_string_equal(changes,
 			    "node.id! node.mode! sync.key-file sync.accept-key-file sync.cipher! "
 			    "sync.heartbeat sync.peer-timeout link a.group! link a.port! link a.address! "
@@ -88,7 +88,8 @@ static void every_change_is_named_and_known_as_reloadable_or_not(void **state)
 			    "kernel.event-buffer! kernel.event-buffer-max! kernel.audit-interval "
 			    "table.max-flows filter.ignore-local commit.timeout fence.timeout "
 			    "fence.max-wait fence.address fence.accept-interface control.socket! "
-			    "control.group! process.scheduler! log.level log.target ");
+			    "control.group! control.reader-group! process.scheduler! process.user! "
+			    "process.sandbox! log.level log.target ");
 }
 
 static void turning_the_fence_on_needs_a_restart(void **state)

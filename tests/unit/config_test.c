@@ -257,6 +257,9 @@ static void a_minimal_file_gives_the_documented_defaults(void **state)
 	assert_false(c->control.group_is_given);
 	assert_int_equal(c->process.scheduler.policy, CONFIG_SCHEDULER_OTHER);
 	assert_int_equal(c->process.scheduler.priority, 0);
+	assert_string_equal(c->control.reader_group, "");
+	assert_string_equal(c->process.user, "");
+	assert_true(c->process.sandbox);
 	assert_int_equal(c->log.level, LOG_INFO);
 	assert_int_equal(c->log.target.destination, CONFIG_LOG_STDERR);
 }
@@ -347,9 +350,9 @@ static void fence_keys_arrive(void **state)
 
 static void control_process_and_log_keys_arrive(void **state)
 {
-	const struct config *c =
-	    loaded_with("[control]\nsocket = /run/tt/s\ngroup = twintrack\n"
-			"[process]\nscheduler = fifo:99\n[log]\nlevel = error\ntarget = journal");
+	const struct config *c = loaded_with(
+	    "[control]\nsocket = /run/tt/s\ngroup = twintrack\n"
+	    "reader-group = adm\n[process]\nscheduler = fifo:99\nuser = tt\nsandbox = no\n[log]\nlevel = error\ntarget = journal");
 
 	(void)state;
 	assert_string_equal(c->control.socket, "/run/tt/s");
@@ -357,6 +360,9 @@ static void control_process_and_log_keys_arrive(void **state)
 	assert_true(c->control.group_is_given);
 	assert_int_equal(c->process.scheduler.policy, CONFIG_SCHEDULER_FIFO);
 	assert_int_equal(c->process.scheduler.priority, 99);
+	assert_string_equal(c->control.reader_group, "adm");
+	assert_string_equal(c->process.user, "tt");
+	assert_false(c->process.sandbox);
 	assert_int_equal(c->log.level, LOG_ERR);
 	assert_int_equal(c->log.target.destination, CONFIG_LOG_JOURNAL);
 	c = loaded_with("[process]\nscheduler = rr:1\n[log]\nlevel = debug\ntarget = syslog:local7");
