@@ -210,6 +210,10 @@ SBINDIR   := $(DESTDIR)$(PREFIX)/sbin
 LIBEXEC   := $(DESTDIR)$(PREFIX)/libexec/twintrack
 DOCDIR    := $(DESTDIR)$(PREFIX)/share/doc/twintrack
 CONFDIR   := $(DESTDIR)$(SYSCONFDIR)/twintrack
+SYSTEMD   := $(DESTDIR)$(PREFIX)/lib/systemd
+SYSUSERS  := $(DESTDIR)$(PREFIX)/lib/sysusers.d
+TMPFILES  := $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+MODULES   := $(DESTDIR)$(PREFIX)/lib/modules-load.d
 
 .PHONY: install
 install: all
@@ -220,6 +224,15 @@ install: all
 	install -m 0644 README.md COPYING LICENSE $(wildcard doc/*.md) $(DOCDIR)
 	install -m 0644 conf/examples/*.conf $(DOCDIR)/examples
 	install -m 0644 conf/keepalived/*.conf $(DOCDIR)/keepalived
+	install -d $(SYSTEMD)/system $(SYSUSERS) $(TMPFILES) $(MODULES)
+	sed -e 's|/usr/sbin/twintrackd|$(PREFIX)/sbin/twintrackd|; s|/usr/bin/twintrack |$(PREFIX)/bin/twintrack |; s|/etc/twintrack/|$(SYSCONFDIR)/twintrack/|g' \
+		conf/systemd/twintrackd.service >$(SYSTEMD)/system/twintrackd.service
+	chmod 0644 $(SYSTEMD)/system/twintrackd.service
+	install -m 0644 conf/systemd/sysusers.conf $(SYSUSERS)/twintrack.conf
+	install -m 0644 conf/systemd/tmpfiles.conf $(TMPFILES)/twintrack.conf
+	install -m 0644 conf/systemd/modules-load.conf $(MODULES)/twintrack.conf
+	install -m 0644 conf/sysctl/twintrack.conf $(DOCDIR)/examples/sysctl.conf
+	install -m 0755 conf/openrc/twintrackd $(DOCDIR)/examples/twintrackd.openrc
 	install -m 0644 conf/prometheus/twintrack.rules.yml conf/grafana/twintrack.json $(DOCDIR)/monitoring
 
 .PHONY: clean

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the daemon tells its service manager, and the files that describe it to one."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lab import wait_for
+from programs import ROOT
+from supervisor import Supervisor
+
+UNIT = os.path.join(ROOT, "conf/systemd/twintrackd.service")
+
+
+@pytest.fixture
+def supervise(lab):
+    """supervise(node, ...): a Supervisor for a node of the lab."""
+    made = []
+
+    def make(node=1, **options):
+        made.append(Supervisor(lab.daemon[node], **options))
+        return made[-1]
+
+    yield make
+    for supervisor in made:
+        supervisor.close()
+
+
+def test_ready_is_told_when_the_socket_answers_and_a_status_follows(lab, supervise):
+    manager = supervise().start()
+    assert lab.daemon[1].twintrack("health").returncode == 0, "at once, not after a while"
+    manager.wait("STATUS=init, term 0, ")
+    lab.daemon[1].twintrack("primary")
+    manager.wait("STATUS=primary, term 1, ")
+
+
+def test_a_reload_is_told_with_its_time_and_its_end(lab, supervise):
+    manager = supervise().start()
+    before, start = len(manager.messages), time.clock_gettime(time.CLOCK_MONOTONIC)
+    lab.daemon[1].signal(signal.SIGHUP)
+    manager.wait("READY=1", before)
+    lines = manager.lines(before)
+    assert "RELOADING=1" in lines and lines.index("RELOADING=1") < lines.index("READY=1")
+    at = int(next(line for line in lines if line.startswith("MONOTONIC_USEC=")).partition("=")[2]) / 1e6
+    assert start <= at <= time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+def test_a_reload_that_fails_ends_as_ready_too(lab, supervise):
+    manager = supervise().start()
+    with open(lab.daemon[1].config, "a", encoding="ascii") as file:
+        file.write("nonsense = 1\n")
+    before = len(manager.messages)
+    lab.daemon[1].signal(signal.SIGHUP)
+    manager.wait("READY=1", before)
+    assert "the running one stays" in lab.daemon[1].log()
+
+
+def test_an_end_is_told_as_stopping(lab, supervise):
+    manager = supervise().start()
+    assert manager.stop() == 0
+    wait_for(lambda: "STOPPING=1" in manager.lines(), what="STOPPING=1 is told")
+
+
+def test_a_daemon_that_works_feeds_the_watchdog_and_one_that_hangs_is_ended(lab, supervise):
+    manager = supervise(watchdog_us=2000000).start()
+    wait_for(lambda: manager.lines().count("WATCHDOG=1") >= 5, what="it is fed")
+    times = [at for at, lines in manager.messages if "WATCHDOG=1" in lines]
+    assert len(times) / (times[-1] - times[0]) > 1, "more often than every second, for a limit of two"
+    lab.daemon[1].pause()
+    assert manager.watch() == -signal.SIGABRT
+    manager.start()
+    assert lab.daemon[1].twintrack("status").returncode == 0, "and it starts again"
+
+
+def test_without_a_service_manager_nothing_is_missing(lab):
+    assert lab.daemon[1].start().twintrack("reload").returncode == 0
+    assert lab.daemon[1].stop() == 0
+
+
+# ---- the files ----
+
+def analyze(tmp_path, *words):
+    """systemd-analyze on the unit, with programs where it names them."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed")
+    text = open(UNIT, encoding="utf-8").read()
+    for name in ("/usr/sbin/twintrackd", "/usr/bin/twintrack", "/bin/kill", "/sbin/modprobe"):
+        text = re.sub(rf"(=\+?-?){name}\b", r"\1/bin/true", text)
+    unit = tmp_path / "twintrackd.service"
+    unit.write_text(re.sub(r"^Documentation=.*$", "", text, flags=re.M))
+    return subprocess.run(["systemd-analyze", *words, str(unit)], text=True, capture_output=True, check=False)
+
+
+def test_the_unit_is_valid(tmp_path):
+    done = analyze(tmp_path, "verify")
+    if "recursive" in done.stderr.lower():
+        pytest.skip(done.stderr)
+    complaints = [line for line in done.stderr.splitlines() if "twintrackd" in line]
+    assert done.returncode == 0 and complaints == [], done
+
+
+def test_the_unit_is_hardened(tmp_path):
+    done = analyze(tmp_path, "security", "--offline=yes", "--no-pager")
+    if "Unknown option" in done.stderr or "unrecognized option" in done.stderr:
+        pytest.skip("this systemd-analyze can't judge a file")
+    score = float(re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout).group(1))
+    assert score <= 2.0, done.stdout
+
+
+def test_each_sysctl_of_the_example_exists_and_has_its_reason(lab):
+    path = os.path.join(ROOT, "conf/sysctl/twintrack.conf")
+    keys = re.findall(r"^#?([a-z][\w.]+) = \d", open(path, encoding="utf-8").read(), re.M)
+    assert "net.netfilter.nf_conntrack_events" in keys and "net.netfilter.nf_conntrack_tcp_loose" in keys
+    for key in keys:
+        assert lab.fw[1].run("cat", "/proc/sys/" + key.replace(".", "/")).stdout.strip().isdigit(), key
+
+
+def test_the_openrc_script_is_a_script():
+    path = os.path.join(ROOT, "conf/openrc/twintrackd")
+    assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
+    text = open(path, encoding="utf-8").read()
+    assert text.startswith("#!/sbin/openrc-run\n") and os.access(path, os.X_OK)
+    assert re.search(r"^depend\(\)", text, re.M) and re.search(r"^start_pre\(\)", text, re.M)
