@@ -65,8 +65,7 @@ static struct peer *peer_by_id(struct node *node, uint16_t id)
 	return NULL;
 }
 
-/* NODE_DROPS: *result is a slot for that node; else why there is none. */
-static enum node_drop peer_slot_new(struct node *node, uint16_t id, struct peer **result)
+enum node_drop node_new_peer(struct node *node, uint16_t id, struct peer **result)
 {
 	uint64_t seed = (uint64_t)node_random32(node) << 32 | node_random32(node);
 	struct table *table;
@@ -467,7 +466,7 @@ static void take_sealed(struct node *node, const struct frame_header *header, co
 	}
 	why = open_datagram(node, header, session, event, plain, &opener);
 	if (why == NODE_DROPS && !peer)
-		why = peer_slot_new(node, header->node_id, &peer);
+		why = node_new_peer(node, header->node_id, &peer);
 	if (why != NODE_DROPS) {
 		seal_destroy(opener);
 		drop(node, why, header->node_id);

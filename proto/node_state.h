@@ -79,6 +79,8 @@ void node_observe_table(const struct node *node, struct table *table, uint16_t i
 
 /* ---- input.c ---- */
 void node_take_datagram(struct node *node, const struct node_event *event);
+/* A slot for a node that has none: NODE_DROPS, and *result is it; else why there is none. */
+enum node_drop node_new_peer(struct node *node, uint16_t id, struct peer **result);
 
 /* ---- review.c ---- */
 /* Candidates that may now displace a silent session; sessions that have died. */

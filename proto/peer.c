@@ -55,7 +55,7 @@ bool peer_is_nobody(const struct peer *peer)
 	for (unsigned i = 0; i < PEER_CANDIDATES; i++)
 		if (session_exists(&peer->candidates[i]))
 			return false;
-	return !session_exists(&peer->current);
+	return !session_exists(&peer->current) && !peer->orphans[0].table;
 }
 
 bool peer_has_address(const struct peer *peer)
@@ -130,15 +130,22 @@ void peer_orphan_table(struct peer *peer, struct table *empty)
 				     .is_exact = receive_is_whole(&peer->receive) &&
 						 !receive_has_stale(&peer->receive),
 				     .proven_at = peer->proven_at,
-				     .warm = peer->warm};
+				     .warm = peer->warm,
+				     .instance = peer->instance,
+				     .instance_is_known = peer->instance_is_known};
 
 	orphan.table = receive_exchange_table(&peer->receive, empty);
 	peer->warm = (struct foreign_cursor){0};
 	table_observe(orphan.table, NULL, NULL, 0);
+	peer_add_orphan(peer, &orphan);
+}
+
+void peer_add_orphan(struct peer *peer, const struct peer_orphan *orphan)
+{
 	if (peer->orphans[NODE_ORPHANS_MAX - 1].table)
 		peer_drop_orphan(peer, NODE_ORPHANS_MAX - 1);
 	memmove(&peer->orphans[1], &peer->orphans[0], (NODE_ORPHANS_MAX - 1) * sizeof(peer->orphans[0]));
-	peer->orphans[0] = orphan;
+	peer->orphans[0] = *orphan;
 }
 
 bool peer_note_gone(struct peer *peer, const uint8_t *record)

@@ -21,8 +21,9 @@ struct peer_ageing {
 };
 
 /*
- * What was held for a node whose kernel has gone: it rebooted, and this is the only copy of those flows.
- * Committable, and aged, until a primary with a higher term is proven to hold newer ones.
+ * What was held for a node whose kernel has gone: it rebooted, and this is the only copy of those flows.  Or
+ * what the daemon before us held (snapshot.h), until its owner is proven in step. Committable, and aged,
+ * until a primary with a higher term is proven to hold newer ones.
  */
 struct peer_orphan {
 	struct table *table; /* NULL: slot unused; owned */
@@ -34,6 +35,11 @@ struct peer_orphan {
 	struct monotime proven_at;
 	struct peer_ageing ageing;
 	struct foreign_cursor warm;
+	struct frame_kernel_instance instance; /* that the table is of */
+	bool instance_is_known;
+	/* from a snapshot of the daemon before us: its owner's kernel may live, and send the same flows anew
+	 */
+	bool is_restored;
 };
 
 struct peer_link {
@@ -102,7 +108,7 @@ bool peer_is_alive(const struct peer *peer, const struct node_config *config, st
 /* Follows the live stream: alive, knows our session, and is in no full catch-up. */
 bool peer_follows(const struct peer *peer, const struct node_config *config, struct monotime now);
 
-/* No session was ever current, and none asks to be: its slot may serve another. */
+/* No session was ever current, none asks to be, and nothing is held for it: its slot may serve another. */
 bool peer_is_nobody(const struct peer *peer);
 
 /* An address of its is known, on one link at least. */
@@ -121,6 +127,8 @@ void peer_promote(struct peer *peer, struct session *candidate, struct monotime 
  * table.  The oldest orphan makes room.  `empty` is taken over.
  */
 void peer_orphan_table(struct peer *peer, struct table *empty);
+/* Puts it before the others; the oldest makes room.  The table is taken over. */
+void peer_add_orphan(struct peer *peer, const struct peer_orphan *orphan);
 void peer_drop_orphan(struct peer *peer, unsigned index);
 
 /* Keeps a copy of the record; false if the bound is reached or memory is out. */

@@ -572,6 +572,13 @@ uint64_t receive_position(const struct receive *receive)
 	return receive->full.running ? receive->full.position : receive->applied;
 }
 
+uint64_t receive_reach(const struct receive *receive)
+{
+	uint64_t position = receive_position(receive);
+
+	return receive->applied > position ? receive->applied : position;
+}
+
 unsigned receive_holes(const struct receive *receive, struct frame_hole *holes, unsigned max)
 {
 	uint64_t at = receive_position(receive);

@@ -155,6 +155,8 @@ struct monotime receive_deadline(const struct receive *receive);
 
 /* What to report to the sender. */
 uint64_t receive_position(const struct receive *receive); /* applied, or the full catch-up's position */
+/* How far the copy goes: of a full catch-up that is under way, what was there before it, too. */
+uint64_t receive_reach(const struct receive *receive);
 /* The holes between that and what is stashed, ascending; at most `max`; returns how many. */
 unsigned receive_holes(const struct receive *receive, struct frame_hole *holes, unsigned max);
 

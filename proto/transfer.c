@@ -390,12 +390,12 @@ static bool is_outdated(const struct node *node, uint32_t term)
 	return false;
 }
 
-/* How far our copy goes: of a full catch-up that was under way, what was there before it, too. */
-static uint64_t reach_of(const struct receive *receive)
+/* What the daemon before us left: the same kernel's flows are here again, and proven. */
+static bool is_here_anew(const struct node *node, const struct peer *peer, const struct peer_orphan *orphan)
 {
-	uint64_t position = receive_position(receive);
-
-	return receive->applied > position ? receive->applied : position;
+	return orphan->is_restored && orphan->instance_is_known && peer->instance_is_known &&
+	       memcmp(&orphan->instance, &peer->instance, sizeof(peer->instance)) == 0 &&
+	       node_holds_in_sync(node, peer);
 }
 
 /* A claim says how far its node has the session: it does not cover what a copy has from before that. */
@@ -410,12 +410,20 @@ static bool orphan_is_needless(const struct node *node, const struct peer *peer,
 static void review_orphans(struct node *node, struct peer *peer)
 {
 	for (unsigned i = 0; i < NODE_ORPHANS_MAX && peer->orphans[i].table;) {
-		if (!orphan_is_needless(node, peer, &peer->orphans[i])) {
+		const struct peer_orphan *orphan = &peer->orphans[i];
+
+		if (orphan_is_needless(node, peer, orphan)) {
+			node_log(node, NODE_LOG_INFO, "orphan-dropped",
+				 "what node %u had before it rebooted is in a newer primary's table",
+				 peer->id);
+		} else if (is_here_anew(node, peer, orphan)) {
+			node_log(node, NODE_LOG_INFO, "restored-dropped",
+				 "node %u is in step again: what was kept over our restart is not needed",
+				 peer->id);
+		} else if (!orphan->is_restored || table_count(orphan->table)) {
 			i++;
 			continue;
 		}
-		node_log(node, NODE_LOG_INFO, "orphan-dropped",
-			 "what node %u had before it rebooted is in a newer primary's table", peer->id);
 		peer_drop_orphan(peer, i);
 		node_warm_sweep(node);
 	}
@@ -424,7 +432,7 @@ static void review_orphans(struct node *node, struct peer *peer)
 static void review_departed(struct node *node, struct peer *peer)
 {
 	const struct claim *own = claims_find(&node->claims, peer->id, &peer->current.id);
-	uint64_t reach = reach_of(&peer->receive);
+	uint64_t reach = receive_reach(&peer->receive);
 	bool by_us = node->role.current == FRAME_ROLE_PRIMARY && own && own->version >= reach;
 
 	if (node->takes_over) /* what is being committed stays until it is */

@@ -9,6 +9,7 @@
 #include "syncd/daemon/reload.h"
 #include "syncd/daemon/requests.h"
 #include "syncd/daemon/sandbox.h"
+#include "syncd/daemon/successor.h"
 #include "syncd/daemon/supervise.h"
 
 #include <errno.h>
@@ -396,6 +397,8 @@ int daemon_open(struct daemon *daemon, char *why, size_t size)
 	if (error == 0)
 		error = failed(subscribers_open(&daemon->subscribers, daemon->drive), "listeners", why, size);
 	if (error == 0)
+		successor_take(daemon);
+	if (error == 0)
 		error = open_control(daemon, true, why, size);
 	if (error == 0)
 		error =
@@ -423,6 +426,7 @@ int daemon_run(struct daemon *daemon)
 	struct node_event event = {.type = NODE_LEAVE};
 	drive_step(daemon->drive, &event);
 	persist_save(daemon);
+	successor_leave(daemon);
 	return error < 0 ? 1 : 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "syncd/daemon/drive.h"
 
+#include "proto/snapshot.h"
 #include "syncd/daemon/auditor.h"
 #include "syncd/daemon/clock.h"
 #include "syncd/daemon/follower.h"
@@ -430,6 +431,11 @@ void drive_close(struct drive *drive)
 void drive_observe(struct drive *drive, table_observer *observer, void *context)
 {
 	node_observe(drive->node, observer, context);
+}
+
+int drive_restore(struct drive *drive, const uint8_t *bytes, size_t length, struct snapshot_report *report)
+{
+	return snapshot_read(drive->node, clock_now(), bytes, length, report);
 }
 
 const struct node *drive_node(const struct drive *drive)

@@ -17,6 +17,7 @@
 #include "syncd/kernel/watch.h"
 
 struct drive;
+struct snapshot_report;
 
 /* All borrowed; they must outlive the drive. */
 struct drive_parts {
@@ -54,6 +55,9 @@ struct drive_statistics {
 int drive_open(struct drive **drive, const struct drive_parts *parts, const struct node_config *config,
 	       struct monotime audit_interval);
 void drive_close(struct drive *drive); /* NULL is fine */
+
+/* Takes over what the daemon before us held (proto/snapshot.h).  0 or a negative errno. */
+int drive_restore(struct drive *drive, const uint8_t *bytes, size_t length, struct snapshot_report *report);
 
 const struct node *drive_node(const struct drive *drive);
 

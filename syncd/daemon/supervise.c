@@ -3,8 +3,12 @@
 
 #ifdef HAVE_LIBSYSTEMD
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+#include <unistd.h>
 
 void supervise_ready(const char *status)
 {
@@ -35,6 +39,37 @@ uint64_t supervise_watchdog_us(void)
 	uint64_t us = 0;
 	return sd_watchdog_enabled(0, &us) > 0 ? us : 0;
 }
+
+bool supervise_has_manager(void)
+{
+	const char *socket = getenv("NOTIFY_SOCKET");
+	return socket != NULL && *socket != '\0';
+}
+
+bool supervise_store(int fd, const char *name)
+{
+	char text[80];
+	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
+	return sd_pid_notify_with_fds(0, 0, text, &fd, 1) > 0;
+}
+
+int supervise_take_stored(const char *name)
+{
+	char **names = NULL;
+	int count = sd_listen_fds_with_names(1, &names), found = -1;
+	for (int i = 0; i < count; i++) {
+		int fd = SD_LISTEN_FDS_START + i;
+		if (found < 0 && strcmp(names[i], name) == 0)
+			found = fd;
+		else
+			close(fd);
+		free(names[i]);
+	}
+	free(names);
+	if (found >= 0)
+		sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	return found;
+}
 #else
 void supervise_ready(const char *status)
 {
@@ -57,5 +92,23 @@ void supervise_alive(const char *status)
 uint64_t supervise_watchdog_us(void)
 {
 	return 0;
+}
+
+bool supervise_has_manager(void)
+{
+	return false;
+}
+
+bool supervise_store(int fd, const char *name)
+{
+	(void)fd;
+	(void)name;
+	return false;
+}
+
+int supervise_take_stored(const char *name)
+{
+	(void)name;
+	return -1;
 }
 #endif

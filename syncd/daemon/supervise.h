@@ -1,19 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the service manager is told (sd_notify(3)).  Without libsystemd, or outside of systemd, nothing
- * happens.
+ * The service manager (systemd's sd_notify protocol).  Without one, or built without libsystemd, all of it
+ * does nothing.
  */
 #ifndef DAEMON_SUPERVISE_H
 #define DAEMON_SUPERVISE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 void supervise_ready(const char *status);
 void supervise_reloading(void);
 void supervise_stopping(void);
-/* One line for `systemctl status`, and a sign of life. */
+/* Feeds the watchdog, and shows one line of status. */
 void supervise_alive(const char *status);
-/* Microseconds within which signs of life are wanted; 0: none are. */
+/* The watchdog's time; 0: there is none. */
 uint64_t supervise_watchdog_us(void);
+
+/* Somebody listens to what is told here. */
+bool supervise_has_manager(void);
+
+/* Hands a descriptor to the manager's store under that name, until the next start.  True: it was told; the
+ * caller closes its own. */
+bool supervise_store(int fd, const char *name);
+/* Takes that name out of what this start was given, and out of the store; -1: there is none.  To be called
+ * once: what bears another name is closed. */
+int supervise_take_stored(const char *name);
 
 #endif

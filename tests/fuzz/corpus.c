@@ -423,6 +423,67 @@ static void save_recording(unsigned variant)
 	free(r);
 }
 
+/* ---- snapshots ---- */
+
+static void write_instance(struct writer *w, const struct frame_kernel_instance *instance)
+{
+	writer_bytes(w, instance->boot_id, sizeof(instance->boot_id));
+	writer_u64(w, instance->netns_cookie);
+}
+
+static void write_snapshot_table(struct writer *w, struct random *random, uint16_t owner, uint32_t flows)
+{
+	struct frame_kernel_instance instance = {.boot_id = {(uint8_t)owner}, .netns_cookie = 7};
+	struct seal_session_id session = {{(uint8_t)owner}};
+	uint8_t *sum;
+	uint64_t digest = 0;
+
+	writer_u16(w, owner);
+	writer_u8(w, 1);
+	writer_u32(w, 3);
+	writer_bytes(w, session.bytes, sizeof(session.bytes));
+	write_instance(w, &instance);
+	writer_u64(w, 300);
+	writer_u64(w, 0);
+	writer_u32(w, flows);
+	sum = writer_reserve(w, 8);
+	for (uint32_t i = 0; i < flows; i++) {
+		struct flow flow = i ? random_flow(random) : snat_flow(1);
+		uint8_t record[RECORD_MAX];
+		size_t length = record_encode(&flow, record);
+
+		digest += record_hash(record);
+		writer_bytes(w, record, length);
+	}
+	for (unsigned i = 0; sum && i < 8; i++)
+		sum[i] = (uint8_t)(digest >> (56 - 8 * i));
+}
+
+static void save_snapshots(void)
+{
+	struct node_config config = world_config(WORLD_NODE_ID);
+	struct random random = {17};
+	uint8_t *room = malloc(SAMPLE_MAX);
+
+	FUZZ_REQUIRE(room);
+	for (unsigned tables = 0; tables < 4; tables++) {
+		struct writer w = writer_over(room, SAMPLE_MAX);
+
+		writer_bytes(&w, "TWTSNAP", 8);
+		writer_u16(&w, 1);
+		writer_u16(&w, WORLD_NODE_ID);
+		write_instance(&w, &config.instance);
+		writer_u64(&w, 0);
+		writer_u16(&w, (uint16_t)tables);
+		for (unsigned i = 0; i < tables; i++)
+			write_snapshot_table(&w, &random, (uint16_t)(2 + i / 2), 1 + 3 * i);
+		writer_bytes(&w, "END\n", 4);
+		FUZZ_REQUIRE(!w.failed);
+		save("snapshot", "tables", tables, room, writer_length(&w));
+	}
+	free(room);
+}
+
 /* ---- texts ---- */
 
 static void save_requests(void)
@@ -511,6 +572,7 @@ int main(int count, char **arguments)
 	for (unsigned variant = 0; variant < 4; variant++)
 		save_recording(variant);
 	save_requests();
+	save_snapshots();
 	save_texts();
 	return 0;
 }

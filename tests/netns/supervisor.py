@@ -12,7 +12,7 @@ import time
 from programs import program
 from space import wait_for
 
-ABOVE = 10  # a shell names descriptors by one digit: what is moved to 3 and up must not lie there
+ABOVE = 20  # the daemon's descriptors start with 3: copies to move there lie above
 
 
 class Supervisor:
@@ -79,7 +79,7 @@ class Supervisor:
         moves = "".join(f"exec {3 + i}<&{copy}; " for i, copy in enumerate(copies))
         script = f"{moves}export LISTEN_PID=$$; exec \"$0\" \"$@\""
         with open(daemon.log_path, "a", encoding="utf-8") as log:
-            daemon.process = daemon.space.popen("sh", "-c", script, program("twintrackd"), "-C", daemon.config, stdout=log,
+            daemon.process = daemon.space.popen("bash", "-c", script, program("twintrackd"), "-C", daemon.config, stdout=log,
                                                 stderr=log, env=environment, pass_fds=copies)
         for copy in copies:
             os.close(copy)
