@@ -145,7 +145,7 @@ $(BUILD)/fuzz-corpus: $(BUILD)/obj/tests/fuzz/corpus.o $(BUILD)/libfuzz.a $(BUIL
 
 # ---- tests and the demonstration ----
 
-.PHONY: check test demo fuzz sim mutants chaos blows
+.PHONY: check test demo fuzz sim mutants chaos blows failovers
 # neither root nor a network
 check:
 	$(Q)scripts/run-tests check
@@ -177,6 +177,13 @@ blows:
 	$(Q)scripts/install-deps --test
 	$(Q)$(MAKE) --no-print-directory all tools
 	$(Q)TWINTRACK_BUILD=$(abspath $(BUILD)) TWINTRACK_BLOWS=all /usr/bin/python3 -m pytest -q tests/netns/test_blows.py
+
+# N failovers there and back under traffic of all kinds; as root
+failovers: N ?= 20
+failovers:
+	$(Q)scripts/install-deps --test
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)TWINTRACK_BUILD=$(abspath $(BUILD)) TWINTRACK_FAILOVERS=$(N) /usr/bin/python3 -m pytest -q -s tests/netns/test_every_kind.py
 
 # every fuzzer for T seconds in all, shared out evenly, from the corpora in tests/fuzz/corpus
 T ?= 600

@@ -38,7 +38,9 @@ static const char *cause_in_words(const char *cause)
 	} table[] = {
 	    {"clash", "left out: a flow that is in use here has one of their tuples, with another NAT"},
 	    {"expired", "left out: their time had run out"},
-	    {"table-full", "left out: the kernel's table is full (nf_conntrack_max)"},
+	    {"table-full",
+	     "left out: the kernel's table is full (nf_conntrack_max), or its chains are too long"
+	     " (nf_conntrack_buckets)"},
 	    {"no-master", "brought without their master, which is not here: they are no longer `related'"},
 	    {"no-helper", "brought without their helper, which this kernel does not have"},
 	    {"no-labels", "brought without their labels, for which no rule here makes room"},

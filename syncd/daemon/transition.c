@@ -386,7 +386,7 @@ static void end_takeover(struct transition *transition)
 		exit_code = 1;
 		snprintf(message, sizeof(message),
 			 "the kernel's table was full: %" PRIu64
-			 " flows could not be committed; raise nf_conntrack_max",
+			 " flows could not be committed; raise nf_conntrack_max, and nf_conntrack_buckets",
 			 takeover->results[COMMIT_TABLE_FULL]);
 	}
 	json_t *report = describe(transition, request, before.role);

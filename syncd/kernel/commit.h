@@ -21,7 +21,7 @@ enum commit_result {
 	COMMIT_REPLACED,   /* was there with another NAT, and had to go: deleted and created */
 	COMMIT_CLASH,      /* was there with another NAT (or its reply tuple is another flow's), and stays */
 	COMMIT_EXPIRED,    /* its time had run out: not sent */
-	COMMIT_TABLE_FULL, /* ENOMEM: nf_conntrack_max */
+	COMMIT_TABLE_FULL, /* ENOMEM: nf_conntrack_max; ENOSPC, again and again: nf_conntrack_buckets */
 	/* with error 0 the next three were created all the same, without what is missing */
 	COMMIT_NO_MASTER, /* the flow that it is related to is not here */
 	COMMIT_NO_HELPER, /* this kernel does not have its helper */

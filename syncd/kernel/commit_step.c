@@ -238,7 +238,7 @@ static void advance_create(const struct slot *slots, struct slot *slot)
 		slot->step = STEP_FIND;
 	else if (is_transient(error) && try_again(slot))
 		return;
-	else if (error == -ENOMEM)
+	else if (error == -ENOMEM || error == -ENOSPC)
 		step_settle(slot, COMMIT_TABLE_FULL, error);
 	else if (error == -ENOENT && has_master) {
 		/* better a flow without its master than none: a transfer outlives the session that began it

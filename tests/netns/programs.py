@@ -124,14 +124,15 @@ class Traffic:
     """TCP connections from one namespace to an address in another, which keep talking until close()."""
 
     def __init__(self, client, server, address, count, speak="half", port=5001, ports=4, interval_ms=200,
-                 rate=4000, duration_s=600, verdict_s=30):
+                 rate=4000, duration_s=600, verdict_s=30, listen=None):
+        """listen: the server's own address, where a translation makes it another than what is called."""
         self.count = count
-        common = ["--address", address, "--port", port, "--ports", ports, "--interval", interval_ms,
-                  "--duration", duration_s, "--verdict", verdict_s]
-        self.server = JsonLines(server, program("tools/traffic"), "serve", *common)
+        common = ["--port", port, "--ports", ports, "--interval", interval_ms, "--duration", duration_s, "--verdict",
+                  verdict_s]
+        self.server = JsonLines(server, program("tools/traffic"), "serve", "--address", listen or address, *common)
         self.server.wait_event("ready")
-        self.client = JsonLines(client, program("tools/traffic"), "connect", *common, "--count", count, "--speak",
-                                speak, "--rate", rate)
+        self.client = JsonLines(client, program("tools/traffic"), "connect", "--address", address, *common, "--count",
+                                count, "--speak", speak, "--rate", rate)
         self._marks = (0, 0)
 
     def wait_ready(self, timeout=120):
