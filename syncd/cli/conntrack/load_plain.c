@@ -13,14 +13,16 @@ struct word {
 	size_t length;
 };
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
+enum { IN_WORD, BLANK, END, QUOTE };
 
-static bool is_end(char c)
+/* What a byte is: a table, for this is asked for each one of the file. */
+static const uint8_t classes[256] = {
+    [0] = END, ['\n'] = END, [' '] = BLANK, ['\t'] = BLANK, ['\r'] = BLANK, ['"'] = QUOTE, ['\''] = QUOTE,
+};
+
+static uint8_t class_of(const char *at)
 {
-	return !c || c == '\n';
+	return classes[(unsigned char)*at];
 }
 
 /* The next word; false at the end of the line.  Quotes are for those who have time: they make a word too
@@ -29,13 +31,13 @@ static bool next_word(const char **at, struct word *word)
 {
 	const char *text = *at, *start;
 
-	while (is_blank(*text))
+	while (class_of(text) == BLANK)
 		text++;
 	start = text;
-	while (!is_end(*text) && !is_blank(*text) && *text != '"' && *text != '\'')
+	while (class_of(text) == IN_WORD)
 		text++;
 	*word = (struct word){start, (size_t)(text - start)};
-	if (*text == '"' || *text == '\'')
+	if (class_of(text) == QUOTE)
 		word->length = WORD_MAX;
 	*at = text;
 	return word->length > 0;
@@ -200,6 +202,7 @@ static bool read_field(const struct word *name, const struct word *value, struct
 	    {"--icmp-id", 9, FIELD_ICMP_ID, true},
 	};
 	char copy[WORD_MAX];
+	uint32_t number;
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		if (!word_is(name, fields[i].name, fields[i].length))
@@ -208,9 +211,12 @@ static bool read_field(const struct word *name, const struct word *value, struct
 		    fields[i].is_icmp != (request->flow.protocol == PROTOCOL_ICMP) ||
 		    (fields[i].field == FIELD_STATE && request->flow.protocol != PROTOCOL_TCP))
 			return false;
+		if (fields[i].field != FIELD_STATE)
+			return read_decimal(value, UINT16_MAX, &number) &&
+			       protocol_set_number(request, fields[i].field, number);
 		memcpy(copy, value->text, value->length);
 		copy[value->length] = 0;
-		return protocol_set(request, fields[i].field, copy);
+		return protocol_set(request, FIELD_STATE, copy);
 	}
 	return false;
 }
@@ -235,5 +241,5 @@ bool load_read_plain(const char *text, struct request *request)
 				     : !request->protocol || !read_field(&name, &value, request))
 			return false;
 	}
-	return is_end(*text);
+	return class_of(text) == END;
 }

@@ -333,6 +333,14 @@ bool protocol_set(struct request *request, enum request_field field, const char 
 	return true;
 }
 
+bool protocol_set_number(struct request *request, enum request_field field, uint32_t number)
+{
+	if (number > mosts[fields[field].kind])
+		return false;
+	set_field(request, field, number);
+	return true;
+}
+
 int protocol_take(const struct cli *cli, int value, const char *text, struct request *request)
 {
 	enum request_field field = (enum request_field)(value - PROTOCOL_OPTION_FIRST);
