@@ -216,18 +216,34 @@ BINDIR    := $(DESTDIR)$(PREFIX)/bin
 SBINDIR   := $(DESTDIR)$(PREFIX)/sbin
 LIBEXEC   := $(DESTDIR)$(PREFIX)/libexec/twintrack
 DOCDIR    := $(DESTDIR)$(PREFIX)/share/doc/twintrack
+MANDIR    := $(DESTDIR)$(PREFIX)/share/man
+BASHCOMPDIR := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR  := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 CONFDIR   := $(DESTDIR)$(SYSCONFDIR)/twintrack
 SYSTEMD   := $(DESTDIR)$(PREFIX)/lib/systemd
 SYSUSERS  := $(DESTDIR)$(PREFIX)/lib/sysusers.d
 TMPFILES  := $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 MODULES   := $(DESTDIR)$(PREFIX)/lib/modules-load.d
 
+# the manual page of the configuration has its keys from the example that has them all
+.PHONY: man
+man: $(BUILD)/man/twintrackd.conf.5
+$(BUILD)/man/twintrackd.conf.5: doc/man/twintrackd.conf.5.in conf/examples/twintrackd.conf scripts/man-conf
+	@mkdir -p $(@D)
+	$(call say,MAN,$@)
+	$(Q)scripts/man-conf doc/man/twintrackd.conf.5.in conf/examples/twintrackd.conf >$@.new && mv $@.new $@
+
 .PHONY: install
-install: all
+install: all man
 	install -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(DOCDIR)/examples $(DOCDIR)/keepalived $(DOCDIR)/monitoring $(CONFDIR)
 	install -m 0755 $(BUILD)/twintrackd $(SBINDIR)/twintrackd
 	install -m 0755 $(BUILD)/twintrack $(BINDIR)/twintrack
 	install -m 0755 scripts/twintrack-notify $(LIBEXEC)/twintrack-notify
+	install -d $(MANDIR)/man8 $(MANDIR)/man5 $(BASHCOMPDIR) $(ZSHCOMPDIR)
+	install -m 0644 doc/man/twintrack.8 doc/man/twintrackd.8 $(MANDIR)/man8
+	install -m 0644 $(BUILD)/man/twintrackd.conf.5 $(MANDIR)/man5
+	install -m 0644 conf/completion/twintrack.bash $(BASHCOMPDIR)/twintrack
+	install -m 0644 conf/completion/_twintrack $(ZSHCOMPDIR)/_twintrack
 	install -m 0644 README.md COPYING LICENSE $(wildcard doc/*.md) $(DOCDIR)
 	install -m 0644 conf/examples/*.conf $(DOCDIR)/examples
 	install -m 0644 conf/keepalived/*.conf $(DOCDIR)/keepalived
