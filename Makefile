@@ -145,7 +145,7 @@ $(BUILD)/fuzz-corpus: $(BUILD)/obj/tests/fuzz/corpus.o $(BUILD)/libfuzz.a $(BUIL
 
 # ---- tests and the demonstration ----
 
-.PHONY: check test demo fuzz sim mutants chaos blows failovers
+.PHONY: check test demo fuzz sim mutants chaos soak blows failovers
 # neither root nor a network
 check:
 	$(Q)scripts/run-tests check
@@ -184,6 +184,13 @@ failovers:
 	$(Q)scripts/install-deps --test
 	$(Q)$(MAKE) --no-print-directory all tools
 	$(Q)TWINTRACK_BUILD=$(abspath $(BUILD)) TWINTRACK_FAILOVERS=$(N) /usr/bin/python3 -m pytest -q -s tests/netns/test_every_kind.py
+
+# T seconds (900) of 20,000 flow changes a second, with loss, outages, killed daemons, role changes and reloads; as root
+soak:
+	$(Q)scripts/install-deps --test
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)TWINTRACK_BUILD=$(abspath $(BUILD)) tests/netns/soak.py --verbose \
+		--seconds $(if $(filter file,$(origin T)),900,$(T)) $(if $(SEED),--seed $(SEED))
 
 # every fuzzer for T seconds in all, shared out evenly, from the corpora in tests/fuzz/corpus
 T ?= 600

@@ -402,6 +402,7 @@ void node_step(struct node *node, const struct node_event *event)
 		local_expect_destroyed(local, event->expect);
 		break;
 	case NODE_EXPECT_COMMITTED:
+		node_warm_adopt_master(node, event->expect);
 		local_expect_committed(local, event->expect);
 		break;
 	case NODE_EXPECT_BEGIN:

@@ -127,6 +127,16 @@ void node_warm_adopt_flow(struct node *node, struct record_key key)
 		adopt(node, entry);
 }
 
+void node_warm_adopt_master(struct node *node, const struct expect *expect)
+{
+	uint8_t bytes[RECORD_KEY_MAX];
+	struct flow master = expect_master(expect);
+	struct record_key key = {bytes, record_encode_key(&master, bytes)};
+
+	if (key.length)
+		node_warm_adopt_flow(node, key);
+}
+
 void node_warm_adopt(struct node *node)
 {
 	node_warm_review(node);

@@ -321,17 +321,26 @@ static bool run_chunk(struct takeover *takeover)
 	}
 }
 
+/* In warm mode.  True when nothing is left to do, but for expectations, which are no copies. */
+static bool bring_copies(struct takeover *takeover, struct monotime until)
+{
+	struct node_foreign_view foreign;
+	bool is_done = drive_bring_foreign(takeover->parts.drive, until);
+	drive_finish(takeover->parts.drive);
+	node_foreign_view(drive_node(takeover->parts.drive), &foreign);
+	takeover->copies = foreign.flows;
+	if (is_done)
+		takeover->round = TAKEOVER_EXPECTATIONS;
+	return is_done;
+}
+
 bool takeover_run(struct takeover *takeover, struct monotime until)
 {
 	bool done = false;
-	if (takeover->round == TAKEOVER_WARM) {
-		struct node_foreign_view foreign;
-		done = drive_bring_foreign(takeover->parts.drive, until);
-		drive_finish(takeover->parts.drive);
-		node_foreign_view(drive_node(takeover->parts.drive), &foreign);
-		takeover->copies = foreign.flows;
-		return done;
-	}
+	if (takeover->round == TAKEOVER_WARM && !bring_copies(takeover, until))
+		return false;
+	if (takeover->parts.is_warm && !is_round_needed(takeover))
+		return true;
 	while (!done && monotime_is_before(clock_now(), until)) {
 		if (run_chunk(takeover))
 			continue;

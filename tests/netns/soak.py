@@ -1,0 +1,208 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A pair of firewalls under load and trouble for a long time.
+
+  soak.py [--seconds T] [--seed S] [--changes N] [--verbose]
+
+N flow changes a second (20,000; half of them are creations) at the active node all the time, live TCP connections, and one
+event after the other: random loss, outages of the sync link, killed daemons, changes of roles, reloads.  The events are
+those of chaos.py.
+
+What must hold at the end: one primary and one backup with equal tables, `verify` is content on both nodes, every
+connection lives, the daemons' memory does not grow, and every warning in the logs is one that the events explain.
+"""
+
+import argparse
+import re
+import sys
+import threading
+import time
+import traceback
+from collections import Counter
+
+from chaos import CONFIG, Sequence, Violation
+from flows import background_flowgen
+from lab import Lab, LabError
+
+ALIVE = 20000       # flows at a time
+TIMEOUT_S = 30      # what a churn that is cut short leaves behind runs out by itself
+VERIFY_S = 60
+SAMPLE_S = 2
+LONG_S = 300        # shorter runs say nothing of memory
+GROWTH, SLACK_KB = 1.15, 8192  # of the highest memory in the last third of the time over that of the second
+
+# id of a warning or error in the log: why the events of this program cause it
+EXPLAINED = {
+    "peer-gone": "killed daemons, dark links, and hung ones",
+    "split-brain": "two are primary for a moment when the roles change hands",
+    "session-restart": "a daemon that was killed comes back",
+    "overrun": "a daemon that is down or hangs does not read events",
+    "full-again": "an outage that is longer than the tombstones reach",
+    "transition": "a transition that was broken off by a newer one",
+    "link-receive": "the sync link was dark",
+    "follow-failed": "the flow ended meanwhile, or another one has its tuple",
+    "fence-gave-up": "the addresses were there for longer than max-wait without `primary'",
+}
+
+
+class Soak(Sequence):
+    WEIGHTS = {"switch_over": 3, "kill": 3, "kill_both": 1, "dark_for_a_while": 3, "lossy": 3, "again": 1, "fault": 1,
+               "both_backup": 1, "reload": 3, "hang_for_a_moment": 1}
+
+    def __init__(self, lab, seed, changes, say):
+        super().__init__(lab, seed, say)
+        self.gives_up = False
+        self.changes = changes
+        self.memory = {1: [], 2: []}  # (seconds, kilobytes)
+        self.done = threading.Event()
+        self.highest = 0
+
+    # -- events that chaos.py does not have, or has otherwise --------------------------------------------------------
+
+    def begin_churn(self, seconds):
+        self.end_churn()
+        first, self.next_first = self.next_first, self.next_first + 40_000_000
+        self.churn = (self.vip, background_flowgen(
+            self.lab, self.vip, "churn", "--first", first, "--rate", self.changes // 2, "--seconds", seconds,
+            "--alive", ALIVE, "--proto", "udp", "--timeout", TIMEOUT_S))
+
+    def dark_for_a_while(self):
+        seconds = self.random.uniform(0.5, 8)
+        self.tell(f"the sync link is dark for {seconds:.1f} s")
+        before = self.loss
+        self.set_loss(100)
+        time.sleep(seconds)
+        self.set_loss(before if before < 100 else 0)
+
+    def hang_for_a_moment(self):
+        node, seconds = self.random.choice([1, 2]), self.random.uniform(0.3, 3)
+        self.tell(f"node {node}'s daemon ({self.part(node)}) hangs for {seconds:.1f} s")
+        self.lab.daemon[node].pause()
+        time.sleep(seconds)
+        self.lab.daemon[node].resume()
+
+    def reload(self):
+        """Another interval, another level of the log, and back: nothing may be lost by it."""
+        node = self.random.choice([1, 2])
+        changes = {"kernel": {"audit-interval": self.random.choice(["20s", "60s"])},
+                   "log": {"level": self.random.choice(["info", "notice"])}}
+        self.tell(f"reload at node {node} ({self.part(node)}): {changes}")
+        self.lab.daemon[node].write_config(CONFIG, **changes)
+        done = self.lab.daemon[node].twintrack("reload", check=False)
+        if done.returncode:
+            raise Violation(f"reload at node {node}: exit {done.returncode}: {done.stdout}{done.stderr}")
+
+    # -- memory --------------------------------------------------------------------------------------------------
+
+    def _watch(self):
+        while not self.done.wait(SAMPLE_S):
+            for node, daemon in self.lab.daemon.items():
+                try:
+                    with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as file:
+                        found = re.search(r"VmRSS:\s+(\d+) kB", file.read())
+                except (OSError, AttributeError):
+                    continue
+                if found:
+                    self.memory[node].append((time.monotonic() - self.begun, int(found.group(1))))
+
+    def check_memory(self, seconds):
+        for node, samples in self.memory.items():
+            thirds = [[kb for at, kb in samples if part * seconds / 3 <= at < (part + 1) * seconds / 3]
+                      for part in range(3)]
+            if not all(thirds):
+                raise Violation(f"node {node}: too few samples of its memory: {len(samples)}")
+            self.tell(f"memory of node {node}: at most {', '.join(str(max(third)) for third in thirds)} KB in each third")
+            if seconds >= LONG_S and max(thirds[2]) > GROWTH * max(thirds[1]) + SLACK_KB:
+                raise Violation(f"the memory of node {node} grows: {[max(third) for third in thirds]} KB")
+
+    # -- what the logs say -------------------------------------------------------------------------------------------
+
+    def check_logs(self):
+        unexplained = Counter()
+        for node, daemon in self.lab.daemon.items():
+            counts = Counter()
+            for line in daemon.log().splitlines():
+                found = re.search(r" (warning|error): (.*) \[([a-z-]+)\]$", line)
+                if not found:
+                    continue
+                counts[found.group(3)] += 1
+                if found.group(3) not in EXPLAINED:
+                    unexplained[f"node {node}: {found.group(1)}: {found.group(2)} [{found.group(3)}]"] += 1
+            self.tell(f"warnings of node {node}: {dict(counts)}")
+        if unexplained:
+            raise Violation(f"warnings that nothing explains: {dict(unexplained)}")
+
+    def check_verify(self):
+        for node, daemon in self.lab.daemon.items():
+            end = time.monotonic() + VERIFY_S
+            while True:
+                done = daemon.twintrack("verify", check=False, timeout=120)
+                if done.returncode == 0:
+                    self.tell(f"node {node}: {done.stdout.strip().replace(chr(10), '; ')}")
+                    break
+                if time.monotonic() > end:
+                    raise Violation(f"verify at node {node}: {done.stdout}{done.stderr}")
+
+    # -- the whole ---------------------------------------------------------------------------------------------------
+
+    def run_for(self, seconds):
+        self.open()
+        for space in self.lab.fw.values():
+            space.sysctl(net__netfilter__nf_conntrack_udp_timeout=TIMEOUT_S,
+                         net__netfilter__nf_conntrack_udp_timeout_stream=TIMEOUT_S)
+        watcher = threading.Thread(target=self._watch, daemon=True)
+        watcher.start()
+        names, weights = list(self.WEIGHTS), list(self.WEIGHTS.values())
+        events = 0
+        while time.monotonic() - self.begun < seconds:
+            if not self.churn or self.churn[1].poll() is not None or self.churn[0] != self.vip:
+                self.begin_churn(seconds)
+            self.pause(1, 4)
+            getattr(self, self.random.choices(names, weights)[0])()
+            self.look()
+            events += 1
+        self.done.set()
+        watcher.join()
+        self.tell(f"{events} events in {time.monotonic() - self.begun:.0f} s")
+        self.settle()
+        self.check()
+        self.check_verify()
+        self.check_memory(seconds)
+        self.check_logs()
+
+
+def soak(seconds, seed, changes, say):
+    """(what is wrong or "", the story, a report)"""
+    with Lab(own_machines=True) as lab:
+        run = Soak(lab, seed, changes, say)
+        try:
+            run.run_for(seconds)
+            return "", run.story, ""
+        except (Violation, LabError) as error:
+            return str(error), run.story, run.report()
+        except Exception:
+            return traceback.format_exc(), run.story, run.report()
+        finally:
+            run.done.set()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=900)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--changes", type=int, default=20000)
+    parser.add_argument("--verbose", action="store_true")
+    words = parser.parse_args()
+    begun = time.monotonic()
+    wrong, story, report = soak(words.seconds, words.seed, words.changes, print if words.verbose else lambda line: None)
+    if not words.verbose:
+        print("\n".join(story[-8:]))
+    print(f"soak of {words.seconds} s, seed {words.seed}, {words.changes:,} flow changes a second: "
+          f"{'FAILED: ' + wrong if wrong else 'good'} ({time.monotonic() - begun:.0f} s)")
+    if report:
+        print(report)
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
