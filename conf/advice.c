@@ -110,6 +110,23 @@ void config_key_allowed(const struct config_key *key, char *out, size_t size)
 		append(out, size, "none, all, or up to %d names of helpers with blanks between them: ftp sip",
 		       CONFIG_HELPERS_MAX);
 		break;
+	case VALUE_ANY_PREFIX:
+		append(out, size, "an IPv4 or IPv6 address, or ADDRESS/LENGTH with no bits beyond LENGTH");
+		break;
+	case VALUE_PROTOCOLS:
+		append(
+		    out, size,
+		    "names or numbers with blanks between them: tcp udp udplite icmp icmpv6 sctp dccp gre esp ah, 0 to 255");
+		break;
+	case VALUE_TCP_STATES:
+		append(
+		    out, size,
+		    "names with blanks between them: none syn-sent syn-recv established fin-wait close-wait "
+		    "last-ack time-wait close syn-sent2");
+		break;
+	case VALUE_MARK:
+		append(out, size, "VALUE or VALUE/MASK, such as 7 or 0x100/0xff00, with no bits beyond MASK");
+		break;
 	case VALUE_UNSUPPORTED:
 		append(out, size, "to leave the key out");
 		break;

@@ -31,6 +31,12 @@ enum {
 	CONFIG_ACCEPT_INTERFACES_MAX = 16,
 	CONFIG_HELPERS_MAX = 15,
 
+	CONFIG_FILTER_ADDRESSES_MAX = 64,
+	CONFIG_FILTER_ZONES_MAX = 32,
+	CONFIG_FILTER_MARKS_MAX = 16,
+	CONFIG_PROTOCOL_BYTES = 32,
+	CONFIG_TCP_STATE_BYTES = 2,
+
 	/* sizes of strings, with the final NUL */
 	CONFIG_INTERFACE_SIZE = 16, /* IFNAMSIZ */
 	CONFIG_PATH_SIZE = 192,
@@ -86,6 +92,21 @@ struct config_link {
 	size_t receive_buffer_bytes;
 };
 
+/* A flow's mark matches when (mark & mask) == value. */
+struct config_mark {
+	uint32_t value, mask;
+};
+
+/* What is given of [filter], in an accept and an ignore form.  All zero: it says nothing. */
+struct config_match {
+	uint8_t protocols[CONFIG_PROTOCOL_BYTES];   /* a bit for each number */
+	uint8_t tcp_states[CONFIG_TCP_STATE_BYTES]; /* a bit for each of the kernel's states */
+	size_t address_count, zone_count, mark_count;
+	struct config_prefix address[CONFIG_FILTER_ADDRESSES_MAX];
+	uint16_t zone[CONFIG_FILTER_ZONES_MAX];
+	struct config_mark mark[CONFIG_FILTER_MARKS_MAX];
+};
+
 /* Neither all nor any name: none. */
 struct config_helpers {
 	bool all;
@@ -118,6 +139,7 @@ struct config {
 	} table;
 	struct {
 		bool ignore_local;
+		struct config_match accept, ignore;
 	} filter;
 	struct config_helpers expect; /* whose expectations are replicated */
 	struct {

@@ -36,6 +36,7 @@ const char *parse_result_text(enum parse_result result)
 	    [PARSE_TOO_LONG] = "too long",
 	    [PARSE_RELATIVE_PATH] = "not an absolute path",
 	    [PARSE_HOST_BITS] = "bits are set beyond the prefix length",
+	    [PARSE_MASKED_BITS] = "the value has bits that the mask leaves out",
 	    [PARSE_NOT_MULTICAST] = "not a multicast address that leaves this node",
 	    [PARSE_NOT_UNICAST] = "not a unicast address",
 	    [PARSE_UNSUPPORTED] = "not supported by this version",
@@ -225,7 +226,9 @@ static bool address_has_host_bits(const struct config_address *address, uint32_t
 	return false;
 }
 
-enum parse_result parse_prefix(const char *text, struct config_prefix *value)
+static enum parse_result prefix_of(const char *text,
+				   enum parse_result (*parse)(const char *text, struct config_address *value),
+				   struct config_prefix *value)
 {
 	char address_text[INET6_ADDRSTRLEN];
 	const char *slash = strchrnul(text, '/');
@@ -238,7 +241,7 @@ enum parse_result parse_prefix(const char *text, struct config_prefix *value)
 		return PARSE_MALFORMED;
 	memcpy(address_text, text, address_size);
 	address_text[address_size] = '\0';
-	result = parse_unicast_address(address_text, &address);
+	result = parse(address_text, &address);
 	if (result != PARSE_OK)
 		return result;
 	length = address.family == AF_INET ? 32 : 128;
@@ -252,6 +255,16 @@ enum parse_result parse_prefix(const char *text, struct config_prefix *value)
 	value->address = address;
 	value->length = (uint32_t)length;
 	return PARSE_OK;
+}
+
+enum parse_result parse_prefix(const char *text, struct config_prefix *value)
+{
+	return prefix_of(text, parse_unicast_address, value);
+}
+
+enum parse_result parse_any_prefix(const char *text, struct config_prefix *value)
+{
+	return prefix_of(text, parse_address, value);
 }
 
 /* Copies a checked string and clears what is left of the room, so that memcmp compares settings. */

@@ -17,6 +17,7 @@ enum parse_result {
 	PARSE_TOO_LONG,
 	PARSE_RELATIVE_PATH,
 	PARSE_HOST_BITS,
+	PARSE_MASKED_BITS,
 	PARSE_NOT_MULTICAST,
 	PARSE_NOT_UNICAST,
 	PARSE_UNSUPPORTED,
@@ -49,6 +50,16 @@ enum parse_result parse_multicast_address(const char *text, struct config_addres
 
 /* ADDRESS or ADDRESS/LENGTH, of unicast addresses. */
 enum parse_result parse_prefix(const char *text, struct config_prefix *value);
+
+/* The same, of any address. */
+enum parse_result parse_any_prefix(const char *text, struct config_prefix *value);
+
+/* Names or numbers of protocols, names of TCP states, by blanks apart, into a set of bits. */
+enum parse_result parse_protocols(const char *text, uint8_t bits[CONFIG_PROTOCOL_BYTES]);
+enum parse_result parse_tcp_states(const char *text, uint8_t bits[CONFIG_TCP_STATE_BYTES]);
+
+/* VALUE or VALUE/MASK, each decimal, or hexadecimal behind 0x. */
+enum parse_result parse_mark(const char *text, struct config_mark *value);
 
 /* A network interface's name by the kernel's rules (dev_valid_name() in net/core/dev.c). */
 enum parse_result parse_interface(const char *text, char value[CONFIG_INTERFACE_SIZE]);

@@ -95,14 +95,21 @@ const struct config_key config_keys[] = {
 
 	{SECTION_FILTER, "ignore-local", VALUE_BOOLEAN, .is_reloadable = true, .fallback = "yes",
 	 IN_CONFIG(filter.ignore_local)},
-	{SECTION_FILTER, "protocols", VALUE_UNSUPPORTED,
-	 .allowed = "to leave the key out: every protocol is replicated"},
-	{SECTION_FILTER, "ignore-address", VALUE_UNSUPPORTED,
-	 .allowed = "to leave the key out: flows of every address are replicated, but for ignore-local"},
-	{SECTION_FILTER, "accept-address", VALUE_UNSUPPORTED,
-	 .allowed = "to leave the key out: flows of every address are replicated, but for ignore-local"},
-	{SECTION_FILTER, "tcp-states", VALUE_UNSUPPORTED,
-	 .allowed = "to leave the key out: TCP flows in every state are replicated"},
+	{SECTION_FILTER, "protocols", VALUE_PROTOCOLS, .is_reloadable = true, IN_CONFIG(filter.accept.protocols)},
+	{SECTION_FILTER, "ignore-protocols", VALUE_PROTOCOLS, .is_reloadable = true, IN_CONFIG(filter.ignore.protocols)},
+	{SECTION_FILTER, "accept-address", VALUE_ANY_PREFIX, .is_reloadable = true,
+	 LIST_IN(struct config, filter.accept.address)},
+	{SECTION_FILTER, "ignore-address", VALUE_ANY_PREFIX, .is_reloadable = true,
+	 LIST_IN(struct config, filter.ignore.address)},
+	{SECTION_FILTER, "tcp-states", VALUE_TCP_STATES, .is_reloadable = true, IN_CONFIG(filter.accept.tcp_states)},
+	{SECTION_FILTER, "ignore-tcp-states", VALUE_TCP_STATES, .is_reloadable = true,
+	 IN_CONFIG(filter.ignore.tcp_states)},
+	{SECTION_FILTER, "accept-zone", VALUE_U16, .is_reloadable = true, .min = 0, .max = 65535,
+	 LIST_IN(struct config, filter.accept.zone)},
+	{SECTION_FILTER, "ignore-zone", VALUE_U16, .is_reloadable = true, .min = 0, .max = 65535,
+	 LIST_IN(struct config, filter.ignore.zone)},
+	{SECTION_FILTER, "accept-mark", VALUE_MARK, .is_reloadable = true, LIST_IN(struct config, filter.accept.mark)},
+	{SECTION_FILTER, "ignore-mark", VALUE_MARK, .is_reloadable = true, LIST_IN(struct config, filter.ignore.mark)},
 
 	{SECTION_EXPECT, "helpers", VALUE_HELPERS, .fallback = "none", IN_CONFIG(expect)},
 
@@ -259,6 +266,14 @@ enum parse_result config_key_parse(const struct config_key *key, const char *tex
 		return parse_log_target(text, out);
 	case VALUE_HELPERS:
 		return parse_helpers(text, out);
+	case VALUE_ANY_PREFIX:
+		return parse_any_prefix(text, out);
+	case VALUE_PROTOCOLS:
+		return parse_protocols(text, out);
+	case VALUE_TCP_STATES:
+		return parse_tcp_states(text, out);
+	case VALUE_MARK:
+		return parse_mark(text, out);
 	case VALUE_UNSUPPORTED:
 		return PARSE_UNSUPPORTED;
 	}

@@ -43,6 +43,10 @@ enum config_value_type {
 	VALUE_SCHEDULER,
 	VALUE_LOG_TARGET,
 	VALUE_HELPERS,
+	VALUE_ANY_PREFIX,
+	VALUE_PROTOCOLS,
+	VALUE_TCP_STATES,
+	VALUE_MARK,
 	VALUE_UNSUPPORTED, /* this version refuses any value; `allowed` says what to do instead */
 };
 
@@ -71,7 +75,7 @@ struct config_key {
 	size_t offset, size, capacity, count_offset;
 };
 
-enum { CONFIG_KEYS_MAX = 64, CONFIG_VALUE_SIZE_MAX = 256, CONFIG_ALLOWED_SIZE = 256 };
+enum { CONFIG_KEYS_MAX = 72, CONFIG_VALUE_SIZE_MAX = 256, CONFIG_ALLOWED_SIZE = 256 };
 
 /* The table, by section. */
 extern const struct config_key config_keys[];

@@ -178,15 +178,37 @@ static void deadline_passed(void *context, struct monotime now)
 	drive_step(drive, &event);
 }
 
-bool drive_knows(const struct drive *drive, const struct flow *flow)
+static const struct table_entry *find_known(const struct drive *drive, const struct flow *flow)
 {
 	uint8_t key[RECORD_KEY_MAX];
 	size_t length = record_encode_key(flow, key);
 	if (length == 0)
-		return false;
+		return NULL;
 	const struct table_entry *entry =
 	    table_find(node_internal(drive->node), (struct record_key){.bytes = key, .length = length});
-	return entry != NULL && !(entry->flags & TABLE_ENTRY_TOMBSTONE);
+	return entry != NULL && !(entry->flags & TABLE_ENTRY_TOMBSTONE) ? entry : NULL;
+}
+
+bool drive_knows(const struct drive *drive, const struct flow *flow)
+{
+	return find_known(drive, flow) != NULL;
+}
+
+/* The filter decides on the whole flow, of which the event of a change tells a part: of one that is not known
+ * yet the node asks for the rest, and that is filtered then. */
+static bool passes_filter(const struct drive *drive, enum convert_kind kind, const struct flow *flow)
+{
+	const struct filter *filter = drive->parts.filter;
+	const struct table_entry *known;
+	struct flow whole;
+	if (kind != CONVERT_UPDATE || !filter->looks_at_state)
+		return filter_accepts(filter, flow);
+	known = find_known(drive, flow);
+	if (known == NULL)
+		return filter_may_accept(filter, flow);
+	record_decode(known->bytes, &whole);
+	flow_merge(&whole, flow);
+	return filter_accepts(filter, &whole);
 }
 
 static void take_kernel_event(void *context, enum convert_kind kind, const struct flow *flow)
@@ -194,7 +216,7 @@ static void take_kernel_event(void *context, enum convert_kind kind, const struc
 	static const enum node_event_type types[] = {NODE_FLOW_NEW, NODE_FLOW_UPDATE, NODE_FLOW_DESTROY};
 	struct drive *drive = context;
 	struct node_event event = {.type = types[kind], .flow = flow};
-	if (!filter_accepts(drive->parts.filter, flow)) {
+	if (!passes_filter(drive, kind, flow)) {
 		drive->filtered++;
 		if (!drive_knows(drive, flow))
 			return;

@@ -1,11 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "syncd/daemon/filter.h"
 
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <xxhash.h>
+
+static bool is_given(const uint8_t *bits, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (bits[i] != 0)
+			return true;
+	return false;
+}
+
+static bool looks_at_state(const struct config_match *match)
+{
+	return match->mark_count > 0 || is_given(match->tcp_states, sizeof(match->tcp_states));
+}
 
 void filter_configure(struct filter *filter, const struct config *config, const struct address_set *own)
 {
+	filter->accept = config->filter.accept;
+	filter->ignore = config->filter.ignore;
+	filter->looks_at_state = looks_at_state(&filter->accept) || looks_at_state(&filter->ignore);
 	filter->ignore_local = config->filter.ignore_local;
 	filter->own = own;
 	filter->groups_count = 0;
@@ -33,7 +51,7 @@ static bool is_link_group(const struct filter *filter, uint8_t family, const uin
 	return false;
 }
 
-bool filter_accepts(const struct filter *filter, const struct flow *flow)
+static bool passes_local(const struct filter *filter, const struct flow *flow)
 {
 	if (!filter->ignore_local)
 		return true;
@@ -48,7 +66,117 @@ bool filter_accepts(const struct filter *filter, const struct flow *flow)
 	       !is_link_group(filter, flow->family, flow->reply.src);
 }
 
+/* ---- accept and ignore ---- */
+
+/* What one kind of key says of a flow. */
+enum saying { SAYS_NOTHING, SAYS_NO, SAYS_YES };
+
+static bool has_bit(const uint8_t *bits, unsigned number)
+{
+	return bits[number / 8] & 1u << number % 8;
+}
+
+static enum saying match_protocol(const struct config_match *match, const struct flow *flow)
+{
+	if (!is_given(match->protocols, sizeof(match->protocols)))
+		return SAYS_NOTHING;
+	return has_bit(match->protocols, flow->protocol) ? SAYS_YES : SAYS_NO;
+}
+
+static bool is_within(const struct config_prefix *prefix, const uint8_t *bytes)
+{
+	const uint8_t *wanted = (const uint8_t *)&prefix->address.v6;
+	unsigned whole = prefix->length / 8, rest = prefix->length % 8;
+	if (memcmp(wanted, bytes, whole) != 0)
+		return false;
+	return rest == 0 || ((wanted[whole] ^ bytes[whole]) & (0xff00u >> rest & 0xffu)) == 0;
+}
+
+static enum saying match_address(const struct config_match *match, const struct flow *flow)
+{
+	const uint8_t *addresses[] = {flow->orig.src, flow->orig.dst, flow->reply.src, flow->reply.dst};
+	unsigned count = flow->present & FLOW_HAS_REPLY ? 4 : 2;
+	uint32_t family = flow->family == FLOW_IPV4 ? AF_INET : AF_INET6;
+	for (size_t i = 0; i < match->address_count; i++)
+		for (unsigned a = 0; match->address[i].address.family == family && a < count; a++)
+			if (is_within(&match->address[i], addresses[a]))
+				return SAYS_YES;
+	return match->address_count == 0 ? SAYS_NOTHING : SAYS_NO;
+}
+
+static enum saying match_zone(const struct config_match *match, const struct flow *flow)
+{
+	for (size_t i = 0; i < match->zone_count; i++)
+		if (match->zone[i] == flow->zone)
+			return SAYS_YES;
+	return match->zone_count == 0 ? SAYS_NOTHING : SAYS_NO;
+}
+
+/* The kernel shows no state of an offloaded flow; it was established when it was offloaded. */
+static enum saying match_tcp_state(const struct config_match *match, const struct flow *flow, bool is_whole)
+{
+	bool has_state = flow->present & FLOW_HAS_TCP;
+	if (flow->protocol != IPPROTO_TCP || !is_given(match->tcp_states, sizeof(match->tcp_states)) ||
+	    (!has_state && !is_whole))
+		return SAYS_NOTHING;
+	return has_bit(match->tcp_states, has_state ? flow->tcp.state : FLOW_TCP_ESTABLISHED) ? SAYS_YES
+											      : SAYS_NO;
+}
+
+/* A whole flow without a mark has the mark 0. */
+static enum saying match_mark(const struct config_match *match, const struct flow *flow, bool is_whole)
+{
+	uint32_t mark = flow->present & FLOW_HAS_MARK ? flow->mark : 0;
+	if (match->mark_count == 0 || (!(flow->present & FLOW_HAS_MARK) && !is_whole))
+		return SAYS_NOTHING;
+	for (size_t i = 0; i < match->mark_count; i++)
+		if ((mark & match->mark[i].mask) == match->mark[i].value)
+			return SAYS_YES;
+	return SAYS_NO;
+}
+
+static bool passes(const struct filter *filter, const struct flow *flow, bool is_whole)
+{
+	const struct config_match *accept = &filter->accept, *ignore = &filter->ignore;
+	return match_protocol(accept, flow) != SAYS_NO && match_protocol(ignore, flow) != SAYS_YES &&
+	       match_zone(accept, flow) != SAYS_NO && match_zone(ignore, flow) != SAYS_YES &&
+	       match_tcp_state(accept, flow, is_whole) != SAYS_NO &&
+	       match_tcp_state(ignore, flow, is_whole) != SAYS_YES &&
+	       match_mark(accept, flow, is_whole) != SAYS_NO &&
+	       match_mark(ignore, flow, is_whole) != SAYS_YES && match_address(accept, flow) != SAYS_NO &&
+	       match_address(ignore, flow) != SAYS_YES && passes_local(filter, flow);
+}
+
+bool filter_accepts(const struct filter *filter, const struct flow *flow)
+{
+	return passes(filter, flow, true);
+}
+
+bool filter_may_accept(const struct filter *filter, const struct flow *part)
+{
+	return passes(filter, part, false);
+}
+
+/* ---- comparing with a peer's ---- */
+
+/* The same whatever the order of the lines: each counts by itself. */
+static uint64_t hash_match(const struct config_match *match, uint64_t seed)
+{
+	uint64_t sum = XXH3_64bits_withSeed(match->protocols, sizeof(match->protocols), seed) +
+		       XXH3_64bits_withSeed(match->tcp_states, sizeof(match->tcp_states), seed + 1);
+	for (size_t i = 0; i < match->address_count; i++)
+		sum += XXH3_64bits_withSeed(&match->address[i], sizeof(match->address[i]), seed + 2);
+	for (size_t i = 0; i < match->zone_count; i++)
+		sum += XXH3_64bits_withSeed(&match->zone[i], sizeof(match->zone[i]), seed + 3);
+	for (size_t i = 0; i < match->mark_count; i++)
+		sum += XXH3_64bits_withSeed(&match->mark[i], sizeof(match->mark[i]), seed + 4);
+	return sum;
+}
+
 uint32_t filter_hash(const struct filter *filter)
 {
-	return filter->ignore_local ? 0 : 1;
+	static const struct config_match nothing = {0};
+	uint64_t sum = hash_match(&filter->accept, 1) + hash_match(&filter->ignore, 11) -
+		       hash_match(&nothing, 1) - hash_match(&nothing, 11);
+	return (uint32_t)(sum ^ sum >> 32) + (filter->ignore_local ? 0 : 1);
 }

@@ -11,6 +11,8 @@
 #include "syncd/kernel/address.h"
 
 struct filter {
+	struct config_match accept, ignore;
+	bool looks_at_state; /* at what changes in a flow's life: TCP state, mark */
 	bool ignore_local;
 	size_t groups_count;
 	struct config_address groups[CONFIG_LINKS_MAX]; /* what our links are sent to */
@@ -25,6 +27,10 @@ void filter_configure(struct filter *filter, const struct config *config, const 
  * forwards.
  */
 bool filter_accepts(const struct filter *filter, const struct flow *flow);
+
+/* The same of a flow of which only a part is known, as an event of a change tells: false when that part alone
+ * keeps it out. */
+bool filter_may_accept(const struct filter *filter, const struct flow *part);
 
 /* The same number for the same filters on every node; 0 for the default ones. */
 uint32_t filter_hash(const struct filter *filter);

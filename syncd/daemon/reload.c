@@ -52,7 +52,7 @@ static void apply(struct daemon *daemon, const struct config *before)
 	daemon_configure_node(daemon);
 	drive_set_audit_interval(daemon->drive, monotime_from_us(config->kernel.audit_interval_us));
 	/* an audit brings in what was left out till now */
-	if (before->filter.ignore_local != config->filter.ignore_local ||
+	if (memcmp(&before->filter, &config->filter, sizeof(before->filter)) != 0 ||
 	    before->table.max_flows != config->table.max_flows)
 		drive_audit_now(daemon->drive);
 	if (before->fence.timeout_us != config->fence.timeout_us && daemon->guard_fence.fence != NULL)

@@ -6,6 +6,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -97,6 +99,151 @@ static void without_ignore_local_all_is_replicated(void **state)
 	address_set_free(world.own);
 }
 
+/* ---- accept and ignore ---- */
+
+static void configure(struct world *world, const char *lines)
+{
+	char text[1024];
+	struct config_errors *errors = calloc(1, sizeof(*errors));
+	snprintf(text, sizeof(text),
+		 "[node]\nid = 1\n[sync]\nkey-file = /k\n[link sync0]\ngroup = 239.1.2.3\n[filter]\n%s",
+		 lines);
+	assert_non_null(errors);
+	assert_int_equal(config_load_memory(text, strlen(text), "test", &world->config, errors), 0);
+	free(errors);
+	filter_configure(&world->filter, &world->config, world->own);
+}
+
+static struct flow tcp_flow(void)
+{
+	struct flow flow;
+	memset(&flow, 0, sizeof(flow));
+	flow.family = FLOW_IPV4;
+	flow.protocol = 6;
+	flow.present = FLOW_HAS_REPLY | FLOW_HAS_TCP | FLOW_HAS_MARK;
+	flow.tcp.state = FLOW_TCP_ESTABLISHED;
+	inet_pton(AF_INET, "10.1.0.1", flow.orig.src);
+	inet_pton(AF_INET, "198.51.100.2", flow.orig.dst);
+	inet_pton(AF_INET, "198.51.100.2", flow.reply.src);
+	inet_pton(AF_INET, "203.0.113.1", flow.reply.dst); /* SNAT */
+	return flow;
+}
+
+struct case_of {
+	const char *lines;
+	bool accepts; /* the flow above, with mark 0x107 and zone 3 */
+};
+
+static void each_key_accepts_or_ignores_by_what_it_names(void **state)
+{
+	static const struct case_of cases[] = {
+	    {"", true},
+	    {"protocols = tcp", true},
+	    {"protocols = udp icmp", false},
+	    {"ignore-protocols = 6", false},
+	    {"ignore-protocols = udp", true},
+	    {"accept-address = 10.0.0.0/8", true},
+	    {"accept-address = 10.0.0.0/16", false},
+	    {"accept-address = 10.0.0.0/15", true},
+	    {"accept-address = 203.0.113.1", true},
+	    {"accept-address = 198.51.100.2", true},
+	    {"accept-address = 2001:db8::/32", false},
+	    {"accept-address = 192.0.2.0/24\naccept-address = 10.1.0.0/24", true},
+	    {"ignore-address = 203.0.113.0/31", false},
+	    {"ignore-address = 203.0.113.2/31", true},
+	    {"accept-address = 10.0.0.0/8\nignore-address = 10.1.0.1", false},
+	    {"tcp-states = established fin-wait", true},
+	    {"tcp-states = syn-sent", false},
+	    {"ignore-tcp-states = established", false},
+	    {"ignore-tcp-states = close", true},
+	    {"accept-zone = 3", true},
+	    {"accept-zone = 0\naccept-zone = 4", false},
+	    {"ignore-zone = 3", false},
+	    {"ignore-zone = 0", true},
+	    {"accept-mark = 0x107", true},
+	    {"accept-mark = 7", false},
+	    {"accept-mark = 7/0xff", true},
+	    {"ignore-mark = 0x100/0xff00", false},
+	    {"ignore-mark = 0x200/0xff00", true},
+	    {"protocols = tcp\naccept-zone = 3\naccept-mark = 0/0\nignore-address = 10.9.0.0/16", true},
+	};
+	struct world world;
+	struct flow flow = tcp_flow();
+	(void)state;
+	set_up(&world, true);
+	flow.zone = 3;
+	flow.mark = 0x107;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		configure(&world, cases[i].lines);
+		if (filter_accepts(&world.filter, &flow) != cases[i].accepts)
+			fail_msg("%s: accepted is to be %d", cases[i].lines, cases[i].accepts);
+	}
+	address_set_free(world.own);
+}
+
+static void states_are_of_tcp_alone_and_an_offloaded_flow_is_established(void **state)
+{
+	struct world world;
+	struct flow flow = tcp_flow();
+	(void)state;
+	set_up(&world, true);
+	configure(&world, "tcp-states = established");
+	flow.present &= ~(uint32_t)FLOW_HAS_TCP;
+	assert_true(filter_accepts(&world.filter, &flow));
+	flow.protocol = 17;
+	assert_true(filter_accepts(&world.filter, &flow));
+	configure(&world, "tcp-states = syn-sent");
+	assert_true(filter_accepts(&world.filter, &flow));
+	flow.protocol = 6;
+	assert_false(filter_accepts(&world.filter, &flow));
+	address_set_free(world.own);
+}
+
+static void a_part_of_a_flow_is_kept_out_only_by_what_it_tells(void **state)
+{
+	struct world world;
+	struct flow part = tcp_flow();
+	(void)state;
+	set_up(&world, true);
+	configure(&world, "tcp-states = established\naccept-mark = 7\nprotocols = tcp");
+	part.present = FLOW_HAS_REPLY;
+	assert_true(filter_may_accept(&world.filter, &part));
+	part.present |= FLOW_HAS_TCP;
+	part.tcp.state = FLOW_TCP_SYN_SENT;
+	assert_false(filter_may_accept(&world.filter, &part));
+	part.tcp.state = FLOW_TCP_ESTABLISHED;
+	assert_true(filter_may_accept(&world.filter, &part));
+	part.present |= FLOW_HAS_MARK;
+	assert_false(filter_may_accept(&world.filter, &part));
+	part.protocol = 17;
+	part.present = FLOW_HAS_REPLY;
+	assert_false(filter_may_accept(&world.filter, &part));
+	address_set_free(world.own);
+}
+
+static uint32_t hash_of(struct world *world, const char *lines)
+{
+	configure(world, lines);
+	return filter_hash(&world->filter);
+}
+
+static void equal_filters_have_equal_hashes_in_any_order_of_lines(void **state)
+{
+	struct world world;
+	(void)state;
+	set_up(&world, true);
+	assert_int_equal(hash_of(&world, ""), 0);
+	assert_int_equal(
+	    hash_of(&world, "accept-address = 10.0.0.0/8\nprotocols = tcp udp\naccept-address = 10.0.0.1"),
+	    hash_of(&world, "protocols = udp tcp\naccept-address = 10.0.0.1\naccept-address = 10.0.0.0/8"));
+	assert_int_not_equal(hash_of(&world, "accept-address = 10.0.0.0/8"), 0);
+	assert_int_not_equal(hash_of(&world, "accept-address = 10.0.0.0/8"),
+			     hash_of(&world, "ignore-address = 10.0.0.0/8"));
+	assert_int_not_equal(hash_of(&world, "accept-zone = 1"), hash_of(&world, "accept-zone = 2"));
+	assert_int_not_equal(hash_of(&world, "ignore-local = no"), 0);
+	address_set_free(world.own);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +251,10 @@ int main(void)
 	    cmocka_unit_test(the_sync_traffic_of_the_peers_is_the_host_s_own),
 	    cmocka_unit_test(what_no_router_forwards_is_the_host_s_own),
 	    cmocka_unit_test(without_ignore_local_all_is_replicated),
+	    cmocka_unit_test(each_key_accepts_or_ignores_by_what_it_names),
+	    cmocka_unit_test(states_are_of_tcp_alone_and_an_offloaded_flow_is_established),
+	    cmocka_unit_test(a_part_of_a_flow_is_kept_out_only_by_what_it_tells),
+	    cmocka_unit_test(equal_filters_have_equal_hashes_in_any_order_of_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
