@@ -6,6 +6,7 @@
  * The build renames the allocators in the objects of proto/ (and the node's door in the cluster's) to those
  * below; libcrypto is given them, too.  They count, and fail, only while a node takes a step.
  */
+#include "proto/snapshot.h"
 #include "tests/unit/cluster.h"
 
 #include <errno.h>
@@ -131,6 +132,7 @@ int stepping_node_create(struct node **node, const struct node_config *config, c
 
 /* ---- what is claimed must be so ---- */
 
+/* In warm mode the kernel has the other's flows, too. */
 static bool internal_is_kernel(struct cluster *c, unsigned index)
 {
 	struct cluster_node *n = &c->nodes[index];
@@ -150,7 +152,7 @@ static bool internal_is_kernel(struct cluster *c, unsigned index)
 			return false;
 		equal++;
 	}
-	return equal == table_count(n->kernel);
+	return n->config.warm || equal == table_count(n->kernel);
 }
 
 static void check_claims(struct cluster *c)
@@ -337,6 +339,26 @@ static void play_sessions(struct cluster *c)
 	settle(c);
 }
 
+/* The other's flows go into the kernel as they come, and are there at the takeover. */
+static void play_warm(struct cluster *c)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		c->nodes[i].config.warm = true;
+		cluster_restart(c, i);
+	}
+	cluster_role(c, 0, FRAME_ROLE_PRIMARY);
+	cluster_role(c, 1, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 700000);
+	create_flows(c, 0, 0, 200);
+	cluster_run_us(c, 500000);
+	destroy_flows(c, 0, 10, 10);
+	settle(c);
+	cluster_role(c, 1, FRAME_ROLE_PRIMARY);
+	cluster_role(c, 0, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1500000);
+	settle(c);
+}
+
 /* How many allocations it made, and whether any failed. */
 static uint64_t run(void (*scenario)(struct cluster *), bool crypto, enum failing mode, uint64_t fail_at)
 {
@@ -398,6 +420,65 @@ static void memory_that_stays_away_for_a_while_costs_no_more(void **state)
 	assert_true(run_each(play, false, FAIL_FROM_THEN_ON) > 50);
 }
 
+static void the_same_in_warm_mode(void **state)
+{
+	(void)state;
+	assert_true(run_each(play_warm, false, FAIL_ONE) > 50);
+	assert_true(run_each(play_warm, false, FAIL_FROM_THEN_ON) > 50);
+}
+
+struct bytes {
+	uint8_t bytes[1 << 16];
+	size_t length;
+};
+
+static int keep(void *context, const uint8_t *bytes, size_t length)
+{
+	struct bytes *kept = context;
+
+	assert_true(kept->length + length <= sizeof(kept->bytes));
+	memcpy(kept->bytes + kept->length, bytes, length);
+	kept->length += length;
+	return 0;
+}
+
+static void what_was_left_is_taken_whole_or_not_at_all(void **state)
+{
+	struct cluster *c = calloc(1, sizeof(*c));
+	struct snapshot_report report;
+	struct bytes kept = {.length = 0};
+	int error = -ENOMEM;
+	uint64_t refused = 0;
+
+	(void)state;
+	memory.mode = FAIL_NONE;
+	cluster_init(c, 2, 5);
+	create_flows(c, 0, 0, 300);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
+	assert_int_equal(snapshot_write(c->nodes[1].node, cluster_clock(c, 1), keep, &kept, &report), 0);
+	cluster_stop(c, 0);
+	cluster_restart(c, 1);
+	memory.crypto = false;
+	for (uint64_t fail_at = 1; error == -ENOMEM; fail_at++) {
+		memory.mode = FAIL_ONE;
+		memory.fail_at = fail_at;
+		memory.made = 0;
+		memory.in_step = true;
+		error =
+		    snapshot_read(c->nodes[1].node, cluster_clock(c, 1), kept.bytes, kept.length, &report);
+		memory.in_step = false;
+		if (error)
+			assert_int_equal(orphaned(c, 1, 0), 0);
+		refused += error == -ENOMEM;
+	}
+	memory.mode = FAIL_NONE;
+	assert_int_equal(error, 0);
+	assert_true(refused > 5);
+	assert_int_equal(orphaned(c, 1, 0), 300);
+	cluster_finish(c);
+	free(c);
+}
+
 static void each_allocation_of_libcrypto_fails_once_and_sessions_are_made_all_the_same(void **state)
 {
 	(void)state;
@@ -410,6 +491,8 @@ int main(void)
 	    cmocka_unit_test(without_failures_all_is_equal_at_once),
 	    cmocka_unit_test(each_allocation_fails_once_and_nothing_diverges_in_silence),
 	    cmocka_unit_test(memory_that_stays_away_for_a_while_costs_no_more),
+	    cmocka_unit_test(the_same_in_warm_mode),
+	    cmocka_unit_test(what_was_left_is_taken_whole_or_not_at_all),
 	    cmocka_unit_test(each_allocation_of_libcrypto_fails_once_and_sessions_are_made_all_the_same),
 	};
 
