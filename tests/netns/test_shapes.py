@@ -93,7 +93,7 @@ def documented():
     """The names in the first column of the table in doc/operations.md."""
     with open(os.path.join(ROOT, "doc", "operations.md"), encoding="utf-8") as file:
         text = file.read()
-    section = text.split("## What a takeover cannot carry over", 1)[1].split("\n## ", 1)[0]
+    section = text.split("## What a takeover cannot carry over", 1)[1].split("**TCP windows.**", 1)[0]
     return re.findall(r"^\| `([a-z-]+)` \|", section, re.M)
 
 
