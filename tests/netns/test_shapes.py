@@ -143,7 +143,8 @@ def test_every_flow_comes_through_as_it_was(make_lab):
     lab = make_lab(ruleset=RULES)
     lab.vip_to(1)
     for node in lab.nodes:
-        lab.fw[node].sysctl(net__netfilter__nf_conntrack_timestamp=node % 2, net__netfilter__nf_conntrack_acct=node % 2)
+        lab.fw[node].sysctl(net__netfilter__nf_conntrack_timestamp=node % 2, net__netfilter__nf_conntrack_acct=node % 2,
+                            net__netfilter__nf_conntrack_icmpv6_timeout=600)
     start_pair(lab, {"filter": {"ignore-local": "yes"}})
     plain_packets(lab)
     made = tool(lab.fw[1], "shapes", "create")
