@@ -38,7 +38,7 @@ CALL_S = 300
 DAY_S = 86400
 CROWDED, CROWD_S = 4, 600  # connections a bucket of the whole host; so long its other users may take to go
 FENCE_HOLDS_S = 1.0  # so long a daemon hangs whose node gets the addresses: its fence lives far longer than that
-CONFIG = {"fence": {**FENCE["fence"], "timeout": "15s"}}
+CONFIG = {"fence": {**FENCE["fence"], "timeout": "60s"}}
 DONE, FAILED, NO_DAEMON = 0, 1, 3
 NOT_JUDGED = "connections not judged: "
 

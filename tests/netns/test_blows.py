@@ -22,7 +22,7 @@ FLOWS = 20000
 UNDER_WAY = 2000  # so many flows tell that a commit or a withdrawal has begun
 DAY_S = 86400
 HANG_S = 10
-CONFIG = {"fence": {**FENCE["fence"], "timeout": "30s"}}  # longer than a hang
+CONFIG = {"fence": {**FENCE["fence"], "timeout": "60s"}}  # longer than a hang
 
 
 class Pair:
