@@ -26,7 +26,7 @@ from contextlib import suppress
 
 from flows import assert_tables_equal, background_flowgen
 from lab import CLIENT, VIPS, Lab, LabError, wait_for
-from limits import limit
+from limits import FLOWS_A_BUCKET, host_flows, limit
 from roles import FENCE, unsettled
 from space import at_exit
 
@@ -36,7 +36,7 @@ HOLD_S = 200      # so long a node may take until it holds what it must
 SETTLE_S = 300
 CALL_S = 300
 DAY_S = 86400
-CROWDED, CROWD_S = 4, 600  # connections a bucket of the whole host; so long its other users may take to go
+CROWD_S = 600  # so long the flows of the host's other users may take to go
 FENCE_HOLDS_S = 1.0  # so long a daemon hangs whose node gets the addresses: its fence lives far longer than that
 CONFIG = {"fence": {**FENCE["fence"], "timeout": "60s"}}
 DONE, FAILED, NO_DAEMON = 0, 1, 3
@@ -614,11 +614,7 @@ class Sequence:
 def host_is_crowded():
     """All namespaces share one hash of connections: where others fill it, the kernel refuses flows, and no daemon can
     help it (ENOSPC, nf_conntrack_hash_check_insert())."""
-    with suppress(OSError, StopIteration):
-        with open("/proc/slabinfo", encoding="ascii") as file:
-            flows = next(int(line.split()[1]) for line in file if line.startswith("nf_conntrack "))
-        return flows > CROWDED * limit("nf_conntrack_buckets")
-    return False
+    return (host_flows() or 0) > FLOWS_A_BUCKET * limit("nf_conntrack_buckets")
 
 
 def run_on_a_quiet_host(seed, events, kinds, say):

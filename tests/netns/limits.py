@@ -8,9 +8,12 @@ killed before it could restore them, the next one does.
 import fcntl
 import json
 import os
+import time
+from contextlib import suppress
 
 from space import at_exit, cancel_at_exit
 
+FLOWS_A_BUCKET, DEAD_S = 4, 60  # so few, before the buckets are as few as before; and so long at most
 LOCK = "/run/twintrack-limits.lock"
 PATHS = {
     "nf_conntrack_max": "/proc/sys/net/netfilter/nf_conntrack_max",
@@ -24,6 +27,14 @@ def limit(name):
     """The present value of a limit."""
     with open(PATHS[name], encoding="ascii") as file:
         return int(file.read())
+
+
+def host_flows():
+    """Connections in all namespaces, those included that are being taken down; None when the kernel does not tell."""
+    with suppress(OSError, StopIteration):
+        with open("/proc/slabinfo", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("nf_conntrack "))
+    return None
 
 
 def _set(name, value):
@@ -57,10 +68,20 @@ class HostLimits:
     def close(self):
         if not self._lock:
             return
+        self._wait_for_the_dead()
         self._put_back()
         self._lock.close()
         self._lock = None
         cancel_at_exit(self._restore)
+
+    def _wait_for_the_dead(self):
+        """The flows of a namespace that was removed go in the background, slowly where buckets are few; meanwhile the
+        kernel refuses everybody's new ones (ENOSPC: chains too long)."""
+        self._lock.seek(0)
+        buckets = json.loads(self._lock.read() or "{}").get("nf_conntrack_buckets")
+        end = time.monotonic() + DEAD_S
+        while buckets and (host_flows() or 0) > FLOWS_A_BUCKET * buckets and time.monotonic() < end:
+            time.sleep(0.2)
 
     def _remember(self, originals):
         self._lock.seek(0)
