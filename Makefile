@@ -210,12 +210,16 @@ demo:
 	$(Q)CONTROL=$(CONTROL) TWINTRACK_BUILD=$(abspath $(BUILD)) scripts/demo
 
 # every figure beside its floor and conntrackd's; as root.  ONLY=name[,name], RUNS=n; `make bench ONLY=list` names them
-.PHONY: bench
+.PHONY: bench bench-doc
 bench:
-	$(Q)scripts/install-deps --test
+	$(Q)scripts/install-deps --bench
 	$(Q)$(MAKE) --no-print-directory all tools
 	$(Q)TWINTRACK_BUILD=$(abspath $(BUILD)) tests/bench/bench --json $(BUILD)/bench.json $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(filter list,$(ONLY)),--list,$(if $(ONLY),--only $(ONLY)))
+
+# what it measured, as a table and plots in doc/performance.md
+bench-doc:
+	$(Q)tests/bench/bench-doc $(BUILD)/bench.json
 
 # ---- installing ----
 

@@ -55,10 +55,13 @@ class Target:
     limit: float
     to: str = None       # FLOOR or THEIRS: the ratio's other side; None: the value
     text: str = ""
+    least: bool = False  # the value must not be below it, instead of above
 
     def describe(self, unit):
         if self.text:
             return self.text
+        if self.least:
+            return f">= {self.limit:,g} {unit}"
         if self.to:
             return f"<= {self.limit:g} x {self.to}"
         return f"<= {self.limit:g} {unit}"
@@ -97,7 +100,9 @@ class Figure:
     def judge(self, target):
         """True, False, or None: could not be measured here."""
         value = self.ratio(target.to) if target.to else self.median(OURS)
-        return None if value is None else value <= target.limit
+        if value is None:
+            return None
+        return value >= target.limit if target.least else value <= target.limit
 
     def as_json(self):
         return {
