@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # bash completion of twintrack(8); `make install` puts it where bash-completion looks.
 
-_twintrack_tables="conntrack expect dying unconfirmed internal external"
+_twintrack_tables="conntrack expect dying unconfirmed internal external internal-expect external-expect"
 
 # The long options of conntrack(8)'s part; of the protocol that -p names, too.
 _twintrack_options() {

@@ -44,6 +44,13 @@ def in_kernel(lab, node):
     return [line for line in lab.fw[node].run("conntrack", "-L", "expect").stdout.splitlines() if "src=" in line]
 
 
+def shown(lab, node, table, *options):
+    """The daemon's own, as the command shows them; -C says the same number."""
+    lines = lab.daemon[node].twintrack("-L", table, *options).stdout.splitlines()
+    assert int(lab.daemon[node].twintrack("-C", table).stdout) == len(lines)
+    return lines
+
+
 def without_age(line):
     return line.split(" ", 1)[1].strip()
 
@@ -76,6 +83,9 @@ def test_an_ftp_data_connection_opens_after_the_failover(helped, power_cut):
         assert server.targets[-1][0] == WAN_VIP, "the helper translates"
         wait_for(lambda: both_have(lab, 1), 20, "one expectation, here and there")
         before = in_kernel(lab, 1)
+        assert [without_age(line) for line in shown(lab, 1, "internal-expect")] == list(map(without_age, before))
+        assert shown(lab, 2, "external-expect", "--peer", "1") == shown(lab, 2, "external-expect")
+        assert list(map(without_age, shown(lab, 2, "external-expect"))) == list(map(without_age, before))
         said = fail_over(lab, 2, power_cut)
         assert "expectations: 1 created" in said
         assert [without_age(line) for line in in_kernel(lab, 2)] == [without_age(line) for line in before]

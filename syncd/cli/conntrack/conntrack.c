@@ -209,7 +209,7 @@ static int run(struct cli *cli, const struct request *request, struct labels *la
 	default:
 		break;
 	}
-	if (request->table == TABLE_INTERNAL || request->table == TABLE_EXTERNAL)
+	if (request_is_about_daemon(request))
 		return daemon_table_run(cli, request, labels);
 	if (request->table == TABLE_EXPECT && request->command != REQUEST_EVENT)
 		return run_kernel(&work);

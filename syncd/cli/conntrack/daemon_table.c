@@ -3,6 +3,7 @@
 #include "proto/record.h"
 #include "syncd/cli/client.h"
 #include "syncd/cli/conntrack/change.h"
+#include "syncd/cli/conntrack/expect.h"
 #include "syncd/cli/conntrack/filter.h"
 #include "syncd/cli/conntrack/show.h"
 
@@ -30,10 +31,50 @@ void daemon_table_read(const uint8_t *record, uint32_t id, struct flow *flow)
 	flow->id = id;
 }
 
+static void take_expect(struct receiving *receiving, uint16_t node, uint32_t id, const uint8_t *record)
+{
+	struct expectation expectation;
+	struct expect expect;
+
+	record_decode_expect(record, &expect);
+	if (receiving->request->flow.family && receiving->request->flow.family != expect.family)
+		return;
+	expectation = (struct expectation){
+	    .family = expect.family,
+	    .has_zone = expect.zone != 0,
+	    .has_class = true,
+	    .has_nat = expect.has_nat,
+	    .zone = expect.zone,
+	    .timeout_s = expect.timeout_s,
+	    .id = id,
+	    .flags = expect.flags,
+	    .class = expect.class,
+	    .nat_direction = expect.nat_direction,
+	    .expected = {expect.protocol, expect.tuple},
+	    .mask = {expect.protocol, {.sport = expect.mask_sport, .dport = UINT16_MAX}},
+	    .master = {expect.master_protocol, expect.master},
+	    .nat = {expect.master_protocol, {.sport = expect.nat_port}},
+	};
+	memcpy(expectation.mask.tuple.src, expect.mask_src, sizeof(expect.mask_src));
+	memset(expectation.mask.tuple.dst, 0xff, flow_address_size(expect.family));
+	memcpy(expectation.nat.tuple.src, expect.nat_address, sizeof(expect.nat_address));
+	memcpy(expectation.helper, expect.helper, sizeof(expect.helper));
+	memcpy(expectation.function, expect.function, sizeof(expect.function));
+	receiving->show->dump.node = node;
+	expect_format(receiving->request)->row(&receiving->show->dump, &expectation);
+	receiving->show->flows++;
+}
+
 static void take_record(struct receiving *receiving, uint16_t node, uint32_t id, const uint8_t *record)
 {
 	struct flow flow;
 
+	if (record_is_expect(record) != request_is_about_held_expectations(receiving->request))
+		return; /* not what was asked for */
+	if (record_is_expect(record)) {
+		take_expect(receiving, node, id, record);
+		return;
+	}
 	daemon_table_read(record, id, &flow);
 	if (!filter_matches(receiving->request, &flow))
 		return;
@@ -90,7 +131,9 @@ static int say_end(const struct cli *cli, const struct receiving *receiving,
 	if (code == CLI_DONE && receiving->request->command == REQUEST_GET && !receiving->show->flows)
 		return change_say_error(cli, -ENOENT);
 	if (code == CLI_DONE)
-		request_say(cli, "%llu flow entries have been shown.", receiving->show->flows);
+		request_say(cli, "%llu %s have been shown.", receiving->show->flows,
+			    request_is_about_held_expectations(receiving->request) ? "expectations"
+										   : "flow entries");
 	else if (receiving->malformed)
 		request_say(cli, "the daemon's answer makes no sense: record %llu cannot be read",
 			    receiving->records);
@@ -101,6 +144,17 @@ static int say_end(const struct cli *cli, const struct receiving *receiving,
 		    cli, "%llu flows more have attributes that this version does not know, and are left out.",
 		    receiving->skipped);
 	return code;
+}
+
+static int end_output(const struct cli *cli, const struct receiving *receiving, int code)
+{
+	const struct expectation_format *format = expect_format(receiving->request);
+
+	if (!request_is_about_held_expectations(receiving->request))
+		return show_end(receiving->show, cli, code);
+	if (format->end)
+		format->end(&receiving->show->dump);
+	return show_flush(receiving->show, cli, code);
 }
 
 static int list(const struct cli *cli, const struct request *request, struct labels *labels)
@@ -119,7 +173,7 @@ static int list(const struct cli *cli, const struct request *request, struct lab
 	question.context = &receiving;
 	client_ask(cli, &question, &answer);
 	code = answer.outcome == CLIENT_ANSWERED && !answer.code ? CLI_DONE : daemon_code(&answer);
-	code = say_end(cli, &receiving, &answer, show_end(receiving.show, cli, code));
+	code = say_end(cli, &receiving, &answer, end_output(cli, &receiving, code));
 	free(receiving.show);
 	return code;
 }

@@ -26,8 +26,9 @@ static const struct {
     [REQUEST_LOAD] = {'R', "load-file"},
 };
 
-static const char *const table_names[REQUEST_TABLES] = {"conntrack",   "expect",   "dying",
-							"unconfirmed", "internal", "external"};
+static const char *const table_names[REQUEST_TABLES] = {"conntrack",       "expect",         "dying",
+							"unconfirmed",     "internal",       "external",
+							"internal-expect", "external-expect"};
 
 const char *request_table_name(enum request_table table)
 {
@@ -87,6 +88,11 @@ static const struct rule daemon_rules[REQUEST_COMMANDS] = {
     [REQUEST_LIST] = {LIST & ~(BIT(ZERO) | BIT(SECMARK)), 0},
     [REQUEST_GET] = {COMMON | BIT(OUTPUT) | BIT(ZONE), BIT(PROTOCOL)},
     [REQUEST_EVENT] = {EVENT & ~(BIT(BUFFER_SIZE) | BIT(SECMARK)), 0},
+};
+
+/* The same for expectations. */
+static const struct rule held_rules[REQUEST_COMMANDS] = {
+    [REQUEST_LIST] = {BIT(FAMILY) | BIT(OUTPUT), 0},
 };
 
 static const char *const option_names[REQUEST_OPTIONS] = {
@@ -268,7 +274,9 @@ static const struct rule *find_rule(const struct request *request)
 {
 	if (request->table == TABLE_EXPECT)
 		return &expect_rules[request->command];
-	if (request->table == TABLE_INTERNAL || request->table == TABLE_EXTERNAL)
+	if (request_is_about_held_expectations(request))
+		return &held_rules[request->command];
+	if (request_is_about_daemon(request))
 		return &daemon_rules[request->command];
 	return &flow_rules[request->command];
 }
@@ -280,7 +288,9 @@ static bool is_offered(const struct request *request)
 
 	if (command == REQUEST_HELP || command == REQUEST_VERSION || command == REQUEST_NONE)
 		return true;
-	if (request->table == TABLE_INTERNAL || request->table == TABLE_EXTERNAL)
+	if (request_is_about_held_expectations(request))
+		return command == REQUEST_LIST || command == REQUEST_COUNT;
+	if (request_is_about_daemon(request))
 		return command == REQUEST_LIST || command == REQUEST_COUNT || command == REQUEST_GET ||
 		       command == REQUEST_FLUSH || command == REQUEST_EVENT;
 	return true;
@@ -343,8 +353,8 @@ static int check_rest(const struct cli *cli, const struct request *request)
 		request_say(cli, "cannot use --label-add and --label-del at the same time");
 		return CLI_FAILED;
 	}
-	if (request->peer && request->table != TABLE_EXTERNAL)
-		return request_refuse(cli, "--peer goes with the table external alone");
+	if (request->peer && request->table != TABLE_EXTERNAL && request->table != TABLE_EXTERNAL_EXPECT)
+		return request_refuse(cli, "--peer goes with the tables external and external-expect alone");
 	return -1;
 }
 
@@ -443,7 +453,8 @@ void request_print_help(const struct cli *cli, const struct protocol *protocol)
 	    "  -C, --count [table]       print how many      -S, --stats     print the kernel's counters\n"
 	    "  -R, --load-file FILE      carry out the command lines of a file (-: standard input)\n\n"
 	    "Tables: conntrack (the kernel's, the default), expect (the expected flows), dying and unconfirmed (-L);\n"
-	    "  internal and external (-L, -G, -C, -F, -E): what the daemon replicates, and holds for its peers\n\n"
+	    "  internal and external (-L, -G, -C, -F, -E): what the daemon replicates, and holds for its peers;\n"
+	    "  internal-expect and external-expect (-L, -C): the same of expectations\n\n"
 	    "Which flows:\n"
 	    "  -s, --src ADDR[/BITS]     -d, --dst ADDR[/BITS]     --mask-src ADDR  --mask-dst ADDR\n"
 	    "  -r, --reply-src ADDR      -q, --reply-dst ADDR      -f, --family ipv4|ipv6\n"

@@ -38,6 +38,8 @@ enum request_table {
 	TABLE_UNCONFIRMED,
 	TABLE_INTERNAL,
 	TABLE_EXTERNAL,
+	TABLE_INTERNAL_EXPECT,
+	TABLE_EXTERNAL_EXPECT,
 	REQUEST_TABLES,
 };
 
@@ -149,6 +151,18 @@ static inline bool request_has(const struct request *request, enum request_optio
 static inline bool request_has_field(const struct request *request, enum request_field field)
 {
 	return request->fields >> field & 1;
+}
+
+/* On a table of the daemon's. */
+static inline bool request_is_about_daemon(const struct request *request)
+{
+	return request->table >= TABLE_INTERNAL;
+}
+
+/* On a table of the daemon's that holds expectations. */
+static inline bool request_is_about_held_expectations(const struct request *request)
+{
+	return request->table >= TABLE_INTERNAL_EXPECT;
 }
 
 static inline bool request_is_about_expectations(const struct request *request)
