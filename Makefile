@@ -255,6 +255,7 @@ install: all man
 	install -m 0644 $(BUILD)/man/twintrackd.conf.5 $(MANDIR)/man5
 	install -m 0644 conf/completion/twintrack.bash $(BASHCOMPDIR)/twintrack
 	install -m 0644 conf/completion/_twintrack $(ZSHCOMPDIR)/_twintrack
+	install -m 0755 scripts/conntrackd $(LIBEXEC)/conntrackd
 	install -m 0644 README.md COPYING LICENSE $(wildcard doc/*.md) $(DOCDIR)
 	install -m 0644 conf/examples/*.conf $(DOCDIR)/examples
 	install -m 0644 conf/keepalived/*.conf $(DOCDIR)/keepalived

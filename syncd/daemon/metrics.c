@@ -377,8 +377,16 @@ static const struct metrics_field link_fields[] = {
 
 static void write_links(FILE *out, const struct scene *scene)
 {
+	struct metrics_family kind = {"twintrack_link", METRICS_INFO, NULL, "How it reaches the peers."};
 	struct metrics_family up = {"twintrack_link_up", METRICS_GAUGE, NULL,
 				    "1 while nothing is wrong with it."};
+	metrics_begin(out, &kind);
+	for (unsigned i = 0; i < scene->links; i++) {
+		const struct config_link *link = &scene->daemon->config.links[i];
+		struct metrics_labels labels = metrics_labels(
+		    "link", link->interface, "kind", link->group.family != 0 ? "multicast" : "unicast");
+		metrics_sample(out, &kind, &labels, 1);
+	}
 	metrics_begin(out, &up);
 	for (unsigned i = 0; i < scene->links; i++)
 		metrics_sample(out, &up, &scene->link_label[i], scene->link[i].problem == LINK_GOOD);

@@ -5,6 +5,7 @@
 #include "syncd/daemon/problems.h"
 
 #include <string.h>
+#include <unistd.h>
 
 void status_set(json_t *object, const char *name, uint64_t value)
 {
@@ -228,6 +229,7 @@ static json_t *describe(const struct daemon *daemon)
 					    : "active-backup"));
 	json_object_set_new(status, "software", json_string(TWINTRACK_VERSION));
 	json_object_set_new(status, "session", json_string(session));
+	json_object_set_new(status, "pid", json_integer(getpid()));
 	json_object_set_new(status, "uptime_ms", json_integer(monotime_sub(now, daemon->started).us / 1000));
 	json_object_set_new(status, "split_brain", json_boolean(view.split_brain));
 	json_object_set_new(status, "duplicate_id", json_boolean(view.duplicate_id));

@@ -14,7 +14,7 @@ from test_control import NOBODY
 FLOWS = 30
 CHANGES = ["primary", "backup", "fault", "commit", "resync", "reload", "flush internal"]
 ASKS = ["status", "health", "wait-synced", "verify", "metrics"]
-LOCAL = ["genkey FILE", "check-config FILE", "version"]
+LOCAL = ["genkey FILE", "check-config FILE", "import-config FILE", "version"]
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,7 @@ def test_the_verbs_without_a_daemon_have_theirs(pair, tmp_path):
     key = tmp_path / "key"
     assert [run("genkey", key), run("genkey", key), run("genkey", tmp_path / "no" / "key")] == [0, 1, 1]
     assert key.stat().st_size == 32 and key.stat().st_mode & 0o777 == 0o600
+    assert [run("import-config", os.devnull), run("import-config", tmp_path / "none")] == [0, 2]
     assert [run("check-config", pair.daemon[1].config), run("check-config", key)] == [0, 2]
     assert run("version") == run("--version") == run("--help") == 0 and run() == run("nonsense") == 2
 

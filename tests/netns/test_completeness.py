@@ -77,6 +77,7 @@ VERBS = {  # exit code -> test; a code that a verb cannot have is left out
     "metrics": {0: DONE, 1: "test_readers_are_whom_the_configuration_names", 2: USAGE, 3: NONE},
     "genkey": {0: LOCAL, 1: LOCAL, 2: USAGE},
     "check-config": {0: LOCAL, 2: LOCAL},
+    "import-config": {0: LOCAL, 2: LOCAL},
     "version": {0: LOCAL, 2: USAGE},
 }
 
