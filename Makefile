@@ -270,6 +270,16 @@ install: all man
 	install -m 0755 conf/openrc/twintrackd $(DOCDIR)/examples/twintrackd.openrc
 	install -m 0644 conf/prometheus/twintrack.rules.yml conf/grafana/twintrack.json $(DOCDIR)/monitoring
 
+# a Debian package in build/deb; the packaging is kept in conf/debian
+.PHONY: deb test-deb
+deb:
+	$(Q)scripts/make-deb
+
+# installs it in a fresh root, runs a pair by the README, upgrades it under traffic, purges it; as root
+test-deb:
+	$(Q)scripts/install-deps --test
+	$(Q)/usr/bin/python3 -m pytest -v tests/package
+
 .PHONY: clean
 clean:
 	$(Q)rm -rf build build-*
