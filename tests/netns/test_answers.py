@@ -149,6 +149,7 @@ def test_the_fields_of_a_pair_in_step(pair):
         assert proof["in_sync"] and proof["reason"] == "" and 0 <= proof["age_ms"] < 2000
     assert 0 <= peer["lag_us"] < 1000000 and 0 <= peer["rtt_us"] < 1000000 and peer["divergences"] == 0
     assert peer["resyncs"]["full"] >= 1 and not peer["resyncs"]["full_running"]
+    assert one["pid"] == pair.daemon[1].process.pid
     assert peer["software"] == one["software"] and one["uptime_ms"] > 0 and one["clients"] == 1
     assert peer["links"][0]["received"] > 0 and peer["links"][0]["lost"] == 0
     link = one["links"][0]
