@@ -46,6 +46,7 @@ _twintrack_verb() {
 	flush) echo "internal external kernel --json" ;;
 	health) echo "--strict" ;;
 	wait-synced) echo "--timeout --peers" ;;
+	import-config) echo "--id" ;;
 	esac
 }
 
@@ -55,7 +56,7 @@ _twintrack() {
 	words=$(_twintrack_values "$before")
 	if [ -z "$words" ]; then
 		if [ "$COMP_CWORD" -eq 1 ] && [[ $word != -* ]]; then
-			words="status primary backup fault commit resync flush health wait-synced metrics verify reload genkey check-config version"
+			words="status primary backup fault commit resync flush health wait-synced metrics verify reload genkey check-config import-config version"
 		elif [[ $verb == -* ]]; then
 			words=$(_twintrack_options)
 		else
@@ -64,7 +65,7 @@ _twintrack() {
 	fi
 	COMPREPLY=()
 	case "$before $verb" in
-	"-R "* | "--load-file "* | "--labelmap "* | "genkey genkey" | "check-config check-config" | "--socket "*)
+	"-R "* | "--load-file "* | "--labelmap "* | "genkey genkey" | "check-config check-config" | "import-config import-config" | "--socket "*)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
