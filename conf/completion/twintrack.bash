@@ -64,6 +64,7 @@ _twintrack() {
 		fi
 	fi
 	COMPREPLY=()
+	[[ $word == -* ]] && before=
 	case "$before $verb" in
 	"-R "* | "--load-file "* | "--labelmap "* | "genkey genkey" | "check-config check-config" | "import-config import-config" | "--socket "*)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")

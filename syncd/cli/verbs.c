@@ -126,9 +126,10 @@ const struct cli_verb cli_verbs[] = {
 	.name = "import-config",
 	.operand = "FILE",
 	.summary = "translate a conntrackd.conf into our configuration",
-	.help = "Prints our configuration, made from FILE, conntrackd's own, on standard output; and on standard\n"
-		"error, line by line, what has no counterpart or another meaning here, and why.\n"
-		"0: done; 2: FILE cannot be read.\n",
+	.help =
+	    "Prints our configuration, made from FILE, conntrackd's own, on standard output; and on standard\n"
+	    "error, line by line, what has no counterpart or another meaning here, and why.\n"
+	    "0: done; 2: FILE cannot be read.\n",
 	.options = {{"id", "N", "the id of the node that it is for (default: 1)"}},
 	.run = import_run,
     },
