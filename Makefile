@@ -23,9 +23,9 @@ LIBS_PROTO  := libcrypto libxxhash
 LIBS_KERNEL := libmnl libnftnl
 LIBS_CONF   := inih
 LIBS_DAEMON := jansson libnfnetlink libcap-ng libseccomp
-LIBS_CLI    := jansson
+LIBS_CLI    := jansson libmicrohttpd
 LIBS_OPT    := $(shell $(PKG_CONFIG) --exists libsystemd && echo libsystemd)
-LIBS_ALL    := $(LIBS_PROTO) $(LIBS_KERNEL) $(LIBS_CONF) $(LIBS_DAEMON) $(LIBS_OPT)
+LIBS_ALL    := $(LIBS_PROTO) $(LIBS_KERNEL) $(LIBS_CONF) $(LIBS_DAEMON) $(LIBS_CLI) $(LIBS_OPT)
 
 CFLAGS   ?= -O2 -g
 WARN     := -Wall -Wextra -Wshadow -Wconversion $(if $(WERROR),-Werror)
@@ -260,9 +260,10 @@ install: all man
 	install -m 0644 conf/examples/*.conf $(DOCDIR)/examples
 	install -m 0644 conf/keepalived/*.conf $(DOCDIR)/keepalived
 	install -d $(SYSTEMD)/system $(SYSUSERS) $(TMPFILES) $(MODULES)
-	sed -e 's|/usr/sbin/twintrackd|$(PREFIX)/sbin/twintrackd|; s|/usr/bin/twintrack |$(PREFIX)/bin/twintrack |; s|/etc/twintrack/|$(SYSCONFDIR)/twintrack/|g' \
-		conf/systemd/twintrackd.service >$(SYSTEMD)/system/twintrackd.service
-	chmod 0644 $(SYSTEMD)/system/twintrackd.service
+	for unit in twintrackd twintrack-exporter; do \
+		sed -e 's|/usr/sbin/twintrackd|$(PREFIX)/sbin/twintrackd|; s|/usr/bin/twintrack |$(PREFIX)/bin/twintrack |; s|/etc/twintrack/|$(SYSCONFDIR)/twintrack/|g' \
+			conf/systemd/$$unit.service >$(SYSTEMD)/system/$$unit.service && chmod 0644 $(SYSTEMD)/system/$$unit.service || exit 1; \
+	done
 	install -m 0644 conf/systemd/sysusers.conf $(SYSUSERS)/twintrack.conf
 	install -m 0644 conf/systemd/tmpfiles.conf $(TMPFILES)/twintrack.conf
 	install -m 0644 conf/systemd/modules-load.conf $(MODULES)/twintrack.conf
@@ -271,7 +272,7 @@ install: all man
 	install -m 0644 conf/prometheus/twintrack.rules.yml conf/grafana/twintrack.json $(DOCDIR)/monitoring
 
 # a Debian package in build/deb; the packaging is kept in conf/debian
-.PHONY: deb test-deb
+.PHONY: deb test-deb test-exporter
 deb:
 	$(Q)scripts/make-deb
 
@@ -279,6 +280,13 @@ deb:
 test-deb:
 	$(Q)scripts/install-deps --test
 	$(Q)/usr/bin/python3 -m pytest -v tests/package
+
+# the exporter and its page, with a screenshot by a headless Chromium in build/page.png; as root
+test-exporter:
+	$(Q)scripts/install-deps --test
+	$(Q)command -v chromium >/dev/null || echo "chromium is not installed: the page is tested, yet no picture of it is made"
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)TWINTRACK_SCREENSHOT=$(abspath $(BUILD))/page.png /usr/bin/python3 -m pytest -v tests/netns/test_exporter.py
 
 .PHONY: clean
 clean:

@@ -47,6 +47,7 @@ _twintrack_verb() {
 	health) echo "--strict" ;;
 	wait-synced) echo "--timeout --peers" ;;
 	import-config) echo "--id" ;;
+	exporter) echo "--listen" ;;
 	esac
 }
 
@@ -56,7 +57,7 @@ _twintrack() {
 	words=$(_twintrack_values "$before")
 	if [ -z "$words" ]; then
 		if [ "$COMP_CWORD" -eq 1 ] && [[ $word != -* ]]; then
-			words="status primary backup fault commit resync flush health wait-synced metrics verify reload genkey check-config import-config version"
+			words="status primary backup fault commit resync flush health wait-synced metrics exporter verify reload genkey check-config import-config version"
 		elif [[ $verb == -* ]]; then
 			words=$(_twintrack_options)
 		else

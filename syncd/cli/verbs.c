@@ -94,6 +94,16 @@ const struct cli_verb cli_verbs[] = {
 	.run = steps_run,
     },
     {
+	.name = "exporter",
+	.summary = "serve metrics, health and a page over HTTP",
+	.help =
+	    "Serves /metrics for Prometheus, /healthz (200 or 503), and / , a page that shows the pair, until\n"
+	    "SIGTERM.  It is a process without rights, asks the daemon like every reader, and as root goes on\n"
+	    "as the user nobody.  Whoever reaches the address may read: keep it on the loopback, or filter.\n",
+	.options = {{"listen", "ADDR:PORT", "where to listen (default: 127.0.0.1:9789)"}},
+	.run = exporter_run,
+    },
+    {
 	.name = "verify",
 	.summary = "compare kernel and tables, here and at the peers",
 	.help = "Dumps the kernel, compares it with the internal table, and our digests with the peers'.\n"

@@ -75,6 +75,8 @@ VERBS = {  # exit code -> test; a code that a verb cannot have is left out
     "wait-synced": {0: DONE, 1: NO, 2: USAGE, 3: NONE},
     "verify": {0: DONE, 1: "test_audit_interval_is_when_silent_changes_are_found", 2: USAGE, 3: NONE},
     "metrics": {0: DONE, 1: "test_readers_are_whom_the_configuration_names", 2: USAGE, 3: NONE},
+    "exporter": {0: "test_without_a_daemon_it_says_so_in_the_end", 1: "test_an_address_that_is_taken_is_an_error",
+                 2: "test_a_wrong_address_is_a_usage_error"},
     "genkey": {0: LOCAL, 1: LOCAL, 2: USAGE},
     "check-config": {0: LOCAL, 2: LOCAL},
     "import-config": {0: LOCAL, 2: LOCAL},

@@ -48,7 +48,7 @@ class Machine:
         return self.host("apt-get", "install", "-q", "-y", "--no-install-recommends", name)
 
     def configure(self, node, key):
-        """The README's steps: the key from the first node, the example, and its three lines."""
+        """The README's steps: the key from the first node, the example, and its id."""
         os.makedirs(f"{self.root}/etc/twintrack", exist_ok=True)
         shutil.copy(key, f"{self.root}/etc/twintrack/key")
         self.host("chgrp", "twintrack", "/etc/twintrack/key")
@@ -56,8 +56,6 @@ class Machine:
         with open(self.root + EXAMPLE, encoding="utf-8") as file:
             text = file.read()
         text = re.sub(r"^id = .*$", f"id = {node}", text, flags=re.M)
-        text = re.sub(r"^\[link .*\]$", "[link sync0]", text, flags=re.M)
-        text = re.sub(r"^group = .*$", "group = 239.192.55.1", text, count=1, flags=re.M)
         with open(self.root + CONFIG, "w", encoding="utf-8") as file:
             file.write(text)
 
