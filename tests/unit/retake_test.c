@@ -38,11 +38,14 @@ static void create(struct cluster *c, unsigned node, uint32_t first, uint32_t co
 	}
 }
 
-static void destroy(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
+/* In the state that they have then: closed, or established, when they only fell silent. */
+static void destroy(struct cluster *c, unsigned node, uint32_t first, uint32_t count,
+		    enum flow_tcp_state tcp_state)
 {
 	for (uint32_t i = first; i < first + count; i++) {
 		struct flow f = cluster_flow(i);
 
+		f.tcp.state = (uint8_t)tcp_state;
 		cluster_flow_destroy(c, node, &f);
 	}
 }
@@ -211,13 +214,13 @@ static void two_actives_never_take_over_again(void **state)
 	finish(c);
 }
 
-static void what_has_ended_here_since_is_not_taken(void **state)
+static void what_was_closed_here_since_is_not_taken(void **state)
 {
 	struct cluster *c = start(2, false);
 
 	(void)state;
 	two_primaries(c, A, B);
-	destroy(c, A, 0, 20);
+	destroy(c, A, 0, 20, FLOW_TCP_TIME_WAIT);
 	cluster_run_us(c, 500000);
 	assert_true(has_ended(c, A, 5));
 	assert_false(has_ended(c, A, 25));   /* lives here */
@@ -231,6 +234,24 @@ static void what_has_ended_here_since_is_not_taken(void **state)
 	finish(c);
 }
 
+/* It may live on at the other. */
+static void what_only_fell_silent_here_is_taken(void **state)
+{
+	struct cluster *c = start(2, false);
+
+	(void)state;
+	two_primaries(c, A, B);
+	destroy(c, A, 0, 20, FLOW_TCP_ESTABLISHED);
+	cluster_run_us(c, 500000);
+	assert_false(has_ended(c, A, 5));
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	assert_int_equal(table_count(c->nodes[A].kernel), 80);
+	finish(c);
+}
+
 /* What ended before has another owner by now, who may have had it anew. */
 static void what_had_ended_before_we_were_primary_is_taken(void **state)
 {
@@ -240,7 +261,7 @@ static void what_had_ended_before_we_were_primary_is_taken(void **state)
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
 	create(c, A, 0, 10);
 	cluster_run_us(c, 500000);
-	destroy(c, A, 0, 10);
+	destroy(c, A, 0, 10, FLOW_TCP_CLOSE);
 	cluster_run_us(c, 500000);
 	assert_true(has_ended(c, A, 5));
 	cluster_role(c, A, FRAME_ROLE_BACKUP);
@@ -283,7 +304,8 @@ int main(void)
 	    cmocka_unit_test(not_while_a_third_node_is_primary),
 	    cmocka_unit_test(what_a_newer_primary_left_when_it_rebooted_is_taken),
 	    cmocka_unit_test(two_actives_never_take_over_again),
-	    cmocka_unit_test(what_has_ended_here_since_is_not_taken),
+	    cmocka_unit_test(what_was_closed_here_since_is_not_taken),
+	    cmocka_unit_test(what_only_fell_silent_here_is_taken),
 	    cmocka_unit_test(what_had_ended_before_we_were_primary_is_taken),
 	    cmocka_unit_test(what_was_withdrawn_has_not_ended),
 	};
