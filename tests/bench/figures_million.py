@@ -26,7 +26,9 @@ def _figures():
         Figure("idle", "idle daemon, all flows held, audit off", "% of a core", [Target(0.1)]),
         Figure("audit", "CPU of an audit pass, a flow", "ns", [Target(1.5, FLOOR)]),
         Figure("heartbeat", "heartbeat late while an audit runs", "ms", [Target(5)]),
-        Figure("catchup", "full catch-up of a restarted peer", "s", [Target(1, THEIRS)]),
+        Figure("catchup", "full catch-up of a restarted peer", "s", [Target(1, THEIRS)],
+               notes=["from the start of its new process; one that was killed is silent for peer-timeout (1 s) before "
+                      "a new session of its may take its place"]),
         Figure("catchup-cpu", "CPU of it, both nodes, a flow", "ns", [Target(0.7, THEIRS)]),
         Figure("commit", "commit of all flows", "s", [Target(1.3, FLOOR), Target(1 / 3, THEIRS, "<= 1/3 x conntrackd")]),
         Figure("commit-cpu", "CPU of it, a flow", "ns", [Target(1.3, FLOOR)]),
@@ -86,9 +88,10 @@ def _audit(ground, figures):
 
 
 def _catch_up(ground, figures):
+    ground.end(BACKUP)
     before = cpu_ns(ground.process(ACTIVE))
     start = time.monotonic()
-    ground.restart(BACKUP)
+    ground.begin_anew(BACKUP)
     ground.wait_equal(FLOWS)
     figures["catchup"].add(ground.name, time.monotonic() - start)
     spent = cpu_ns(ground.process(ACTIVE)) - before + cpu_ns(ground.process(BACKUP))

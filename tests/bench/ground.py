@@ -184,9 +184,12 @@ class Twintrack(Ground):
     def wait_equal(self, flows, timeout=60):
         wait_for(lambda: self.is_equal(flows), timeout, f"{flows} flows at both nodes", interval=0.01)
 
-    def restart(self, node):
-        """Its process ends and a new one starts, with empty tables."""
-        self.daemon[node].kill()
+    def end(self, node):
+        """Its process is told to end, as a service manager does it."""
+        self.daemon[node].stop()
+
+    def begin_anew(self, node):
+        """A new process, with empty tables."""
         self.daemon[node].start()
 
     def kill(self, node):
@@ -308,8 +311,11 @@ class Conntrackd(Ground):
             words = file.read().rsplit(")", 1)[1].split()
         return (int(words[13]) + int(words[14])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
-    def restart(self, node):
-        self.kill(node)
+    def end(self, node):
+        self._process[node].send_signal(signal.SIGTERM)
+        self._process[node].wait(60)
+
+    def begin_anew(self, node):
         for name in ("lock", "ctl"):
             path = os.path.join(self.directory, f"conntrackd{node}", name)
             if os.path.exists(path):
