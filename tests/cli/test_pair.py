@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
 import time
 
 import pytest
+from test_differential import FLOWS, OPTIONS
 from twintrack_command import PROGRAM
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
@@ -197,3 +199,42 @@ def test_events_of_the_daemons_tables_are_shown_as_they_come(pair):
     words = [listener.end() for listener in listeners]
     assert all("flow events have been shown" in text for text in words)
     assert "the table for node 1 was emptied" in words[1]
+
+
+FILTERS = ["", *(option for option in OPTIONS if option.split()[0] not in ("-o", "-t", "-i", "-z", "-e", "-b", "-c", "--label-add", "--label-del=one",
+                                                                          "--tuple-src", "--tuple-dst", "--mask-src", "--mask-dst", "-l")),
+           "-s 1.2.3.4 --mask-src 255.255.0.0 -d 5.6.7.9 --mask-dst 255.255.255.0", "-u UNREPLIED", "-u FIXED_TIMEOUT", "-p tcp -m 7 -u ASSURED",
+           "-s 2001:db8::1 -p udp", "-p icmpv6 --icmpv6-type 128", "-g 9.9.9.8 -p udp", "-j 9.9.9.9:5", "-w 3 -p tcp", "-p tcp --sport 10 -f ipv6"]
+
+
+def comparable(text):
+    """Without what one kernel alone knows, and without the tick of a second."""
+    return sorted(re.sub(r" use=\d+|(?<=\S )\d{2,}(?= (?:src|[A-Z]))", "", line) for line in text.splitlines())
+
+
+def test_all_filters_mean_the_same_on_the_three_tables(pair):
+    active, standby = pair
+    active("primary"), standby("backup")
+    for flow in FLOWS:
+        done = active.run("conntrack", "-I", *flow.split())
+        assert done.returncode == 0, (flow, done)
+    end = time.monotonic() + 30
+    while standby("-C", "external") != f"{len(FLOWS)}\n" and time.monotonic() < end:
+        time.sleep(0.05)
+    standby("wait-synced", "--timeout", "30s")
+    answers = {}
+    for options in FILTERS:
+        kernel, internal = (comparable(active("-L", table, *options.split())) for table in ("conntrack", "internal"))
+        external = comparable(standby("-L", "external", *options.split()))
+        assert kernel == internal == external, options
+        answers[options] = kernel
+    assert len(answers[""]) == len(FLOWS) and sum(bool(rows) for rows in answers.values()) > len(FILTERS) * 2 / 3
+    assert len({tuple(rows) for rows in answers.values()}) > 20  # they do tell flows apart
+    for table, node in (("internal", active), ("external", standby)):  # what save prints makes the same table
+        saved = node("-L", table, "-o", "save")
+        assert active.run("conntrack", "-F").returncode == 0
+        done = active.run("bash", "-c", f"{PROGRAM} -R - <<'END'\n{saved}END")
+        assert done.returncode == 0, (table, done)
+        assert comparable(active("-L")) == [re.sub(r" mark=\d+", "", row) for row in answers[""]] or comparable(active("-L")) == answers[""], table
+        if table == "internal":
+            standby("wait-synced", "--timeout", "30s")

@@ -36,6 +36,30 @@ static bool show_row(void *context, const struct flow *flow)
 	return !work->show->output.error;
 }
 
+/* What of the original tuple the kernel compares: whole addresses, and ports.  Of IPv6 addresses it shows
+ * those that differ (ctnetlink_filter_match_tuple() takes ipv6_addr_cmp() for a truth value; seen with
+ * Linux 6.18). */
+static unsigned tuple_filter_of(const struct request *request)
+{
+	bool is_ipv4 = request->flow.family == FLOW_IPV4;
+	unsigned by = 0;
+
+	if (!request->flow.family || request->table == TABLE_DYING || request->table == TABLE_UNCONFIRMED)
+		return 0;
+	if (is_ipv4 && request_has(request, OPTION_ORIG_SRC) && !request_has(request, OPTION_MASK_SRC))
+		by |= KERNEL_DUMP_SRC;
+	if (is_ipv4 && request_has(request, OPTION_ORIG_DST) && !request_has(request, OPTION_MASK_DST))
+		by |= KERNEL_DUMP_DST;
+	if (!request_has(request, OPTION_PROTOCOL))
+		return by;
+	by |= KERNEL_DUMP_PROTOCOL;
+	if (flow_has_ports(request->flow.protocol) && request_has_field(request, FIELD_ORIG_SPORT))
+		by |= KERNEL_DUMP_SPORT;
+	if (flow_has_ports(request->flow.protocol) && request_has_field(request, FIELD_ORIG_DPORT))
+		by |= KERNEL_DUMP_DPORT;
+	return by;
+}
+
 /* What the kernel can leave out itself; the rest is left out by show_row(). */
 static struct kernel_dump dump_of(const struct request *request)
 {
@@ -47,6 +71,9 @@ static struct kernel_dump dump_of(const struct request *request)
 		dump.request = IPCTNL_MSG_CT_GET_DYING;
 	else if (request->table == TABLE_UNCONFIRMED)
 		dump.request = IPCTNL_MSG_CT_GET_UNCONFIRMED;
+	dump.by_tuple = tuple_filter_of(request);
+	dump.protocol = request->flow.protocol;
+	dump.tuple = &request->flow.orig;
 	dump.by_mark = request_has(request, OPTION_MARK);
 	dump.mark = request->flow.mark;
 	dump.mark_mask = request->mark_mask;

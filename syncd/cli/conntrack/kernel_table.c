@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "syncd/cli/conntrack/kernel_table.h"
 #include "syncd/kernel/attribute.h"
+#include "syncd/kernel/timeouts.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -156,6 +157,45 @@ static int read_row(void *context, const struct nlmsghdr *message)
 	return dumping->row(dumping->context, &flow) ? 0 : 1;
 }
 
+/* CTA_FILTER, and the tuple that it means: since Linux 5.8.  Its flags are this machine's numbers
+ * (ctnetlink_parse_filter()). */
+static void put_tuple_filter(struct nlmsghdr *request, const struct kernel_dump *dump)
+{
+	static const struct {
+		unsigned by;
+		uint32_t flag; /* CTA_FILTER_F_* of net/netfilter/nf_conntrack_netlink.c */
+	} flags[] = {
+	    {KERNEL_DUMP_SRC, 1 << 0},   {KERNEL_DUMP_DST, 1 << 1},   {KERNEL_DUMP_PROTOCOL, 1 << 3},
+	    {KERNEL_DUMP_SPORT, 1 << 4}, {KERNEL_DUMP_DPORT, 1 << 5},
+	};
+	size_t size = flow_address_size(dump->family);
+	bool is_ipv6 = dump->family == FLOW_IPV6;
+	struct nlattr *nest, *part;
+	uint32_t wanted = 0;
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		wanted |= dump->by_tuple & flags[i].by ? flags[i].flag : 0;
+	nest = mnl_attr_nest_start(request, CTA_TUPLE_ORIG);
+	part = mnl_attr_nest_start(request, CTA_TUPLE_IP);
+	mnl_attr_put(request, is_ipv6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, size, dump->tuple->src);
+	mnl_attr_put(request, is_ipv6 ? CTA_IP_V6_DST : CTA_IP_V4_DST, size, dump->tuple->dst);
+	mnl_attr_nest_end(request, part);
+	if (dump->by_tuple & KERNEL_DUMP_PROTOCOL) {
+		part = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
+		mnl_attr_put_u8(request, CTA_PROTO_NUM, dump->protocol);
+		if (dump->by_tuple & KERNEL_DUMP_SPORT)
+			mnl_attr_put_u16(request, CTA_PROTO_SRC_PORT, htobe16(dump->tuple->sport));
+		if (dump->by_tuple & KERNEL_DUMP_DPORT)
+			mnl_attr_put_u16(request, CTA_PROTO_DST_PORT, htobe16(dump->tuple->dport));
+		mnl_attr_nest_end(request, part);
+	}
+	mnl_attr_nest_end(request, nest);
+	nest = mnl_attr_nest_start(request, CTA_FILTER);
+	mnl_attr_put_u32(request, CTA_FILTER_ORIG_FLAGS, wanted);
+	mnl_attr_put_u32(request, CTA_FILTER_REPLY_FLAGS, 0);
+	mnl_attr_nest_end(request, nest);
+}
+
 static struct nlmsghdr *begin_dump(struct kernel_table *table, const struct kernel_dump *dump, uint8_t *room)
 {
 	struct nlmsghdr *request =
@@ -171,16 +211,27 @@ static struct nlmsghdr *begin_dump(struct kernel_table *table, const struct kern
 	}
 	if (dump->by_zone)
 		mnl_attr_put_u16(request, CTA_ZONE, htobe16(dump->zone));
+	if (dump->by_tuple)
+		put_tuple_filter(request, dump);
 	return request;
 }
 
 int kernel_table_dump(struct kernel_table *table, const struct kernel_dump *dump, kernel_table_row *row,
 		      void *context)
 {
-	_Alignas(8) uint8_t room[256];
+	_Alignas(8) uint8_t room[512];
 	struct dumping dumping = {row, context};
+	struct kernel_dump plain = *dump;
+	long buckets = timeouts_conntrack_buckets();
+	int end = ask(table->dump, table->dump_bytes, begin_dump(table, dump, room), read_row, &dumping);
 
-	return ask(table->dump, table->dump_bytes, begin_dump(table, dump, room), read_row, &dumping);
+	plain.by_tuple = 0;
+	if (dump->by_tuple &&
+	    (end == -EINVAL || end == -EOPNOTSUPP)) /* it was refused as a whole: no row came */
+		end =
+		    ask(table->dump, table->dump_bytes, begin_dump(table, &plain, room), read_row, &dumping);
+	/* NLM_F_DUMP_INTR doesn't tell of another size of the kernel's table */
+	return end == 0 && timeouts_conntrack_buckets() != buckets ? 1 : end;
 }
 
 /* ---- one flow ---- */

@@ -21,6 +21,19 @@ struct kernel_dump {
 	bool by_mark, by_status, by_zone;
 	uint32_t mark, mark_mask, status;
 	uint16_t zone;
+	/* of the original tuple (KERNEL_DUMP_*, with a family); a kernel that knows no such filter is asked
+	 * without it, so that the caller has to look himself in any case */
+	unsigned by_tuple;
+	uint8_t protocol;
+	const struct flow_tuple *tuple;
+};
+
+enum {
+	KERNEL_DUMP_SRC = 1 << 0,
+	KERNEL_DUMP_DST = 1 << 1,
+	KERNEL_DUMP_PROTOCOL = 1 << 2,
+	KERNEL_DUMP_SPORT = 1 << 3, /* with KERNEL_DUMP_PROTOCOL, of one that has ports */
+	KERNEL_DUMP_DPORT = 1 << 4,
 };
 
 /* False: enough. */
