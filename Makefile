@@ -77,7 +77,7 @@ tools: $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(TOOLS)) $(BUILD)/tools/wall
 
 # what unit tests share (tests/unit/*.c that are no test); the daemon's modules but its main() are linked in too
 UNIT_SHARED := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call objects,$(UNIT_SHARED)) $(BUILD)/libdaemon.a $(BUILD)/libtwintrack.a
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call objects,$(UNIT_SHARED)) $(BUILD)/libcli.a $(BUILD)/libdaemon.a $(BUILD)/libtwintrack.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lcmocka
