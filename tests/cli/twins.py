@@ -14,8 +14,8 @@ class Twin:
         self.run("sysctl", "-qw", "net.netfilter.nf_conntrack_timestamp=0")
         self.run("nft", "add table inet t; add chain inet t c { type filter hook input priority 0; }; add rule inet t c ct label 1 counter")
 
-    def run(self, *arguments, stdin=None):
-        return subprocess.run(["nsenter", f"--net=/run/netns/{self.name}", *map(str, arguments)], text=True, capture_output=True, timeout=60,
+    def run(self, *arguments, stdin=None, timeout=60):
+        return subprocess.run(["nsenter", f"--net=/run/netns/{self.name}", *map(str, arguments)], text=True, capture_output=True, timeout=timeout,
                               input=stdin, env=dict(os.environ, TZ="UTC", LC_ALL="C"))
 
     def close(self):

@@ -65,12 +65,12 @@ static struct kernel_dump dump_of(const struct request *request)
 {
 	struct kernel_dump dump = {.request = IPCTNL_MSG_CT_GET, .family = request->flow.family};
 
-	if (request_has(request, OPTION_ZERO))
-		dump.request = IPCTNL_MSG_CT_GET_CTRZERO;
-	else if (request->table == TABLE_DYING)
+	if (request->table == TABLE_DYING)
 		dump.request = IPCTNL_MSG_CT_GET_DYING;
 	else if (request->table == TABLE_UNCONFIRMED)
 		dump.request = IPCTNL_MSG_CT_GET_UNCONFIRMED;
+	else if (request_has(request, OPTION_ZERO))
+		dump.request = IPCTNL_MSG_CT_GET_CTRZERO;
 	dump.by_tuple = tuple_filter_of(request);
 	dump.protocol = request->flow.protocol;
 	dump.tuple = &request->flow.orig;

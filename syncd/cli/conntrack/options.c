@@ -68,7 +68,7 @@ static const struct rule flow_rules[REQUEST_COMMANDS] = {
     [REQUEST_ADD] = {CREATE, BIT(PROTOCOL) | BIT(TIMEOUT)},
     [REQUEST_UPDATE] = {UPDATE, 0},
     [REQUEST_DELETE] = {DELETE, 0},
-    [REQUEST_GET] = {COMMON | BIT(ID) | BIT(OUTPUT), BIT(PROTOCOL)},
+    [REQUEST_GET] = {COMMON | BIT(ID) | BIT(OUTPUT) | BIT(LABEL), BIT(PROTOCOL)},
     [REQUEST_FLUSH] = {BIT(FAMILY), 0},
     [REQUEST_EVENT] = {EVENT, 0},
     [REQUEST_HELP] = {BIT(PROTOCOL), 0},
@@ -349,10 +349,6 @@ static int check_rest(const struct cli *cli, const struct request *request)
 		return request_refuse(cli, "Can't use -z with filtering parameters");
 	if (request_has(request, OPTION_ANY_NAT) && request->options & NAT)
 		return request_refuse(cli, "cannot specify `--src-nat' or `--dst-nat' with `--any-nat'");
-	if (request_has(request, OPTION_LABEL_ADD) && request_has(request, OPTION_LABEL_DEL)) {
-		request_say(cli, "cannot use --label-add and --label-del at the same time");
-		return CLI_FAILED;
-	}
 	if (request->peer && request->table != TABLE_EXTERNAL && request->table != TABLE_EXTERNAL_EXPECT)
 		return request_refuse(cli, "--peer goes with the tables external and external-expect alone");
 	return -1;

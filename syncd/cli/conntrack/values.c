@@ -294,6 +294,40 @@ static int read_labels(const struct reading *reading, const char *text, uint8_t 
 	return code;
 }
 
+/* The word after an option whose value may be left out. */
+static const char *optional_value(const struct reading *reading)
+{
+	if (optarg)
+		return optarg;
+	if (optind < reading->argc && reading->argv[optind][0] != '-')
+		return reading->argv[optind++];
+	return NULL;
+}
+
+/* Both at once are refused before all else. */
+static int check_label_changes(const struct reading *reading)
+{
+	const struct request *request = reading->request;
+
+	if (!request_has(request, OPTION_LABEL_ADD) || !request_has(request, OPTION_LABEL_DEL))
+		return -1;
+	request_say(reading->cli, "cannot use --label-add and --label-del at the same time");
+	return CLI_FAILED;
+}
+
+static int read_label_changes(const struct reading *reading, enum request_option option)
+{
+	struct request *request = reading->request;
+	const char *names = option == OPTION_LABEL_ADD ? optarg : optional_value(reading);
+	int code = check_label_changes(reading);
+
+	if (code >= 0)
+		return code;
+	if (option == OPTION_LABEL_DEL)
+		request->label_del_all = !names;
+	return names ? read_labels(reading, names, request->label_changes) : open_labels(reading);
+}
+
 static int read_protocol(struct reading *reading, const char *text)
 {
 	struct request *request = reading->request;
@@ -316,16 +350,6 @@ static int read_family(const struct reading *reading, const char *text)
 	if (!strcmp(text, "ipv6"))
 		return join_family(reading, FLOW_IPV6);
 	return request_refuse(reading->cli, "`%s' unsupported protocol", text);
-}
-
-/* The word after an option whose value may be left out. */
-static const char *optional_value(const struct reading *reading)
-{
-	if (optarg)
-		return optarg;
-	if (optind < reading->argc && reading->argv[optind][0] != '-')
-		return reading->argv[optind++];
-	return NULL;
 }
 
 /* What follows the number is left out, as conntrack(8) does, but with a warning: there are scripts with "-w
@@ -409,13 +433,8 @@ int values_take(struct reading *reading, enum request_option option, const char 
 	case OPTION_LABEL:
 		return read_labels(reading, optarg, request->labels);
 	case OPTION_LABEL_ADD:
-		return read_labels(reading, optarg, request->label_changes);
-	case OPTION_LABEL_DEL: {
-		const char *names = optional_value(reading);
-
-		request->label_del_all = !names;
-		return names ? read_labels(reading, names, request->label_changes) : open_labels(reading);
-	}
+	case OPTION_LABEL_DEL:
+		return read_label_changes(reading, option);
 	default:
 		return -1;
 	}
