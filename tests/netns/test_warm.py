@@ -3,9 +3,11 @@
 
 import json
 import os
+import re
 import time
 from contextlib import nullcontext
 
+import announce
 from flows import kernel_flows_to_replicate, start_pair, timings
 from lab import SERVER, WAN_VIP, Lab, wait_for
 from limits import HostLimits
@@ -243,3 +245,34 @@ def test_of_three_nodes_each_backup_is_warm_and_follows_the_new_primary(make_lab
     move_addresses(lab, 3)
     lab.daemon[3].twintrack("primary")
     assert_all_live(traffic.verdict(), CONNECTIONS)
+
+
+# -- packets of one flow through both nodes (doc/operations.md says what works and what cannot) -------------------------
+
+def split_paths(lab):
+    """What the client sends goes through node 1, what comes back through node 2, which is no primary."""
+    lab.fw[1].ip(f"addr del {WAN_VIP}/24 dev wan0")
+    lab.fw[2].ip(f"addr add {WAN_VIP}/24 dev wan0")
+    announce.announce(lab.fw[2], WAN_VIP, "wan0")
+
+
+def test_established_connections_go_on_when_their_answers_come_through_the_backup(lab):
+    # each kernel sees one direction alone, so none may check windows
+    for space in lab.fw.values():
+        space.sysctl(net__netfilter__nf_conntrack_tcp_be_liberal=1)
+    start_pair(lab, {"commit": {"mode": "warm"}})
+    traffic = lab.traffic(CONNECTIONS, address=SERVER)
+    wait_copies(lab)
+    split_paths(lab)
+    traffic.mark()
+    assert_all_live(traffic.verdict(), CONNECTIONS)
+    assert lab.daemon[2].status()["internal"]["flows"] == 0, "they stay node 1's"
+
+
+def test_an_exchange_without_a_handshake_may_begin_on_split_paths(lab):
+    """The first answers may come before the copy; what is repeated gets through."""
+    start_pair(lab, {"commit": {"mode": "warm"}})
+    split_paths(lab)
+    done = lab.client.run("ping", "-c", 20, "-i", "0.2", "-W", 1, SERVER, check=False, timeout=60)
+    received = int(re.search(r"(\d+) received", done.stdout).group(1))
+    assert received >= 10, done.stdout

@@ -469,9 +469,49 @@ static void what_the_kernel_refuses_is_tried_again(void **state)
 	finish(c);
 }
 
+/* Of any mode: what the kernel did while we committed, and did not tell, is made good before anything is
+ * proven. */
+static void an_overrun_during_a_commit_is_made_good(void **state)
+{
+	struct cluster *c = calloc(1, sizeof(*c));
+	struct node_event overrun = {.type = NODE_OVERRUN}, takeover = {.type = NODE_TAKEOVER},
+			  role = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
+	struct node_view view;
+	(void)state;
+
+	cluster_init(c, 3, 7);
+	cluster_role(c, PRIMARY, FRAME_ROLE_PRIMARY);
+	create(c, PRIMARY, 0, 200);
+	cluster_stop(c, PRIMARY);
+	cluster_run_us(c, 2 * SECOND_US);
+	cluster_step(c, BACKUP, &takeover);
+	for (uint32_t i = 0; i < 200; i++) {
+		struct flow flow = cluster_flow(i);
+		struct node_event committed = {.type = NODE_FLOW_COMMITTED, .flow = &flow};
+
+		cluster_kernel_put(c, BACKUP, &flow);
+		cluster_step(c, BACKUP, &committed);
+		if (i % 2 == 0) /* it ends at once, and nobody tells */
+			cluster_kernel_remove(c, BACKUP, &flow);
+		if (i == 100)
+			cluster_step(c, BACKUP, &overrun);
+	}
+	cluster_step(c, BACKUP, &role);
+	node_view(c->nodes[BACKUP].node, c->now, &view);
+	assert_true(view.suspect);
+	cluster_run_us(c, 5 * SECOND_US);
+	node_view(c->nodes[BACKUP].node, c->now, &view);
+	assert_false(view.suspect);
+	assert_int_equal(internal_count(c, BACKUP), 100);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 5 * SECOND_US));
+	assert_int_equal(table_count(node_external(c->nodes[THIRD].node, 2)), 100);
+	finish(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(an_overrun_during_a_commit_is_made_good),
 	    cmocka_unit_test(what_the_primary_has_lives_in_the_backups_kernel),
 	    cmocka_unit_test(copies_are_no_flows_of_the_backups_own_for_an_audit_or_an_event),
 	    cmocka_unit_test(local_flows_of_the_backup_are_untouched),
