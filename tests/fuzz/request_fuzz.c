@@ -15,7 +15,7 @@ static void check_header(const uint8_t *bytes)
 
 	if (message_read_header(bytes, &type, &length) < 0)
 		return;
-	FUZZ_REQUIRE(length <= MESSAGE_PAYLOAD_MAX && type >= MESSAGE_REQUEST && type <= MESSAGE_RESULT);
+	FUZZ_REQUIRE(length <= MESSAGE_PAYLOAD_MAX && type >= MESSAGE_REQUEST && type < MESSAGE_TYPES_END);
 	message_write_header(&w, type, length);
 	FUZZ_REQUIRE(!memcmp(again, bytes, sizeof(again)));
 }
