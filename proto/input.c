@@ -283,7 +283,7 @@ static void take_status(struct node *node, struct peer *peer, struct session *se
 {
 	struct frame_status status;
 	const struct frame_peer *us;
-	bool echoed;
+	bool echoed, is_asked;
 
 	if (frame_status_read(body, &status)) {
 		drop(node, NODE_DROP_MALFORMED, peer->id);
@@ -296,11 +296,15 @@ static void take_status(struct node *node, struct peer *peer, struct session *se
 	session->stamp_at = node->now;
 	session->instance = status.instance;
 	us = about_us(node, &status);
+	is_asked = us && us->challenge != session->their_challenge;
 	echoed = us && session_hear(session, us, node->now);
 	if (peer == &node->twin) {
 		refuse_status(node, peer, session);
 		return;
 	}
+	if (is_asked) /* once for each challenge: it waits for our echo before it takes our session for
+			 current */
+		node_want_status(node);
 	if (session != &peer->current) {
 		struct seal_session_id id = session->id;
 
