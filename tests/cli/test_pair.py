@@ -235,6 +235,7 @@ def test_all_filters_mean_the_same_on_the_three_tables(pair):
         assert active.run("conntrack", "-F").returncode == 0
         done = active.run("bash", "-c", f"{PROGRAM} -R - <<'END'\n{saved}END")
         assert done.returncode == 0, (table, done)
-        assert comparable(active("-L")) == [re.sub(r" mark=\d+", "", row) for row in answers[""]] or comparable(active("-L")) == answers[""], table
+        again, before = (sorted(re.sub(r" mark=\d+", "", row) for row in rows) for rows in (comparable(active("-L")), answers[""]))
+        assert again == before, table  # conntrack(8) 1.4.7 saves no marks
         if table == "internal":
             standby("wait-synced", "--timeout", "30s")
