@@ -271,34 +271,35 @@ static void without(const char *all, const char *list, char *rest, size_t size)
 	}
 }
 
+/* In place of every `from` comes the shorter or equally long `to`. */
+static void rename_all(char *list, const char *from, const char *to)
+{
+	size_t old = strlen(from), new = strlen(to);
+
+	for (char *at = list; (at = strstr(at, from)) != NULL; at += new) {
+		memcpy(at, to, new);
+		memmove(at + new, at + old, strlen(at + old) + 1);
+	}
+}
+
 static void take_protocols(struct import *import)
 {
-	static const char all[] = "tcp udp udplite icmp icmpv6 sctp dccp gre";
-	char list[IMPORT_VALUE_SIZE], rest[IMPORT_VALUE_SIZE];
+	char list[IMPORT_VALUE_SIZE];
 
 	list_words(import, list, sizeof(list));
-	for (char *at = list; (at = strstr(at, "ipv6-icmp")) != NULL;) { /* both names are conntrackd's */
-		memmove(at + 6, at + 9, strlen(at + 9) + 1);
-		memcpy(at, "icmpv6", 6);
-	}
-	if (!accepts(import))
-		without(all, list, rest, sizeof(rest));
-	emit(import, "filter", "protocols", "%s", accepts(import) ? list : rest);
+	rename_all(list, "ipv6-icmp", "icmpv6"); /* both are conntrackd's names */
+	emit(import, "filter", accepts(import) ? "protocols" : "ignore-protocols", "%s", list);
 }
 
 static void take_states(struct import *import)
 {
-	static const char all[] =
-	    "syn_sent syn_recv established fin_wait close_wait last_ack time_wait close listen";
-	char list[IMPORT_VALUE_SIZE], states[IMPORT_VALUE_SIZE], rest[IMPORT_VALUE_SIZE];
+	char list[IMPORT_VALUE_SIZE], states[IMPORT_VALUE_SIZE];
 
 	list_words(import, list, sizeof(list));
-	for (char *at = list; (at = strstr(at, "closed")) != NULL; at += 5) /* its name for close */
-		memmove(at + 5, at + 6, strlen(at + 6) + 1);
+	rename_all(list, "closed", "close");
+	rename_all(list, "_", "-");
 	without(list, "for tcp", states, sizeof(states));
-	if (!accepts(import))
-		without(all, states, rest, sizeof(rest));
-	emit(import, "filter", "tcp-states", "%s", accepts(import) ? states : rest);
+	emit(import, "filter", accepts(import) ? "tcp-states" : "ignore-tcp-states", "%s", states);
 }
 
 static bool is_loopback(const char *address)
