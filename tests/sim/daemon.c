@@ -80,7 +80,7 @@ static void do_follow(void *context, const struct flow *flow, bool gone)
 		if (!host->follows)
 			abort();
 	}
-	host->follows[host->follows_count++] = (struct host_followed){*flow, gone};
+	host->follows[host->follows_count++] = (struct host_followed){.flow = *flow, .gone = gone};
 	world_meets(host->world, SITUATION_FOLLOW);
 }
 
