@@ -45,7 +45,6 @@ struct host_table {
 struct host_followed {
 	struct flow flow;
 	bool gone;
-	bool is_early; /* it was deleted here, and has ended nowhere as far as is known */
 };
 
 struct host_takeover {

@@ -484,25 +484,6 @@ void invariant_on_withdrawal(struct host *host, uint32_t number)
 			   host->id, number);
 }
 
-bool invariant_has_ended(const struct host *host, uint32_t number)
-{
-	for (unsigned i = 0; i < host->world->hosts_count; i++)
-		if (host->world->hosts[i].kernel.ended_us[number] >= host->kernel.flows[number].lived_us)
-			return true;
-	return false;
-}
-
-/*
- * Good if a new one of that key came right behind; or if there were two, one here and an older one there: a
- * takeover brings the one here forward, and can't tell it from what it made itself.
- */
-void invariant_after_let_go(struct host *host, uint32_t number)
-{
-	if (!host->kernel.flows[number].present && !host->kernel.flows[number].met)
-		world_fail(host->world, "(h) host %u deleted connection %u, which has ended nowhere",
-			   host->id, number);
-}
-
 /* ---- (a) ---- */
 
 /* Whether the internal table has that connection as the kernel has it. */

@@ -42,10 +42,6 @@ void invariant_before_takeover(struct host *host);
 void invariant_on_commit(struct host *host, uint16_t owner, uint32_t number, enum kernel_result result);
 void invariant_after_takeover(struct host *host);
 void invariant_on_withdrawal(struct host *host, uint32_t number);
-/* Whether that flow of the host's kernel has ended at any host since it was last seen to live. */
-bool invariant_has_ended(const struct host *host, uint32_t number);
-/* It was deleted on another's word although it has not. */
-void invariant_after_let_go(struct host *host, uint32_t number);
 
 /* Whether that flow of that host, whose last packet passed there then, is in another kernel too, has ended
  * there since, or came there too late. */

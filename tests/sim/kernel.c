@@ -204,18 +204,13 @@ static enum kernel_result commit_existing(struct kernel *kernel, uint32_t number
 {
 	struct kernel_flow *flow = &kernel->flows[number];
 	int64_t expires_us = now_us + timeout_s * INT64_C(1000000);
-	bool met = flow->met;
 
 	if (wanted.nat != flow->connection.nat) {
 		if (!fence_closed && flow->connection.state >= CONNECTION_ASSURED)
 			return KERNEL_CLASH;
-		met |= flow->touched;
 		flow->present = false;
 		kernel->count--;
-		if (!add(kernel, number, wanted, timeout_s, now_us))
-			return KERNEL_TABLE_FULL;
-		flow->met = met;
-		return KERNEL_REPLACED;
+		return add(kernel, number, wanted, timeout_s, now_us) ? KERNEL_REPLACED : KERNEL_TABLE_FULL;
 	}
 	if (wanted.state < flow->connection.state)
 		return KERNEL_KEPT;
@@ -223,7 +218,6 @@ static enum kernel_result commit_existing(struct kernel *kernel, uint32_t number
 	    expires_us <= flow->expires_us)
 		return KERNEL_KEPT;
 	flow->connection = wanted;
-	flow->met |= flow->touched;
 	flow->touched = false;
 	if (expires_us > flow->expires_us)
 		flow->expires_us = expires_us;

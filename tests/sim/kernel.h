@@ -19,7 +19,6 @@ struct kernel_flow {
 	uint32_t id;
 	uint32_t born;    /* which create made it: of this model alone, never repeats */
 	bool touched;     /* by a packet, since the daemon wrote it */
-	bool met;         /* packets had touched it here when the daemon wrote it */
 	int64_t lived_us; /* its last packet here, or its first anywhere */
 	int64_t expires_us;
 };

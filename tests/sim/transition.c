@@ -249,27 +249,23 @@ void daemon_run_retake(struct host *host)
 
 /* ---- following ---- */
 
-/* Whether a flow that is deleted here on another's word had not ended anywhere. */
-static bool let_go(struct host *host, const struct flow *last)
+static void let_go(struct host *host, const struct flow *last)
 {
 	struct node_event event = {.type = NODE_FLOW_DESTROY, .flow = last};
 	struct connection then = connection_of(last);
 	const struct kernel_flow *flow;
 	uint32_t number;
-	bool has_ended;
 
 	if (!connection_number(last, &number))
-		return false;
+		return;
 	flow = &host->kernel.flows[number];
 	if (!flow->present || flow->touched || flow->connection.nat != then.nat ||
 	    flow->connection.state > then.state)
-		return false;
-	has_ended = invariant_has_ended(host, number);
+		return;
 	host->cost_ns += COST_COMMIT_NS;
 	kernel_delete(&host->kernel, number);
 	host->kernel.ended_us[number] = host->world->now_us;
 	daemon_step(host, &event);
-	return !has_ended;
 }
 
 void daemon_run_follows(struct host *host)
@@ -279,19 +275,11 @@ void daemon_run_follows(struct host *host)
 		uint32_t number = 0;
 
 		if (host->follows[i].gone) {
-			bool is_early = let_go(host, &flow);
-
-			host->follows[i].is_early = is_early; /* (the array may have moved) */
+			let_go(host, &flow);
 			continue;
 		}
 		connection_number(&flow, &number);
 		give_committed(host, &made, commit(host, &flow, remaining_s(number, &flow, 0), false, &made));
-	}
-	for (size_t i = 0; i < host->follows_count; i++) {
-		uint32_t number = 0;
-
-		if (host->follows[i].is_early && connection_number(&host->follows[i].flow, &number))
-			invariant_after_let_go(host, number);
 	}
 	host->follows_count = 0;
 }
