@@ -161,6 +161,11 @@ FIRST ?= 1
 sim: $(BUILD)/sim
 	$(Q)$(BUILD)/sim --list tests/sim/seeds.txt --open tests/sim/open.txt --seeds $(SEEDS) --first $(FIRST) --jobs $(shell nproc)
 
+# how quickly copies become equal again: doc/recovery.md and doc/recovery.svg
+.PHONY: recovery
+recovery: $(BUILD)/sim
+	$(Q)BUILD=$(BUILD) scripts/recovery
+
 # whether the simulator finds the faults in tests/sim/mutants
 mutants:
 	$(Q)scripts/run-mutants
@@ -262,7 +267,7 @@ install: all man
 	install -m 0644 conf/completion/twintrack.bash $(BASHCOMPDIR)/twintrack
 	install -m 0644 conf/completion/_twintrack $(ZSHCOMPDIR)/_twintrack
 	install -m 0755 scripts/conntrackd $(LIBEXEC)/conntrackd
-	install -m 0644 README.md COPYING LICENSE $(wildcard doc/*.md) $(DOCDIR)
+	install -m 0644 README.md COPYING LICENSE $(wildcard doc/*.md doc/*.svg) $(DOCDIR)
 	install -m 0644 conf/examples/*.conf $(DOCDIR)/examples
 	install -m 0644 conf/keepalived/*.conf $(DOCDIR)/keepalived
 	install -d $(SYSTEMD)/system $(SYSUSERS) $(TMPFILES) $(MODULES)

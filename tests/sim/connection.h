@@ -8,7 +8,7 @@
 
 #include "proto/flow.h"
 
-enum { CONNECTIONS_MAX = 1 << 15 };
+enum { CONNECTIONS_MAX = 1 << 22 };
 
 /* How far it is: TCP has all of these, others the first three. */
 enum connection_state {

@@ -38,6 +38,27 @@ int inside_peer_index(const struct node *node, uint16_t id)
 	return -1;
 }
 
+uint64_t inside_applied(const struct node *node, uint16_t id)
+{
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		if (node->peers[i].id == id)
+			return node->peers[i].receive.applied;
+	return 0;
+}
+
+bool inside_is_here(const struct node *node, uint16_t id, uint64_t version)
+{
+	const struct receive *receive = NULL;
+
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		if (node->peers[i].id == id)
+			receive = &node->peers[i].receive;
+	for (size_t i = 0; receive && i < receive->stash_count; i++)
+		if (receive->stash[i].from < version && version <= receive->stash[i].to)
+			return true;
+	return receive && receive->applied >= version;
+}
+
 size_t inside_stash_bytes(const struct node *node, uint16_t id)
 {
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)

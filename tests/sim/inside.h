@@ -16,6 +16,10 @@ struct inside_limits inside_limits(const struct node *node);
 /* For node_peer_view(); -1: there is no such peer. */
 int inside_peer_index(const struct node *node, uint16_t peer);
 
+/* What was applied of that node's stream; and whether that version was, or waits for its turn. */
+uint64_t inside_applied(const struct node *node, uint16_t peer);
+bool inside_is_here(const struct node *node, uint16_t peer, uint64_t version);
+
 /* Bytes of that node's frames that wait for their turn. */
 size_t inside_stash_bytes(const struct node *node, uint16_t peer);
 

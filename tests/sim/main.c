@@ -7,8 +7,10 @@
  *   sim --seeds N [--first S] [--jobs J]       N seeds from S on, after those of --list FILE
  *   --stop                                     at the first that fails
  *   --open FILE                                leaves out, and says so, seeds that are known to fail
+ *   --recovery, --brief                        how quickly copies become equal (recovery.h)
  *   --twice                                    each seed twice: it must be the same run, byte for byte
  */
+#include "tests/sim/recovery.h"
 #include "tests/sim/world.h"
 
 #include <getopt.h>
@@ -25,7 +27,7 @@ enum { FAILED_SHOWN = 20, LISTED_MAX = 4096, JOBS_MAX = 64 };
 struct options {
 	uint64_t first, seeds;
 	unsigned jobs;
-	bool trace, twice, stop;
+	bool trace, twice, stop, recovery, brief;
 	const char *list, *open;
 };
 
@@ -293,7 +295,8 @@ int main(int argc, char **argv)
 	    {"seeds", required_argument, NULL, 'n'}, {"first", required_argument, NULL, 'f'},
 	    {"jobs", required_argument, NULL, 'j'},  {"list", required_argument, NULL, 'l'},
 	    {"trace", no_argument, NULL, 't'},       {"twice", no_argument, NULL, '2'},
-	    {"stop", no_argument, NULL, 'x'},        {NULL, 0, NULL, 0},
+	    {"stop", no_argument, NULL, 'x'},        {"recovery", no_argument, NULL, 'r'},
+	    {"brief", no_argument, NULL, 'b'},       {NULL, 0, NULL, 0},
 	};
 	struct options options = {.first = 1, .jobs = 1};
 	int option;
@@ -324,16 +327,24 @@ int main(int argc, char **argv)
 		case 'x':
 			options.stop = true;
 			break;
+		case 'r':
+			options.recovery = true;
+			break;
+		case 'b':
+			options.brief = true;
+			break;
 		case '2':
 			options.twice = true;
 			break;
 		default:
 			fprintf(
 			    stderr,
-			    "usage: sim --seed S [--trace] | --seeds N [--first S] [--jobs J] [--list FILE] [--open FILE] [--twice] [--stop]\n");
+			    "usage: sim --seed S [--trace] | --seeds N [--first S] [--jobs J] [--list FILE] [--open FILE] [--twice] [--stop] | --recovery [--brief]\n");
 			return 2;
 		}
 	}
+	if (options.recovery)
+		return !recovery_run(options.brief);
 	if (!options.jobs || options.jobs > JOBS_MAX)
 		options.jobs = 1;
 	return options.seeds || options.list ? run_many(&options) : run_one(&options);

@@ -110,8 +110,7 @@ static int64_t next_us(struct world *world)
 	return at;
 }
 
-/* To the next moment at which something happens, and does that. */
-static void advance(struct world *world, int64_t limit_us)
+void world_advance(struct world *world, int64_t limit_us)
 {
 	struct packet packet;
 	int64_t at = next_us(world);
@@ -129,7 +128,7 @@ static void advance(struct world *world, int64_t limit_us)
 static void run_until(struct world *world, int64_t limit_us)
 {
 	while (!world->failed && world->now_us < limit_us)
-		advance(world, limit_us);
+		world_advance(world, limit_us);
 }
 
 /* Faults are over: all become equal, within a bound, and say so. */

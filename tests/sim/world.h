@@ -39,6 +39,9 @@ struct world {
 struct world *world_run(uint64_t seed, FILE *trace);
 void world_destroy(struct world *world);
 
+/* To the next moment at which something happens, limit_us at the latest, and does that. */
+void world_advance(struct world *world, int64_t limit_us);
+
 /* An invariant does not hold; the first to say so counts, and ends the run. */
 void world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
