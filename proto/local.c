@@ -206,6 +206,11 @@ void local_audit_begin(struct local *local)
 {
 	if (local->frozen)
 		return;
+	/* passes that follow each other closely would never let what one has found be confirmed */
+	if (local->sweeps && !local->sweep_was_spared) {
+		local->sweep_was_spared = true;
+		return;
+	}
 	local->pass = local->pass == UINT8_MAX ? 1 : (uint8_t)(local->pass + 1);
 	local->pass_runs = true;
 	local->pass_is_tainted = false;
@@ -250,7 +255,7 @@ void local_audit_end(struct local *local, bool clean)
 	if (!clean || local->pass_is_tainted || local->deaf)
 		return;
 	local->sweeps = true;
-	local->sweep_walked = false;
+	local->sweep_walked = local->sweep_was_spared = false;
 	local->sweep_after = 0;
 }
 

@@ -28,20 +28,21 @@ struct local {
 	struct table *table;
 	local_get *get;
 	void *context;
-	uint8_t pass;         /* number of the running pass, or of the last one: 1..255 */
-	bool pass_runs;       /* between begin and end */
-	bool pass_is_tainted; /* events were lost while it ran: it proves nothing */
-	bool pass_refused;    /* it met flows that the table had no room for */
-	bool sweeps;          /* the pass ended clean: what it did not see is being confirmed gone */
-	uint64_t sweep_after; /* version up to which that is done */
-	bool sweep_walked;    /* all of it was asked about: the last answers are due */
-	unsigned asked;       /* GETs without an answer yet */
-	struct keyset noted;  /* keys that a DESTROY named during the pass */
-	bool complete;        /* a first pass is merged whole */
-	bool suspect;         /* events were lost, no clean pass since */
-	bool deaf;            /* not all events are listened to: no pass proves anything */
-	bool frozen;          /* the table stays as it is, whatever the kernel says (handover.h) */
-	bool refused;         /* the table is not all of the kernel's: its limit refused flows */
+	uint8_t pass;          /* number of the running pass, or of the last one: 1..255 */
+	bool pass_runs;        /* between begin and end */
+	bool pass_is_tainted;  /* events were lost while it ran: it proves nothing */
+	bool pass_refused;     /* it met flows that the table had no room for */
+	bool sweeps;           /* the pass ended clean: what it did not see is being confirmed gone */
+	uint64_t sweep_after;  /* version up to which that is done */
+	bool sweep_walked;     /* all of it was asked about: the last answers are due */
+	bool sweep_was_spared; /* a pass that began meanwhile was left out for it */
+	unsigned asked;        /* GETs without an answer yet */
+	struct keyset noted;   /* keys that a DESTROY named during the pass */
+	bool complete;         /* a first pass is merged whole */
+	bool suspect;          /* events were lost, no clean pass since */
+	bool deaf;             /* not all events are listened to: no pass proves anything */
+	bool frozen;           /* the table stays as it is, whatever the kernel says (handover.h) */
+	bool refused;          /* the table is not all of the kernel's: its limit refused flows */
 	uint64_t flows_refused;
 	uint8_t expects_pass; /* number of the last look at all expectations: their entries' mark */
 	size_t expects_seen;  /* in it */
@@ -59,6 +60,7 @@ void local_flow_destroyed(struct local *local, const struct flow *flow);
 /* We created or changed it ourselves: the kernel now has it like this. */
 void local_flow_committed(struct local *local, const struct flow *flow);
 
+/* While a sweep goes on it is left out once, so that the sweep can end. */
 void local_audit_begin(struct local *local);
 void local_audit_row(struct local *local, const struct flow *flow);
 /* `clean`: all rows were read, none can have been missed.  Then local_sweep() goes on with what was not seen.

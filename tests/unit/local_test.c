@@ -472,6 +472,40 @@ static void more_ends_than_can_be_asked_about_are_believed(void **state)
 	assert_int_equal(table_count(b->local.table), 0);
 }
 
+static void passes_without_a_pause_let_a_table_become_complete(void **state)
+{
+	struct bench *b = *state;
+	struct flow f = flow_with(1, 10, 1);
+
+	for (unsigned pass = 0; pass < 3; pass++) {
+		local_audit_begin(&b->local);
+		local_audit_row(&b->local, &f);
+		local_audit_end(&b->local, true);
+		local_audit_begin(&b->local); /* the next, before time was found for the sweep */
+		local_sweep(&b->local);
+		local_audit_row(&b->local, &f);
+		local_audit_end(&b->local, true);
+	}
+	assert_true(b->local.complete);
+}
+
+static void a_sweep_that_is_never_answered_gives_way_to_a_pass(void **state)
+{
+	struct bench *b = *state;
+	struct flow f = flow_with(1, 10, 1), gone = flow_with(2, 11, 1), rows[] = {f, gone};
+
+	first_pass(b, rows, 2);
+	local_audit_begin(&b->local);
+	local_audit_row(&b->local, &f);
+	local_audit_end(&b->local, true);
+	local_sweep(&b->local); /* asks for the other, and hears nothing */
+	assert_int_equal(b->asked_count, 1);
+	local_audit_begin(&b->local);
+	assert_false(b->local.pass_runs);
+	local_audit_begin(&b->local);
+	assert_true(b->local.pass_runs);
+}
+
 int main(void)
 {
 #define promise(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -499,6 +533,10 @@ int main(void)
 	    promise(a_new_one_under_its_key_puts_the_destroy_in_order),
 	    promise(an_update_and_a_destroy_that_are_late_do_not_kill_what_we_committed),
 	    promise(more_ends_than_can_be_asked_about_are_believed),
+	    cmocka_unit_test_setup_teardown(passes_without_a_pause_let_a_table_become_complete, setup,
+					    teardown),
+	    cmocka_unit_test_setup_teardown(a_sweep_that_is_never_answered_gives_way_to_a_pass, setup,
+					    teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
