@@ -9,7 +9,6 @@
 #include <string.h>
 
 enum {
-	AUDIT_ROWS = 256, /* in a slice */
 	AUDIT_PAUSE_US = 5000,
 	GETS_A_TURN = 32,
 	DRAIN_BUDGET = 1024,
@@ -233,7 +232,7 @@ void daemon_run_audit(struct host *host)
 	if (!audit->runs)
 		begin_pass(host);
 	daemon_read_events(host, DRAIN_BUDGET);
-	while (audit->next < host->kernel.numbers && rows < AUDIT_ROWS) {
+	while (audit->next < host->kernel.numbers && rows < audit->rows) {
 		struct flow flow;
 		struct node_event event = {.type = NODE_AUDIT_ROW, .flow = &flow};
 
@@ -244,7 +243,7 @@ void daemon_run_audit(struct host *host)
 			continue;
 		daemon_step(host, &event);
 	}
-	audit->at_us = host->world->now_us + (audit->fast ? 100 : AUDIT_PAUSE_US);
+	audit->at_us = host->world->now_us + (audit->fast ? audit->fast_us : AUDIT_PAUSE_US);
 	if (audit->next >= host->kernel.numbers)
 		end_pass(host);
 }

@@ -142,8 +142,11 @@ void host_start(struct host *host)
 	host->starts++;
 	host->role = FRAME_ROLE_INIT;
 	kernel_listen(&host->kernel, true);
-	host->audit = (struct host_audit){
-	    .wanted = true, .at_us = host->world->now_us, .interval_us = host->audit.interval_us};
+	host->audit = (struct host_audit){.wanted = true,
+					  .at_us = host->world->now_us,
+					  .interval_us = host->audit.interval_us,
+					  .rows = host->audit.rows,
+					  .fast_us = host->audit.fast_us};
 	host->config.first_term = host->term_kept;
 	host->config.own_term = host->own_term_kept;
 	host->config.leftovers = host->leftovers_kept || (host->role_reached == FRAME_ROLE_PRIMARY &&

@@ -24,6 +24,8 @@ struct host_audit {
 	bool wanted, runs, fast, unclean;
 	uint32_t next; /* number of the connection */
 	int64_t at_us, interval_us, begun_us;
+	unsigned rows; /* in a slice; and the time between slices when it is in a hurry */
+	int64_t fast_us;
 };
 
 struct host_gets {

@@ -101,6 +101,8 @@ static void configure(struct host *host, uint32_t flows)
 	host->event_latency_us = 50;
 	host->get_delay_us = 50;
 	host->audit.interval_us = 100000 * second_us;
+	host->audit.rows = 256;
+	host->audit.fast_us = 100;
 }
 
 static void fill(struct world *world, uint32_t flows)

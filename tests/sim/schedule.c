@@ -75,6 +75,16 @@ static void draw_network(struct schedule *schedule, struct world *world, unsigne
 	}
 }
 
+/* Some take long to read their kernels' tables: they are not complete for a while. */
+static void draw_dumps(const struct world *world, struct host *host)
+{
+	struct sim_random r = random_stream(world->seed, 50 + host->index);
+	bool is_slow = random_chance(&r, 300);
+
+	host->audit.rows = is_slow ? (unsigned)random_between(&r, 4, 64) : 256;
+	host->audit.fast_us = is_slow ? random_between(&r, 100, 50000) : 100;
+}
+
 static void draw_config(struct schedule *schedule, const struct world *world, struct host *host,
 			unsigned links)
 {
@@ -104,7 +114,7 @@ static void draw_config(struct schedule *schedule, const struct world *world, st
 	host->event_latency_us = random_between(r, 20, random_chance(r, 200) ? 20000 : 500);
 	host->get_delay_us = random_chance(r, 500) ? 50 : random_between(r, 50, 5000);
 	host->audit.interval_us = random_between(r, 4, 20) * second_us;
-	(void)world;
+	draw_dumps(world, host);
 }
 
 static int make_hosts(struct schedule *schedule, struct world *world)
