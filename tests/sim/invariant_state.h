@@ -24,6 +24,7 @@ struct guard {
 	int64_t heard_us;         /* when the owner was last known to live: its flows' clock */
 	int64_t look_at_us;       /* when to look next */
 	uint32_t term;            /* of the owner, as the holder knows it */
+	uint32_t heir_term;       /* of the first that took over since; 0: nobody has */
 	unsigned boots;           /* of the owner's machine: how many of its kernels are in it */
 };
 

@@ -256,6 +256,7 @@ static void guard_begin(struct host *holder, const struct host *owner)
 	guard_allocate(guard, owner);
 	guard->look_at_us = now_us + GUARD_LOOK_US;
 	guard->term = view.term;
+	guard->heir_term = 0;
 	for (uint32_t n = 0; n < owner->kernel.numbers; n++) {
 		const struct kernel_flow *flow = &owner->kernel.flows[n];
 
@@ -299,18 +300,34 @@ void replica_owner_reboots(struct host *owner)
 			guard_outlives_kernel(&world->hosts[i], owner);
 }
 
+/*
+ * What was held of a kernel that is gone may go for a primary of a higher term.  What an heir was given may
+ * go with the heir: when it reboots, too, and one of a term above its own is primary.
+ */
+static void guard_outdated(struct host *holder, const struct host *owner, struct guard *guard, uint32_t term)
+{
+	bool may_go = guard->boots ? term > guard->term : guard->heir_term && term > guard->heir_term;
+
+	if (!guard->flows || term <= guard->term)
+		return;
+	if (!guard->heir_term)
+		guard->heir_term = term;
+	if (!may_go)
+		return;
+	guard_check(holder, owner, guard);
+	guard_release(guard);
+}
+
 void replica_primary(struct host *primary, uint32_t term)
 {
 	struct world *world = world_of(primary);
 
 	for (unsigned i = 0; i < world->hosts_count; i++)
 		for (unsigned j = 0; j < world->hosts_count; j++) {
-			struct guard *lost = &invariant_record(&world->hosts[i])->of[j].lost;
+			struct replica *replica = &invariant_record(&world->hosts[i])->of[j];
 
-			if (!lost->flows || term <= lost->term)
-				continue;
-			guard_check(&world->hosts[i], &world->hosts[j], lost);
-			guard_release(lost);
+			guard_outdated(&world->hosts[i], &world->hosts[j], &replica->guard, term);
+			guard_outdated(&world->hosts[i], &world->hosts[j], &replica->lost, term);
 		}
 }
 
