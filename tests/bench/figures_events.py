@@ -35,7 +35,7 @@ def events(runs, _names):
     """sender and receiver CPU an event at 100,000 creates, then destroys, a second"""
     sender = Figure("sender", "sender CPU an event", "ns", [Target(1.35, FLOOR), Target(0.6, THEIRS)])
     receiver = Figure("receiver", "receiver CPU an event", "ns", [Target(0.6, THEIRS)])
-    for _ in range(runs, _names):
+    for _ in range(runs):
         sender.add(FLOOR, _floor_cpu())
         for system in installed_systems():
             at_sender, at_receiver = _system_cpu(system)
@@ -49,7 +49,7 @@ def wire(runs, _names):
     creates = Figure("wire", "bytes on the wire a create", "bytes", [Target(45)],
                      notes=["IPv4 TCP with SNAT; conntrackd sends in clear, Twintrack seals"])
     destroys = Figure("wire-destroy", "bytes on the wire a destroy", "bytes")
-    for _ in range(runs, _names):
+    for _ in range(runs):
         for system in installed_systems():
             with system() as ground:
                 marks = [ground.wire_bytes()]
