@@ -285,11 +285,12 @@ install: all man
 # a Debian package in build/deb; the packaging is kept in conf/debian
 .PHONY: deb test-deb test-exporter
 deb:
+	$(Q)scripts/install-deps --build --package
 	$(Q)scripts/make-deb
 
 # installs it in a fresh root, runs a pair by the README, upgrades it under traffic, purges it; as root
 test-deb:
-	$(Q)scripts/install-deps --test
+	$(Q)scripts/install-deps --test --package
 	$(Q)/usr/bin/python3 -m pytest -v tests/package
 
 # the exporter and its page, with a screenshot by a headless Chromium in build/page.png; as root

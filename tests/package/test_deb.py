@@ -82,7 +82,8 @@ class Machine:
             self.process.kill()
             self.process.wait()
         for name in ("/run", "/proc", ""):
-            subprocess.run(["umount", "-l", self.root + name], check=False)
+            if os.path.ismount(self.root + name):
+                subprocess.run(["umount", "-l", self.root + name], check=False)
 
 
 @pytest.fixture
