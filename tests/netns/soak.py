@@ -24,6 +24,7 @@ from collections import Counter
 from chaos import CONFIG, CONNECTIONS, Sequence, Violation
 from flows import background_flowgen
 from lab import Lab, LabError
+from limits import HostLimits
 
 ALIVE = 20000       # flows at a time
 TIMEOUT_S = 30      # what a churn that is cut short leaves behind runs out by itself
@@ -188,7 +189,7 @@ class Soak(Sequence):
 
 def soak(seconds, seed, changes, say):
     """(what is wrong or "", the story, a report)"""
-    with Lab(own_machines=True) as lab:
+    with HostLimits(nf_conntrack_max=1_000_000, nf_conntrack_buckets=262_144), Lab(own_machines=True) as lab:
         run = Soak(lab, seed, changes, say)
         try:
             run.run_for(seconds)
