@@ -9,7 +9,7 @@ from lab import wait_for
 from roles import FENCE, assert_all_live, move_addresses, wait_settled
 
 EVENTS = 10
-SEEDS = [1, 2]
+SEEDS = [3, 5]
 CONNECTIONS = 60
 
 
