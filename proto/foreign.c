@@ -46,7 +46,8 @@ void foreign_clear(struct foreign *foreign)
 	table_clear(foreign->table);
 	notes_clear(&foreign->gone);
 	notes_clear(&foreign->missing);
-	foreign->missing_left = 0;
+	foreign->missing_pass = foreign->missing_left = 0;
+	foreign->rescan_at = (struct monotime){0};
 	foreign->sweep_wanted = foreign->sweeps = foreign->refreshes = false;
 	foreign->refresh_at = MONOTIME_NEVER;
 }

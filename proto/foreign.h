@@ -43,7 +43,9 @@ struct foreign {
 	struct foreign_notes gone;    /* a table names them no more */
 	struct foreign_notes missing; /* a table names them, and they are not in our kernel */
 	struct monotime missing_at;   /* when those are tried next */
+	size_t missing_pass;          /* of them, to be tried before the next pause */
 	size_t missing_left;          /* of them, to be tried before a takeover goes on */
+	struct monotime rescan_at;    /* when the tables may be searched again for what could not be noted */
 	bool sweep_wanted, sweeps;    /* look for copies that no table names */
 	uint64_t sweep_after;
 	bool refreshes; /* a refresh pass runs */

@@ -117,6 +117,8 @@ void node_warm_review(struct node *node);
 void node_warm_begin_anew(struct node *node);
 /* A takeover begins: it waits for what was here now. */
 void node_warm_takeover(struct node *node);
+/* What is not in our kernel is looked for in all tables. */
+void node_warm_search(struct node *node);
 /* We are primary: the copies become ours. */
 void node_warm_adopt(struct node *node);
 /* That flow in particular, at once. */

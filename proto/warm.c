@@ -178,8 +178,10 @@ void node_warm_takeover(struct node *node)
 
 	if (!foreign->active)
 		return;
+	if (foreign->missing.overflowed)
+		node_warm_search(node);
 	naming_each(node, set_target, node);
-	foreign->missing_left = foreign->missing.count;
+	foreign->missing_pass = foreign->missing_left = foreign->missing.count;
 	foreign->missing_at = node->now;
 }
 
@@ -422,8 +424,10 @@ struct monotime node_foreign_deadline(const struct node *node)
 	naming_each(node, look_at_cursor, &look);
 	if (look.must_look || foreign->gone.count || foreign->gone.overflowed || foreign->refreshes)
 		return node->now;
-	if (foreign->missing.count || foreign->missing.overflowed)
+	if (foreign->missing.count)
 		at = foreign->missing_at;
+	if (foreign->missing.overflowed && !node->takes_over)
+		at = monotime_min(at, monotime_max(foreign->missing_at, foreign->rescan_at));
 	if (foreign->sweep_wanted && node_warm_may_sweep(node))
 		at = node->now;
 	return monotime_min(at, foreign->refresh_at);

@@ -9,12 +9,14 @@ enum {
 	ACTS = 256,          /* named in one step */
 	LOOKED_AT = 4096,    /* entries that a step may pass by */
 	MISSING_S = 1,       /* between two attempts */
+	RESCAN_S = 10,       /* between two searches of whole tables for what could not be noted */
 	SHORTEST_PASS_S = 1, /* between two refresh passes */
 };
 
 struct run {
 	struct node *node;
 	unsigned acts, looked_at;
+	bool is_behind; /* tables have more than was looked at */
 };
 
 static bool has_room(const struct run *run)
@@ -94,6 +96,12 @@ static bool lost_track(const struct node *node, const struct source *source, voi
 	return true;
 }
 
+void node_warm_search(struct node *node)
+{
+	node->foreign.missing.overflowed = false;
+	naming_each(node, lost_track, node);
+}
+
 static bool install_some(const struct node *node, const struct source *source, void *context)
 {
 	struct run *run = context;
@@ -120,7 +128,22 @@ static bool install_some(const struct node *node, const struct source *source, v
 		    !foreign_find(&node->foreign, record_key(entry->bytes)))
 			install(run->node, run, source, entry);
 	}
+	run->is_behind = true;
 	return false;
+}
+
+/* More is missing than could be noted.  A kernel without room would have all of them looked through without
+ * end: so not before the last search is over, and a pause.  A takeover begins with one, and waits for no
+ * other. */
+static void search_tables(struct node *node, const struct run *run)
+{
+	struct foreign *foreign = &node->foreign;
+
+	if (run->is_behind || node->takes_over || !foreign->missing.overflowed ||
+	    node->now.us < monotime_max(foreign->missing_at, foreign->rescan_at).us)
+		return;
+	node_warm_search(node);
+	foreign->rescan_at = monotime_add(node->now, monotime_from_s(RESCAN_S));
 }
 
 static void remove_gone(struct node *node, struct run *run)
@@ -131,11 +154,26 @@ static void remove_gone(struct node *node, struct run *run)
 		struct record_key key = {note.bytes, note.length};
 		const struct table_entry *copy = foreign_find(&node->foreign, key);
 
+		run->looked_at++;
 		if (copy && !naming_find(node, key).entry)
 			name_act(node, run, NODE_FOREIGN_REMOVE, copy->bytes, 0);
 	}
 }
 
+static void retry_one(struct node *node, struct run *run, struct record_key key)
+{
+	struct naming naming = naming_find(node, key);
+
+	run->looked_at++;
+	if (!naming.entry || foreign_find(&node->foreign, key))
+		return;
+	if (naming.source.is_alive || node->takes_over)
+		install(node, run, &naming.source, naming.entry);
+	else
+		foreign_note(&node->foreign.missing, key);
+}
+
+/* What fails again is noted behind the others, for the next pass. */
 static void retry_missing(struct node *node, struct run *run)
 {
 	struct foreign *foreign = &node->foreign;
@@ -143,24 +181,17 @@ static void retry_missing(struct node *node, struct run *run)
 
 	if (node->now.us < foreign->missing_at.us)
 		return;
-	for (size_t left = foreign->missing.count; left && has_room(run); left--) {
-		foreign_note_take(&foreign->missing, &note);
+	if (!foreign->missing_pass)
+		foreign->missing_pass = foreign->missing.count;
+	while (foreign->missing_pass && has_room(run) && foreign_note_take(&foreign->missing, &note)) {
 		if (foreign->missing_left)
 			foreign->missing_left--;
-		struct record_key key = {note.bytes, note.length};
-		struct naming naming = naming_find(node, key);
-
-		if (naming.entry && !foreign_find(foreign, key)) {
-			if (naming.source.is_alive || node->takes_over)
-				install(node, run, &naming.source, naming.entry);
-			else
-				foreign_note(&foreign->missing, key);
-		}
-		if (left == 1)
+		retry_one(node, run, (struct record_key){note.bytes, note.length});
+		if (!--foreign->missing_pass)
 			foreign->missing_at = monotime_add(node->now, monotime_from_s(MISSING_S));
 	}
 	if (!foreign->missing.count)
-		foreign->missing_left = 0;
+		foreign->missing_pass = foreign->missing_left = 0;
 }
 
 /* ---- sweeping: copies that no table names ---- */
@@ -283,12 +314,9 @@ void node_foreign_run(struct node *node)
 	if (foreign->active) {
 		naming_each(node, note_emptied, node);
 		remove_gone(node, &run);
-		if (foreign->missing.overflowed && node->now.us >= foreign->missing_at.us) {
-			foreign->missing.overflowed = false;
-			naming_each(node, lost_track, node);
-		}
 		naming_each(node, install_some, &run);
 		retry_missing(node, &run);
+		search_tables(node, &run);
 	}
 	sweep(node, &run);
 	if (foreign->active)

@@ -469,6 +469,47 @@ static void what_the_kernel_refuses_is_tried_again(void **state)
 	finish(c);
 }
 
+/* A kernel without room, say: more than fit in one step, for a long time. */
+static void what_the_kernel_goes_on_refusing_is_tried_once_a_second(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	uint64_t before;
+	(void)state;
+
+	c->nodes[BACKUP].refuses = refuses_all;
+	create(c, PRIMARY, 0, 1000);
+	before = c->nodes[BACKUP].acts[NODE_FOREIGN_INSTALL];
+	cluster_run_us(c, 10 * SECOND_US);
+	assert_in_range(c->nodes[BACKUP].acts[NODE_FOREIGN_INSTALL] - before, 5000, 12000);
+	finish(c);
+}
+
+/* More than can be noted: all tables are looked through again, but not without a pause. */
+static void a_takeover_comes_to_an_end_whatever_the_kernel_refuses(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct cluster_node *backup = &c->nodes[BACKUP];
+	struct node_event takeover = {.type = NODE_TAKEOVER};
+	struct node_foreign_view view;
+	uint64_t before;
+	(void)state;
+
+	backup->refuses = refuses_all;
+	create(c, PRIMARY, 0, 20000);
+	before = backup->acts[NODE_FOREIGN_INSTALL];
+	cluster_run_us(c, 10 * SECOND_US);
+	assert_in_range(backup->acts[NODE_FOREIGN_INSTALL] - before, 20000, 12 * 40000);
+	before = backup->acts[NODE_FOREIGN_INSTALL];
+	cluster_step(c, BACKUP, &takeover);
+	node_foreign_view(backup->node, &view);
+	assert_true(view.takeover_is_behind); /* each is tried once more */
+	cluster_warm_run(backup);
+	node_foreign_view(backup->node, &view);
+	assert_false(view.takeover_is_behind);
+	assert_in_range(backup->acts[NODE_FOREIGN_INSTALL] - before, 20000, 40000);
+	finish(c);
+}
+
 /* Of any mode: what the kernel did while we committed, and did not tell, is made good before anything is
  * proven. */
 static void an_overrun_during_a_commit_is_made_good(void **state)
@@ -533,6 +574,8 @@ int main(void)
 	    cmocka_unit_test(turning_it_on_and_off_puts_copies_there_and_takes_them_out),
 	    cmocka_unit_test(another_flow_under_the_same_key_replaces_the_copy),
 	    cmocka_unit_test(what_the_kernel_refuses_is_tried_again),
+	    cmocka_unit_test(what_the_kernel_goes_on_refusing_is_tried_once_a_second),
+	    cmocka_unit_test(a_takeover_comes_to_an_end_whatever_the_kernel_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
