@@ -6,12 +6,13 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
 from lab import wait_for
-from programs import ROOT
+from programs import ROOT, program
 from supervisor import Supervisor
 
 UNIT = os.path.join(ROOT, "conf/systemd/twintrackd.service")
@@ -110,6 +111,56 @@ def test_the_unit_is_hardened(tmp_path):
         pytest.skip("this systemd-analyze can't judge a file")
     score = float(re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout).group(1))
     assert score <= 2.0, done.stdout
+
+
+LAUNCHER = """
+import ctypes, os, sys
+library = ctypes.CDLL("libseccomp.so.2")
+library.seccomp_init.restype = ctypes.c_void_p
+rules = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(0x80000000)))
+for name in sys.argv[1].split(","):
+    call = library.seccomp_syscall_resolve_name(name.encode())
+    if call != -1:
+        library.seccomp_rule_add(rules, ctypes.c_uint32(0x7fff0000), call, 0)
+assert library.seccomp_load(rules) == 0
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def calls_in(group):
+    """The calls of a group of systemd's, and of the groups in it."""
+    done = subprocess.run(["systemd-analyze", "syscall-filter", "--no-pager", group], text=True, capture_output=True,
+                          check=True)
+    calls = set()
+    for word in (line.strip() for line in done.stdout.splitlines()[1:]):
+        if word and not word.startswith("#"):
+            calls |= calls_in(word) if word.startswith("@") else {word}
+    return calls
+
+
+def calls_that_the_unit_allows():
+    """SystemCallFilter=, line by line: the first one allows, ~ takes away, another one adds."""
+    calls = set()
+    for line in re.findall(r"^SystemCallFilter=(.*)$", open(UNIT, encoding="utf-8").read(), re.M):
+        for word in line.lstrip("~").split():
+            named = calls_in(word) if word.startswith("@") else {word}
+            calls = calls - named if line.startswith("~") else calls | named
+    return calls
+
+
+def test_the_units_filter_of_system_calls_lets_the_daemon_live(lab):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed")
+    daemon = lab.daemon[1]
+    daemon.write_config()
+    with open(daemon.log_path, "a", encoding="utf-8") as log:
+        daemon.process = daemon.space.popen(sys.executable, "-c", LAUNCHER, ",".join(calls_that_the_unit_allows()),
+                                            program("twintrackd"), "-C", daemon.config, stdout=log, stderr=log)
+    wait_for(lambda: daemon.process.poll() is not None or daemon.twintrack("health", check=False).returncode != 3,
+             what="it answers, or has ended")
+    assert daemon.process.poll() is None, daemon.process.returncode
+    assert daemon.twintrack("primary").returncode == 0 and daemon.twintrack("reload").returncode == 0
+    assert daemon.stop() == 0
 
 
 def test_each_sysctl_of_the_example_exists_and_has_its_reason(lab):
