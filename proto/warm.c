@@ -187,17 +187,40 @@ void node_warm_takeover(struct node *node)
 
 /* ---- what the kernel tells ---- */
 
-/* The kernel has it no more.  If its owner still does, it is put there again. */
+/* In a while, with what else is missing; or at once. */
+static void note_missing(struct node *node, struct record_key key, bool at_once)
+{
+	struct foreign *foreign = &node->foreign;
+
+	if (at_once)
+		foreign->missing_at = monotime_min(foreign->missing_at, node->now);
+	else if (!foreign->missing.count)
+		foreign->missing_at = monotime_add(node->now, monotime_from_us(failed_wait_us));
+	foreign_note(&foreign->missing, key);
+}
+
+/* Packets that came this way ended it. */
+static bool is_closed(const struct table_entry *copy)
+{
+	struct flow flow;
+
+	record_decode(copy->bytes, &flow);
+	return flow.present & FLOW_HAS_TCP && flow.tcp.state >= FLOW_TCP_FIN_WAIT &&
+	       flow.tcp.state <= FLOW_TCP_CLOSE;
+}
+
+/*
+ * The kernel has it no more.  If its owner still does, it is put there again.  If that one has fallen silent,
+ * it waits for a takeover: since its last refresh here the copy may have run out before the flow does.
+ */
 static void vanished(struct node *node, struct table_entry *entry)
 {
 	struct record_key key = record_key(entry->bytes);
 	struct naming naming = naming_find(node, key);
 
 	node->foreign.vanished++;
-	if (node->foreign.active && naming.entry && naming.source.is_alive) {
-		foreign_note(&node->foreign.missing, key);
-		node->foreign.missing_at = monotime_min(node->foreign.missing_at, node->now);
-	}
+	if (node->foreign.active && naming.entry && (naming.source.is_alive || !is_closed(entry)))
+		note_missing(node, key, naming.source.is_alive);
 	foreign_forget(&node->foreign, entry);
 }
 
@@ -288,16 +311,6 @@ static void put_copy(struct node *node, const struct node_event *event, struct r
 		foreign_note(&node->foreign.gone, key);
 }
 
-static void failed(struct node *node, struct record_key key)
-{
-	struct foreign *foreign = &node->foreign;
-
-	foreign->refused++;
-	if (!foreign->missing.count)
-		foreign->missing_at = monotime_add(node->now, monotime_from_us(failed_wait_us));
-	foreign_note(&foreign->missing, key);
-}
-
 void node_foreign_done(struct node *node, const struct node_event *event)
 {
 	uint8_t bytes[RECORD_KEY_MAX];
@@ -323,8 +336,9 @@ void node_foreign_done(struct node *node, const struct node_event *event)
 			vanished(node, copy);
 		break;
 	case NODE_FOREIGN_FAILED:
+		node->foreign.refused += event->foreign.act == NODE_FOREIGN_INSTALL;
 		if (event->foreign.act == NODE_FOREIGN_INSTALL)
-			failed(node, key);
+			note_missing(node, key, false);
 		else if (copy)
 			foreign_set_refresh(&node->foreign, copy, refresh_date(node, 2));
 		break;

@@ -173,6 +173,32 @@ static void a_copy_outlives_a_silent_owner_by_no_more_than_its_own_time(void **s
 	finish(c);
 }
 
+static uint32_t two_minutes(void *context, const struct flow *flow, uint32_t elapsed_s)
+{
+	(void)context;
+	(void)flow;
+	return elapsed_s < 120 ? 120 - elapsed_s : 0;
+}
+
+/* A copy is as old as its last refresh, and the flow only as old as its owner's silence. */
+static void a_late_takeover_has_what_ran_out_here_before_its_time(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	(void)state;
+
+	c->nodes[BACKUP].remaining_s = two_minutes;
+	create(c, PRIMARY, 0, 50);
+	cluster_run_us(c, 50 * (int64_t)SECOND_US);
+	cluster_stop(c, PRIMARY);
+	cluster_run_us(c, 100 * (int64_t)SECOND_US);
+	assert_int_equal(cluster_expire(c, BACKUP), 50);
+	cluster_run_us(c, 5 * (int64_t)SECOND_US);
+	assert_int_equal(kernel_count(c, BACKUP), 0); /* nobody asks for it yet */
+	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
+	assert_int_equal(kernel_count(c, BACKUP), 50);
+	finish(c);
+}
+
 static void what_ran_out_in_an_outage_is_there_again_after_it(void **state)
 {
 	struct cluster *c = warm_cluster(2);
@@ -558,6 +584,7 @@ int main(void)
 	    cmocka_unit_test(local_flows_of_the_backup_are_untouched),
 	    cmocka_unit_test(a_copy_never_runs_out_while_its_owner_lives),
 	    cmocka_unit_test(a_copy_outlives_a_silent_owner_by_no_more_than_its_own_time),
+	    cmocka_unit_test(a_late_takeover_has_what_ran_out_here_before_its_time),
 	    cmocka_unit_test(what_ran_out_in_an_outage_is_there_again_after_it),
 	    cmocka_unit_test(a_copy_that_vanishes_is_put_back),
 	    cmocka_unit_test(a_takeover_makes_the_copies_its_own_and_nobody_takes_it_for_whole_before),
