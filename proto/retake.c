@@ -31,9 +31,11 @@ void node_taken_again(struct node *node)
 	bool took = node->takes_over;
 
 	node->takes_over = false;
-	if (!took || node->config.active_active || node->role.current != FRAME_ROLE_PRIMARY)
+	if (!took || node->role.current != FRAME_ROLE_PRIMARY)
 		return;
 	node_warm_adopt(node);
+	if (node->config.active_active)
+		return;
 	role_renew(&node->role);
 	node_log(node, NODE_LOG_NOTICE, "role", "primary again, term %u", node->role.term);
 	node_want_status(node);

@@ -471,6 +471,32 @@ static void another_flow_under_the_same_key_replaces_the_copy(void **state)
 	finish(c);
 }
 
+/* Both are primary all the time: the word comes again when one of them is to answer for all. */
+static void with_two_primaries_each_takeover_makes_the_copies_its_own(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct node_event takeover = {.type = NODE_TAKEOVER},
+			  role = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
+	(void)state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		c->nodes[i].config.active_active = true;
+		make_warm(c, i, true);
+		cluster_step(c, i, &role);
+	}
+	create(c, PRIMARY, 0, 2000);
+	assert_backup_is_warm(c, BACKUP, 2000);
+	cluster_stop(c, PRIMARY);
+	cluster_run_us(c, 2 * SECOND_US);
+	cluster_step(c, BACKUP, &takeover);
+	cluster_warm_run(&c->nodes[BACKUP]);
+	cluster_step(c, BACKUP, &role);
+	cluster_run_us(c, SECOND_US);
+	assert_int_equal(internal_count(c, BACKUP), 2000);
+	assert_int_equal(copies(c, BACKUP), 0);
+	finish(c);
+}
+
 static bool refuses_all(const struct flow *flow)
 {
 	(void)flow;
@@ -600,6 +626,7 @@ int main(void)
 	    cmocka_unit_test(a_kernel_that_was_flushed_is_filled_again),
 	    cmocka_unit_test(turning_it_on_and_off_puts_copies_there_and_takes_them_out),
 	    cmocka_unit_test(another_flow_under_the_same_key_replaces_the_copy),
+	    cmocka_unit_test(with_two_primaries_each_takeover_makes_the_copies_its_own),
 	    cmocka_unit_test(what_the_kernel_refuses_is_tried_again),
 	    cmocka_unit_test(what_the_kernel_goes_on_refusing_is_tried_once_a_second),
 	    cmocka_unit_test(a_takeover_comes_to_an_end_whatever_the_kernel_refuses),
