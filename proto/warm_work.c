@@ -80,6 +80,8 @@ static void install(struct node *node, struct run *run, const struct source *sou
 
 	if (internal && !(internal->flags & TABLE_ENTRY_TOMBSTONE) && !disown(node, source, internal))
 		return;
+	if (copy && foreign_is_to_adopt(&node->foreign, copy))
+		return; /* as good as in the internal table */
 	if (copy && must_be_replaced(copy, entry, source->slot))
 		name_act(node, run, NODE_FOREIGN_REMOVE, copy->bytes, 0);
 	name_act(node, run, NODE_FOREIGN_INSTALL, entry->bytes, silent_s(node, source));
@@ -155,7 +157,7 @@ static void remove_gone(struct node *node, struct run *run)
 		const struct table_entry *copy = foreign_find(&node->foreign, key);
 
 		run->looked_at++;
-		if (copy && !naming_find(node, key).entry)
+		if (copy && !foreign_is_to_adopt(&node->foreign, copy) && !naming_find(node, key).entry)
 			name_act(node, run, NODE_FOREIGN_REMOVE, copy->bytes, 0);
 	}
 }

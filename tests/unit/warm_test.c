@@ -497,6 +497,33 @@ static void with_two_primaries_each_takeover_makes_the_copies_its_own(void **sta
 	finish(c);
 }
 
+static void what_is_still_to_be_adopted_is_not_deleted_for_its_former_owner(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct node_event takeover = {.type = NODE_TAKEOVER},
+			  role = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
+	struct flow ended = cluster_flow(5);
+	(void)state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		c->nodes[i].config.active_active = true;
+		make_warm(c, i, true);
+		cluster_step(c, i, &role);
+	}
+	create(c, PRIMARY, 0, 10);
+	c->nodes[BACKUP].holds_copies_back = true;
+	cluster_flow_destroy(c, PRIMARY, &ended); /* is told between two slices of the adoption, say */
+	cluster_run_us(c, SECOND_US);
+	cluster_step(c, BACKUP, &takeover);
+	cluster_step(c, BACKUP, &role);
+	c->nodes[BACKUP].holds_copies_back = false;
+	cluster_warm_run(&c->nodes[BACKUP]);
+	assert_true(is_in_kernel(c, BACKUP, 5));
+	cluster_run_us(c, SECOND_US);
+	assert_int_equal(internal_count(c, BACKUP), 10);
+	finish(c);
+}
+
 static bool refuses_all(const struct flow *flow)
 {
 	(void)flow;
@@ -627,6 +654,7 @@ int main(void)
 	    cmocka_unit_test(turning_it_on_and_off_puts_copies_there_and_takes_them_out),
 	    cmocka_unit_test(another_flow_under_the_same_key_replaces_the_copy),
 	    cmocka_unit_test(with_two_primaries_each_takeover_makes_the_copies_its_own),
+	    cmocka_unit_test(what_is_still_to_be_adopted_is_not_deleted_for_its_former_owner),
 	    cmocka_unit_test(what_the_kernel_refuses_is_tried_again),
 	    cmocka_unit_test(what_the_kernel_goes_on_refusing_is_tried_once_a_second),
 	    cmocka_unit_test(a_takeover_comes_to_an_end_whatever_the_kernel_refuses),
