@@ -2,6 +2,7 @@
 """scripts/twintrack-notify with a `twintrack` that only writes down what it was asked."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -102,6 +103,17 @@ def test_a_directory_that_cannot_be_written_hinders_nothing(notify):
 def test_nor_does_one_in_which_nothing_can_be_created(notify, directory):
     assert notify("GROUP", "firewall", "MASTER", "0", directory=directory)[0] == 0
     assert notify.asked() == ["primary"]
+
+
+def test_root_writes_nothing_where_the_daemons_user_may(notify):
+    """Who can exchange the files for links chooses what root overwrites."""
+    with open(SCRIPT, encoding="utf-8") as script:
+        directory = re.search(r"^directory=\$\{TWINTRACK_NOTIFY_DIR:-(.*)\}$", script.read(), re.M).group(1)
+    with open(os.path.join(ROOT, "conf", "systemd", "tmpfiles.conf"), encoding="utf-8") as file:
+        given = re.findall(r"^d (\S+) \d+ (?!root)", file.read(), re.M)
+    assert given and not any(f"{directory}/".startswith(f"{path}/") for path in given)
+    assert notify("GROUP", "firewall", "MASTER", "0")[0] == 0
+    assert os.stat(notify.directory / "run").st_mode & 0o7022 == 0
 
 
 def test_an_older_call_that_gets_to_run_late_does_not_overrule_a_newer_one(notify):
