@@ -114,7 +114,7 @@ int state_read(const char *socket, struct state *state)
 		error = make_path(socket, ".state", path);
 	if (error < 0)
 		return error;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 	if (file == NULL) {
 		error = -errno;

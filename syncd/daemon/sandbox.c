@@ -5,6 +5,7 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,23 +23,42 @@ static void directory_of(const char *path, char directory[CONFIG_SOCKET_SIZE])
 	slash[slash == directory ? 1 : 0] = '\0';
 }
 
+/* What lies there may be exchanged for another file meanwhile, for the directory is the user's: the file that
+ * was looked at is the one that is given. */
+static int give_file(const struct config *config, const char *suffix, const struct passwd *user)
+{
+	char path[CONFIG_SOCKET_SIZE + sizeof(".tables")];
+	struct stat found;
+	snprintf(path, sizeof(path), "%s%s", config->control.socket, suffix);
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	int error = 0;
+	if (fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink == 1 &&
+	    fchownat(fd, "", user->pw_uid, user->pw_gid, AT_EMPTY_PATH) < 0)
+		error = -errno;
+	close(fd);
+	return error;
+}
+
 /*
  * A directory that we make is the user's; one that was there is another program's too, perhaps, and stays as
- * it is.  The state file is given to the user: root's own command may have written it.
+ * it is.  The files in it are given to the user: root's own command, or a daemon that ran as root, may have
+ * written them.
  */
 static int give_files(const struct config *config, const struct passwd *user, char *why, size_t size)
 {
-	char directory[CONFIG_SOCKET_SIZE], state[CONFIG_SOCKET_SIZE + sizeof(".state")];
+	char directory[CONFIG_SOCKET_SIZE];
 	struct stat found;
 	directory_of(config->control.socket, directory);
 	bool is_new = stat(directory, &found) < 0 && errno == ENOENT;
 	int error = state_make_directory(config->control.socket);
 	if (error == 0 && is_new && chown(directory, user->pw_uid, user->pw_gid) < 0)
 		error = -errno;
-	snprintf(state, sizeof(state), "%s.state", config->control.socket);
-	if (error == 0 && lstat(state, &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink == 1 &&
-	    lchown(state, user->pw_uid, user->pw_gid) < 0)
-		error = -errno;
+	if (error == 0)
+		error = give_file(config, ".state", user);
+	if (error == 0)
+		error = give_file(config, ".tables", user);
 	if (error < 0)
 		snprintf(why, size, "[process] user = %s: %s can't be given to it: %s", config->process.user,
 			 directory, strerror(-error));

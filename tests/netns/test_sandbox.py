@@ -63,7 +63,10 @@ def test_it_becomes_another_user_with_one_capability(lab):
     assert lab.flow_count(2) >= 100, "the flows are in its kernel"
     lab.daemon[2].kill()
     assert lab.daemon[2].twintrack("backup", check=False).returncode == 3, "root writes the role"
+    with open(lab.daemon[2].socket + ".tables", "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        file.write(b"what a daemon that ran as root left")
     assert lab.daemon[2].start().status()["role"] == "backup", "the user reads it"
+    assert "it is damaged" in lab.daemon[2].log(), "and that, too"
 
 
 @pytest.mark.parametrize("changes, says", [
