@@ -397,13 +397,14 @@ int daemon_open(struct daemon *daemon, char *why, size_t size)
 	if (error == 0)
 		error = failed(subscribers_open(&daemon->subscribers, daemon->drive), "listeners", why, size);
 	if (error == 0)
-		successor_take(daemon);
-	if (error == 0)
 		error = open_control(daemon, true, why, size);
 	if (error == 0)
 		error =
 		    failed(control_serve(daemon->control, daemon->loop, daemon->log, requests_handle, daemon),
 			   "control socket", why, size);
+	/* what was left is taken once: not before all is there that can fail for a reason that passes */
+	if (error == 0)
+		successor_take(daemon);
 	if (error == 0)
 		error = filter_calls(daemon, why, size);
 	if (error < 0) {
