@@ -202,6 +202,8 @@ void control_send(struct control_client *client, enum message_type type, const v
 			  client->who.pid);
 		return;
 	}
+	if (client->output_length == 0)
+		client->active = clock_now(); /* it has had nothing to take till now, however long that was */
 	struct writer w = writer_over(client->output + client->output_length, MESSAGE_HEADER_SIZE);
 	message_write_header(&w, type, length);
 	if (length > 0)
