@@ -85,3 +85,8 @@ bool inside_stash_is_full(const struct node *node)
 
 	return limits.stash_frames >= RECEIVE_STASH_FRAMES || limits.stash_bytes + 9000 > RECEIVE_STASH_BYTES;
 }
+
+bool inside_is_frozen(const struct node *node)
+{
+	return node->local.frozen;
+}

@@ -28,4 +28,7 @@ bool inside_is_unswept(const struct node *node, uint16_t peer);
 
 bool inside_stash_is_full(const struct node *node);
 
+/* Its stream has ended, and the hand-over has not. */
+bool inside_is_frozen(const struct node *node);
+
 #endif

@@ -70,7 +70,7 @@ int invariant_init(struct world *world)
 		    calloc(world->hosts[i].kernel.numbers, sizeof(*record->last_departures));
 		if (!record->results || !record->last_departures)
 			return -ENOMEM;
-		record->off_us = record->ended_us = INT64_MAX;
+		record->off_us = record->ended_us = record->frozen_us = INT64_MAX;
 	}
 	return 0;
 }
@@ -105,7 +105,7 @@ void invariant_after_start(struct host *host)
 	node_view(host->node, host_clock(host), &view);
 	note_session(host, &view);
 	note_limits(host);
-	record->off_us = INT64_MAX;
+	record->off_us = record->frozen_us = INT64_MAX;
 	record->status_us = host->world->now_us;
 	for (unsigned i = 0; i < NET_HOSTS_MAX; i++) {
 		record->of[i].known = false;
@@ -258,6 +258,16 @@ static void note_primary(struct host *host)
 	replica_primary(host, view.term);
 }
 
+static void note_freeze(struct host *host)
+{
+	struct host_record *record = invariant_record(host);
+
+	if (!inside_is_frozen(host->node))
+		record->frozen_us = INT64_MAX;
+	else if (record->frozen_us == INT64_MAX)
+		record->frozen_us = host->world->now_us;
+}
+
 void invariant_after_step(struct host *host, const struct node_event *event)
 {
 	struct host_record *record = invariant_record(host);
@@ -266,6 +276,7 @@ void invariant_after_step(struct host *host, const struct node_event *event)
 	history_note(&record->history, &record->session, table_newest(own), (uint32_t)table_count(own),
 		     table_digest(own), host->world->now_us);
 	note_departure(host, event);
+	note_freeze(host);
 	if (event->type == NODE_CONFIGURE)
 		note_limits(host);
 	if (must_change_nothing(host) && fingerprint(host) != record->fingerprint)
@@ -475,11 +486,18 @@ static bool has_handed_over(const struct host *host)
 	return false;
 }
 
-/* What is deleted as a leftover is in another kernel, or has ended there. */
+/*
+ * What is deleted as a leftover is in another kernel, or has ended there.  It is the flow as it was when the
+ * table froze: that one was handed over, lived and may have ended there.  Packets that still came here since
+ * (a host's own connections in this model) make no difference to it, as doc/protocol.md has it: nothing that
+ * the kernel tells counts until the hand-over has ended.
+ */
 void invariant_on_withdrawal(struct host *host, uint32_t number)
 {
+	int64_t lived_us = host->kernel.flows[number].lived_us, frozen_us = invariant_record(host)->frozen_us;
+
 	if (host->kernel.flows[number].present && has_handed_over(host) &&
-	    !invariant_is_elsewhere(host, number, host->kernel.flows[number].lived_us))
+	    !invariant_is_elsewhere(host, number, lived_us < frozen_us ? lived_us : frozen_us))
 		world_fail(host->world, "(h) host %u withdraws connection %u, which no other kernel has",
 			   host->id, number);
 }

@@ -47,6 +47,7 @@ struct host_record {
 	struct session_before before[SESSIONS_BEFORE]; /* ring */
 	unsigned before_count;
 	int64_t off_us;                       /* since when its machine is off; INT64_MAX: it is on */
+	int64_t frozen_us;                    /* since when its table is frozen; INT64_MAX: it is not */
 	uint32_t flows_high, tombstones_high; /* highest limits that it ever had */
 	struct replica of[NET_HOSTS_MAX];
 	int64_t checked_us;
