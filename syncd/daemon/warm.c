@@ -78,11 +78,30 @@ static void installed(void *context, const struct flow *flow, enum commit_result
 	}
 }
 
+/*
+ * A daemon that was primary, and starts again as a backup, takes for copies what the new primary names. Their
+ * TCP windows are of then: where windows are to be checked such a flow becomes liberal.  That goes on until
+ * all tables are gone through, although the leftovers that are known as such may be withdrawn before.
+ */
+static bool may_be_old(const struct warm *warm, bool so_far)
+{
+	const struct node *node = drive_node(warm->drive);
+	struct node_foreign_view foreign;
+	struct node_view view;
+	node_view(node, clock_now(), &view);
+	node_foreign_view(node, &foreign);
+	if (view.role == FRAME_ROLE_PRIMARY)
+		return false;
+	return view.leftovers || (so_far && foreign.waiting > 0);
+}
+
 static void install_all(struct warm *warm)
 {
 	const struct warm_act *acts = warm->acts[NODE_FOREIGN_INSTALL];
+	bool is_old = may_be_old(warm, false) || warm->has_old;
 	struct commit_options options = {.fence_closed = warm->takes_over && warm->fence_is_closed,
 					 .keeps_others = !warm->takes_over,
+					 .has_old = is_old,
 					 .tcp_liberal = !warm->ageing->config->commit.tcp_strict};
 	for (unsigned i = 0; i < warm->counts[NODE_FOREIGN_INSTALL]; i++) {
 		const struct flow *flow = &acts[i].flow;
@@ -95,6 +114,7 @@ static void install_all(struct warm *warm)
 			answer(warm, NODE_FOREIGN_INSTALL, flow, NODE_FOREIGN_REFUSED, 0);
 	}
 	commit_flush(warm->commit, &options, installed, warm);
+	warm->has_old = may_be_old(warm, is_old);
 }
 
 /* ---- what stays ---- */

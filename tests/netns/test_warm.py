@@ -11,6 +11,7 @@ import announce
 from flows import kernel_flows_to_replicate, start_pair, timings
 from lab import SERVER, WAN_VIP, Lab, wait_for
 from limits import HostLimits
+from programs import program
 from roles import FENCE, PATIENCE_S, assert_all_live, move_addresses, switch_over
 import tables
 
@@ -19,6 +20,8 @@ CONNECTIONS = 200
 FLOWS = 3000
 IDLE = int(os.environ.get("TWINTRACK_IDLE", "20000"))
 LIVE = 5000 if IDLE > 100_000 else 500
+# CTA_PROTOINFO, _TCP, the flags of each direction; IP_CT_TCP_FLAG_BE_LIBERAL, and _MAXACK_SET by its packets
+TCP_FLAGS, LIBERAL, PASSED = ("4.1.4", "4.1.5"), 0x08, 0x20
 
 
 def warm(lab, node):
@@ -221,6 +224,30 @@ def test_a_restarted_backup_takes_its_copies_for_what_they_are(lab):
     assert lab.daemon[2].status()["internal"]["version"] == 0, "none was ever taken for its own"
     lab.flowgen(1, "destroy", "--first", 0, "--count", 1000)
     assert wait_copies(lab) == FLOWS - 1000
+
+
+def test_windows_from_before_a_restart_are_not_checked(lab):
+    """A primary's daemon dies, the other node takes over, and the first starts again as its backup."""
+    strict = {**WARM, "commit": {"mode": "warm", "tcp-window": "strict"}}
+    start_pair(lab, strict)
+    lab.traffic(CONNECTIONS)
+    wait_copies(lab)
+    lab.daemon[1].kill()
+    assert lab.daemon[1].twintrack("backup", check=False).returncode == 3
+    move_addresses(lab, 2)
+    lab.daemon[2].twintrack("primary")
+    lab.daemon[1].start(overrides=strict)
+
+    def over():
+        status = lab.daemon[1].status()
+        return status["handover"]["state"] == "none" and not status["handover"]["leftovers"]
+
+    wait_for(over, PATIENCE_S, "nothing is to be withdrawn any more")
+    assert wait_copies(lab, 2, 1) == CONNECTIONS
+    lines = lab.fw[1].run(program("tools/shapes"), "dump", timeout=60).stdout.splitlines()
+    flows = [flow for flow in map(json.loads, lines) if TCP_FLAGS[0] in flow]
+    old = [flow for flow in flows if any(int(flow[path][:2], 16) & (LIBERAL | PASSED) == PASSED for path in TCP_FLAGS)]
+    assert len(flows) >= CONNECTIONS and not old, old[:3]
 
 
 def test_of_three_nodes_each_backup_is_warm_and_follows_the_new_primary(make_lab):
