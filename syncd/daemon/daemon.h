@@ -38,6 +38,7 @@ struct daemon {
 	struct drive *drive;
 	struct transition *transition;
 	struct subscribers *subscribers; /* who listens for what happens to the tables */
+	unsigned verifications;          /* that run */
 	struct loop_timer housekeeping, guard_timer, log_timer;
 	struct monotime started;
 	uint32_t conntrack_max, conntrack_buckets;

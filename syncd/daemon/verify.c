@@ -18,6 +18,7 @@ enum {
 	ROUNDS = 3, /* readings after the first, ROUND_US apart */
 	ROUND_US = 100000,
 	PEERS_US = 5000000,
+	AT_ONCE_MAX = 4, /* each remembers all flows, and whoever may read may ask for one */
 };
 
 enum phase { PHASE_ROWS, PHASE_INTERNAL, PHASE_SETTLE, PHASE_PEERS };
@@ -263,6 +264,7 @@ static void gone(void *context, struct control_client *client)
 {
 	struct verify *verify = context;
 	(void)client;
+	verify->daemon->verifications--;
 	audit_close(verify->audit);
 	seen_clear(&verify->seen);
 	free(verify);
@@ -270,6 +272,10 @@ static void gone(void *context, struct control_client *client)
 
 void verify_start(struct control_client *client, struct daemon *daemon)
 {
+	if (daemon->verifications >= AT_ONCE_MAX) {
+		control_finish(client, 1, "too many verify already (%u)", daemon->verifications);
+		return;
+	}
 	struct verify *verify = calloc(1, sizeof(*verify));
 	int error = verify == NULL ? -ENOMEM : audit_open(&verify->audit);
 	if (error == 0 && (error = audit_dump_start(verify->audit)) < 0)
@@ -280,6 +286,7 @@ void verify_start(struct control_client *client, struct daemon *daemon)
 		return;
 	}
 	verify->daemon = daemon;
+	daemon->verifications++;
 	verify->begun = clock_now();
 	verify->next_progress = monotime_add(verify->begun, monotime_from_ms(300));
 	control_set_stream(client, more, gone, verify);

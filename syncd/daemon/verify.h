@@ -13,7 +13,7 @@
 
 #include "syncd/daemon/daemon.h"
 
-/* Answers the client by itself: PROGRESS, TEXT, RESULT 0 (equal) or 1. */
+/* Answers the client by itself: PROGRESS, TEXT, RESULT 0 (equal) or 1 (not, or too many verify). */
 void verify_start(struct control_client *client, struct daemon *daemon);
 
 #endif

@@ -185,6 +185,17 @@ def test_an_internal_table_beyond_max_flows_is_named_and_never_in_sync(lab):
     assert answer(lab, 2, "health")[0] == 0
 
 
+def test_whoever_may_read_cannot_have_the_daemon_verify_without_bound(lab):
+    start_pair(lab, lambda node: {"table": {"max-flows": MAX if node == 2 else "auto"}})
+    lab.flowgen(1, "create", "--count", 2 * MAX)
+    wait_for(lambda: peer_of(lab.daemon[2].status(), 1)["overflowed"], 20, "there is no proof to be had")
+    ends = [verify.end() for verify in [Verify(lab, 1) for _ in range(8)]]
+    refused = ["too many verify" in words for _, words in ends]
+    assert all(code == 1 for code, _ in ends)
+    assert any(refused) and refused.count(False) >= 4, ends
+    assert "too many" not in answer(lab, 1, "verify")[1], "those that end make room"
+
+
 def test_an_external_table_beyond_max_flows_is_named_and_never_in_sync(lab):
     start_pair(lab, lambda node: {"table": {"max-flows": MAX if node == 2 else "auto"}})
     lab.flowgen(1, "create", "--count", 2 * MAX)
