@@ -19,31 +19,17 @@ enum { FLOWS = 300, ATTACKER = 9 };
 
 static void create_flows(struct cluster *c, uint32_t first, uint32_t count)
 {
-	for (uint32_t i = first; i < first + count; i++) {
-		struct flow f = cluster_flow(i);
-
-		cluster_flow_new(c, 0, &f);
-		if (i % 20 == 0)
-			cluster_run_us(c, 1000);
-	}
+	cluster_flows_new_paced(c, 0, first, count, 20, 1000);
 }
 
 static int setup(void **state)
 {
-	struct cluster *c = calloc(1, sizeof(*c));
+	struct cluster *c = cluster_new(2, 17);
 
-	cluster_init(c, 2, 17);
 	c->record = true;
 	create_flows(c, 0, FLOWS);
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
 	*state = c;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	cluster_finish(*state);
-	free(*state);
 	return 0;
 }
 
@@ -492,7 +478,7 @@ static void a_path_that_delays_makes_nobody_believe_what_is_over(void **state)
 
 int main(void)
 {
-#define PROMISE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define PROMISE(test) cmocka_unit_test_setup_teardown(test, setup, cluster_teardown)
 	const struct CMUnitTest tests[] = {
 	    PROMISE(everything_replayed_at_once_and_in_any_order_is_counted),
 	    PROMISE(what_is_cut_short_anywhere_or_longer_is_refused),

@@ -190,22 +190,7 @@ static bool all_is_equal(struct cluster *c)
 
 static void create_flows(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
 {
-	for (uint32_t i = first; i < first + count; i++) {
-		struct flow f = cluster_flow(i);
-
-		cluster_flow_new(c, node, &f);
-		if (i % 8 == 0)
-			cluster_run_us(c, 400);
-	}
-}
-
-static void destroy_flows(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
-{
-	for (uint32_t i = first; i < first + count; i++) {
-		struct flow f = cluster_flow(i);
-
-		cluster_flow_destroy(c, node, &f);
-	}
+	cluster_flows_new_paced(c, node, first, count, 8, 400);
 }
 
 /* Records that grow need another place. */
@@ -228,7 +213,7 @@ static void audit_amid_events(struct cluster *c, unsigned node)
 	struct node_event begin = {.type = NODE_AUDIT_BEGIN}, end = {.type = NODE_AUDIT_END};
 
 	cluster_step(c, node, &begin);
-	destroy_flows(c, node, 10, 10);
+	cluster_flows_destroy(c, node, 10, 10);
 	cluster_step(c, node, &end);
 	cluster_audit(c, node);
 }
@@ -264,42 +249,27 @@ static void hand_over(struct cluster *c)
 	cluster_run_us(c, 300000);
 	cluster_role(c, 1, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 100000);
-	destroy_flows(c, 0, 20, 10);
+	cluster_flows_destroy(c, 0, 20, 10);
 	create_flows(c, 0, FLOWS, 5);
 	cluster_run_us(c, 300000);
 	cluster_role(c, 0, FRAME_ROLE_BACKUP);
 	cluster_run_us(c, 600000);
 }
 
-/* How many flows of that node the other keeps from before its reboot. */
-static size_t orphaned(struct cluster *c, unsigned holder, unsigned owner)
-{
-	struct node_table_view views[NODE_TABLES_MAX];
-	unsigned count = node_tables(c->nodes[holder].node, views);
-	size_t flows = 0;
-
-	for (unsigned i = 0; i < count; i++)
-		if (views[i].orphan && views[i].id == c->nodes[owner].config.id)
-			flows += table_count(views[i].table);
-	return flows;
-}
-
 /* What the other held is the only copy of those flows: whatever fails, it is not swept. */
 static void reboot(struct cluster *c)
 {
-	const struct table *copy;
 	size_t held;
 
 	cluster_stop(c, 1);
 	cluster_run_us(c, 2000);
-	copy = node_external(c->nodes[0].node, c->nodes[1].config.id);
-	held = copy ? table_count(copy) : 0;
+	held = cluster_held(c, 0, 1);
 	cluster_reboot(c, 1);
 	cluster_run_us(c, 1500000);
 	if (memory.mode == FAIL_FROM_THEN_ON)
 		memory.mode = FAIL_NONE;
 	cluster_run_us(c, 1500000);
-	assert_int_equal(orphaned(c, 0, 1), held);
+	assert_int_equal(cluster_orphans(c, 0, 1), held);
 }
 
 static void play(struct cluster *c)
@@ -311,7 +281,7 @@ static void play(struct cluster *c)
 	c->jitter_us = 3000;
 	grow_flows(c, 0, 30, 20);
 	create_flows(c, 0, FLOWS + 10, 60);
-	destroy_flows(c, 0, FLOWS + 10, 60);
+	cluster_flows_destroy(c, 0, FLOWS + 10, 60);
 	cluster_run_us(c, 200000);
 	c->loss_percent = 0;
 	c->jitter_us = 0;
@@ -351,7 +321,7 @@ static void play_warm(struct cluster *c)
 	cluster_run_us(c, 700000);
 	create_flows(c, 0, 0, 200);
 	cluster_run_us(c, 500000);
-	destroy_flows(c, 0, 10, 10);
+	cluster_flows_destroy(c, 0, 10, 10);
 	settle(c);
 	cluster_role(c, 1, FRAME_ROLE_PRIMARY);
 	cluster_role(c, 0, FRAME_ROLE_BACKUP);
@@ -362,16 +332,15 @@ static void play_warm(struct cluster *c)
 /* How many allocations it made, and whether any failed. */
 static uint64_t run(void (*scenario)(struct cluster *), bool crypto, enum failing mode, uint64_t fail_at)
 {
-	struct cluster *c = calloc(1, sizeof(*c));
+	struct cluster *c;
 	int64_t before = memory.outstanding;
 	uint64_t made;
 
-	assert_non_null(c);
 	memory.mode = mode;
 	memory.crypto = crypto;
 	memory.fail_at = fail_at;
 	memory.made = memory.failed = 0;
-	cluster_init(c, 2, 5);
+	c = cluster_new(2, 5);
 	for (unsigned i = 0; i < 2; i++)
 		c->nodes[i].config.max_tombstones = 40;
 	scenario(c);
@@ -382,8 +351,7 @@ static uint64_t run(void (*scenario)(struct cluster *), bool crypto, enum failin
 	if (!cluster_run_until(c, all_is_equal, INT64_C(400000000)))
 		fail_msg("not equal again after allocation %llu failed: %s; %s", (unsigned long long)fail_at,
 			 cluster_peer_view(c, 0, 1).holds.reason, cluster_peer_view(c, 1, 0).holds.reason);
-	cluster_finish(c);
-	free(c);
+	cluster_free(c);
 	assert_int_equal(memory.outstanding, before);
 	return made;
 }
@@ -444,7 +412,7 @@ static int keep(void *context, const uint8_t *bytes, size_t length)
 
 static void what_was_left_is_taken_whole_or_not_at_all(void **state)
 {
-	struct cluster *c = calloc(1, sizeof(*c));
+	struct cluster *c;
 	struct snapshot_report report;
 	struct bytes kept = {.length = 0};
 	int error = -ENOMEM;
@@ -452,7 +420,7 @@ static void what_was_left_is_taken_whole_or_not_at_all(void **state)
 
 	(void)state;
 	memory.mode = FAIL_NONE;
-	cluster_init(c, 2, 5);
+	c = cluster_new(2, 5);
 	create_flows(c, 0, 0, 300);
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
 	assert_int_equal(snapshot_write(c->nodes[1].node, cluster_clock(c, 1), keep, &kept, &report), 0);
@@ -468,15 +436,14 @@ static void what_was_left_is_taken_whole_or_not_at_all(void **state)
 		    snapshot_read(c->nodes[1].node, cluster_clock(c, 1), kept.bytes, kept.length, &report);
 		memory.in_step = false;
 		if (error)
-			assert_int_equal(orphaned(c, 1, 0), 0);
+			assert_int_equal(cluster_orphans(c, 1, 0), 0);
 		refused += error == -ENOMEM;
 	}
 	memory.mode = FAIL_NONE;
 	assert_int_equal(error, 0);
 	assert_true(refused > 5);
-	assert_int_equal(orphaned(c, 1, 0), 300);
-	cluster_finish(c);
-	free(c);
+	assert_int_equal(cluster_orphans(c, 1, 0), 300);
+	cluster_free(c);
 }
 
 static void each_allocation_of_libcrypto_fails_once_and_sessions_are_made_all_the_same(void **state)

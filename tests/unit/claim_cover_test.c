@@ -4,7 +4,6 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -13,46 +12,17 @@ enum { A, B, C };
 
 static struct cluster *start(unsigned nodes)
 {
-	struct cluster *c = calloc(1, sizeof(*c));
+	struct cluster *c = cluster_new(nodes, 12);
 
-	cluster_init(c, nodes, 12);
-	for (unsigned i = 0; i < nodes; i++)
-		cluster_reboot(c, i);
-	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	assert_true(cluster_boot(c));
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
 	return c;
 }
 
-static void finish(struct cluster *c)
-{
-	cluster_finish(c);
-	free(c);
-}
-
 static void create(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
 {
-	for (uint32_t i = first; i < first + count; i++) {
-		struct flow f = cluster_flow(i);
-
-		cluster_flow_new(c, node, &f);
-	}
+	cluster_flows_new(c, node, first, count);
 	cluster_run_us(c, 1000000);
-}
-
-static size_t held(struct cluster *c, unsigned holder, unsigned owner)
-{
-	return table_count(node_external(c->nodes[holder].node, c->nodes[owner].config.id));
-}
-
-static size_t orphans_of(struct cluster *c, unsigned holder, unsigned owner)
-{
-	struct node_table_view tables[NODE_TABLES_MAX];
-	size_t flows = 0;
-
-	for (unsigned i = 0, n = node_tables(c->nodes[holder].node, tables); i < n; i++)
-		if (tables[i].orphan && tables[i].id == c->nodes[owner].config.id)
-			flows += table_count(tables[i].table);
-	return flows;
 }
 
 static void limit(struct cluster *c, unsigned index, uint32_t flows)
@@ -70,15 +40,15 @@ static void a_copy_that_refused_flows_claims_nothing(void **state)
 	(void)state;
 	limit(c, B, 100);
 	create(c, A, 0, 500);
-	assert_int_equal(held(c, B, A), 100);
+	assert_int_equal(cluster_held(c, B, A), 100);
 	cluster_stop(c, A);
 	limit(c, B, 1000); /* room for what it commits, but A is not there to be asked for the rest */
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 5000000);
 	assert_int_equal(table_count(c->nodes[B].kernel), 100);
 	assert_true(cluster_peer_view(c, C, B).holds.in_sync);
-	assert_int_equal(held(c, C, A), 500);
-	finish(c);
+	assert_int_equal(cluster_held(c, C, A), 500);
+	cluster_free(c);
 }
 
 static void nor_does_one_that_was_flushed(void **state)
@@ -94,8 +64,8 @@ static void nor_does_one_that_was_flushed(void **state)
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 5000000);
 	assert_true(cluster_peer_view(c, C, B).holds.in_sync);
-	assert_int_equal(held(c, C, A), 500);
-	finish(c);
+	assert_int_equal(cluster_held(c, C, A), 500);
+	cluster_free(c);
 }
 
 static void leftovers_stay_while_the_heir_has_no_room_for_all(void **state)
@@ -109,7 +79,7 @@ static void leftovers_stay_while_the_heir_has_no_room_for_all(void **state)
 	cluster_role(c, A, FRAME_ROLE_BACKUP);
 	cluster_run_us(c, 5000000);
 	assert_int_equal(table_count(c->nodes[A].kernel), 500);
-	finish(c);
+	cluster_free(c);
 }
 
 static void nor_when_the_kernel_refuses_what_was_taken_over(void **state)
@@ -129,7 +99,7 @@ static void nor_when_the_kernel_refuses_what_was_taken_over(void **state)
 	cluster_run_us(c, 5000000);
 	assert_int_equal(table_count(c->nodes[A].kernel), 500);
 	assert_int_equal(table_count(c->nodes[B].kernel), 0);
-	finish(c);
+	cluster_free(c);
 }
 
 /* Heartbeats pass, flows do not. */
@@ -149,14 +119,14 @@ static void a_claim_does_not_cover_what_is_left_from_before_a_restart(void **sta
 	cluster_restart(c, A);
 	cluster_restart(c, B); /* and so has nothing of A */
 	cluster_run_us(c, 1500000);
-	assert_int_equal(held(c, B, A), 0);
+	assert_int_equal(cluster_held(c, B, A), 0);
 	cluster_stop(c, A);
 	cluster_run_us(c, 3000000);
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 3000000);
 	assert_true(cluster_peer_view(c, C, B).holds.in_sync);
-	assert_int_equal(held(c, C, A), 500);
-	finish(c);
+	assert_int_equal(cluster_held(c, C, A), 500);
+	cluster_free(c);
 }
 
 static void nothing_is_dropped_while_it_is_being_committed(void **state)
@@ -170,14 +140,14 @@ static void nothing_is_dropped_while_it_is_being_committed(void **state)
 	create(c, B, 0, 200);
 	cluster_reboot(c, B); /* A, the older primary, takes over again */
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
-	assert_int_equal(orphans_of(c, A, B), 200);
+	assert_int_equal(cluster_orphans(c, A, B), 200);
 	cluster_step(c, A, &takeover);
 	cluster_run_us(c, 1000000);
-	assert_int_equal(orphans_of(c, A, B), 200);
+	assert_int_equal(cluster_orphans(c, A, B), 200);
 	cluster_step(c, A, &primary);
 	cluster_run_us(c, 1000000);
-	assert_int_equal(orphans_of(c, A, B), 0);
-	finish(c);
+	assert_int_equal(cluster_orphans(c, A, B), 0);
+	cluster_free(c);
 }
 
 static void what_was_closed_here_has_ended_what_fell_silent_may_live_on_elsewhere(void **state)
@@ -201,7 +171,7 @@ static void what_was_closed_here_has_ended_what_fell_silent_may_live_on_elsewher
 	cluster_run_us(c, 1000000);
 	length = record_encode_key(&closed, key);
 	assert_false(node_has_ended(c->nodes[A].node, (struct record_key){key, length}));
-	finish(c);
+	cluster_free(c);
 }
 
 int main(void)

@@ -148,4 +148,32 @@ struct node_peer_view cluster_peer_view(struct cluster *c, unsigned index, unsig
 /* Every running node proves every other in sync, both ways, and the copies are equal. */
 bool cluster_is_in_sync(struct cluster *c);
 
+/* ---- what tests have in common (cluster_setup.c) ---- */
+
+/* A cluster on the heap, as cluster_init() makes it; goes with cluster_free(). */
+struct cluster *cluster_new(unsigned nodes, uint64_t seed);
+void cluster_free(struct cluster *c);
+/* cmocka's tear-down for a test whose state is such a cluster. */
+int cluster_teardown(void **state);
+/* Reboots all nodes, as they are configured now, and waits up to 10 s until they are in sync; whether they
+ * are. */
+bool cluster_boot(struct cluster *c);
+
+/* Flows number first to first + count - 1 begin, or end, in that node's kernel, all at one moment. */
+void cluster_flows_new(struct cluster *c, unsigned index, uint32_t first, uint32_t count);
+void cluster_flows_destroy(struct cluster *c, unsigned index, uint32_t first, uint32_t count);
+/* The same over time, which runs on by `pause_us` after each flow whose number is a multiple of `every`. */
+void cluster_flows_new_paced(struct cluster *c, unsigned index, uint32_t first, uint32_t count,
+			     uint32_t every, int64_t pause_us);
+void cluster_flows_destroy_paced(struct cluster *c, unsigned index, uint32_t first, uint32_t count,
+				 uint32_t every, int64_t pause_us);
+
+struct node_view cluster_view(struct cluster *c, unsigned index);
+/* How many flows the model kernel of that node has. */
+size_t cluster_kernel_count(struct cluster *c, unsigned index);
+/* How many flows `holder` has of the node `owner`: in its copy (0 without one), and from before `owner`'s
+ * last reboot. */
+size_t cluster_held(struct cluster *c, unsigned holder, unsigned owner);
+size_t cluster_orphans(struct cluster *c, unsigned holder, unsigned owner);
+
 #endif

@@ -7,7 +7,6 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -16,18 +15,10 @@ enum { FLOWS = 50, LATER_SKIPPABLE = 0x9a, LATER_CRITICAL = 0x2a };
 
 static int setup(void **state)
 {
-	struct cluster *c = calloc(1, sizeof(*c));
+	struct cluster *c = cluster_new(3, 3);
 
-	cluster_init(c, 3, 3);
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
 	*state = c;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	cluster_finish(*state);
-	free(*state);
 	return 0;
 }
 
@@ -232,7 +223,7 @@ static void another_version_of_the_protocol_is_refused_in_words_on_both_sides(vo
 
 int main(void)
 {
-#define PROMISE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define PROMISE(test) cmocka_unit_test_setup_teardown(test, setup, cluster_teardown)
 	const struct CMUnitTest tests[] = {
 	    PROMISE(a_skippable_attribute_passes_as_it_is_and_is_hashed),
 	    PROMISE(a_change_of_a_skippable_attribute_alone_is_a_change),

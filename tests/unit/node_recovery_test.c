@@ -11,29 +11,9 @@
 
 enum { ROUND_TRIP_US = 2000, REPAIRS = 400 };
 
-static struct cluster *cluster_new(unsigned nodes)
-{
-	struct cluster *c = calloc(1, sizeof(*c));
-
-	cluster_init(c, nodes, 42);
-	return c;
-}
-
-static void cluster_free(struct cluster *c)
-{
-	cluster_finish(c);
-	free(c);
-}
-
 static void create_flows(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
 {
-	for (uint32_t i = first; i < first + count; i++) {
-		struct flow f = cluster_flow(i);
-
-		cluster_flow_new(c, node, &f);
-		if (i % 50 == 0)
-			cluster_run_us(c, 1000);
-	}
+	cluster_flows_new_paced(c, node, first, count, 50, 1000);
 }
 
 static uint64_t sent_bytes(struct cluster *c)
@@ -47,7 +27,7 @@ static uint64_t sent_bytes(struct cluster *c)
 
 static uint64_t bytes_for(unsigned loss_percent)
 {
-	struct cluster *c = cluster_new(2);
+	struct cluster *c = cluster_new(2, 42);
 	uint64_t before;
 
 	c->delay_us = ROUND_TRIP_US / 2;
@@ -93,7 +73,7 @@ static bool drop_next_data(void *context, struct cluster_packet *packet)
 static void a_lost_datagram_is_repaired_within_two_round_trips_at_the_median(void **state)
 {
 	static int64_t took[REPAIRS];
-	struct cluster *c = cluster_new(2);
+	struct cluster *c = cluster_new(2, 42);
 	bool armed = false;
 	uint32_t next = 0;
 
@@ -187,7 +167,7 @@ static bool node_3_closes_its_window(void *context, struct cluster_packet *packe
 
 static void a_peer_that_closes_its_window_does_not_hold_the_others_up(void **state)
 {
-	struct cluster *c = cluster_new(3);
+	struct cluster *c = cluster_new(3, 42);
 
 	(void)state;
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
@@ -201,7 +181,7 @@ static void a_peer_that_closes_its_window_does_not_hold_the_others_up(void **sta
 
 static void a_peer_that_restarts_does_not_hold_the_others_up(void **state)
 {
-	struct cluster *c = cluster_new(3);
+	struct cluster *c = cluster_new(3, 42);
 
 	(void)state;
 	create_flows(c, 0, 0, 20000);
@@ -219,7 +199,7 @@ static void a_peer_that_restarts_does_not_hold_the_others_up(void **state)
 
 static void another_cipher_is_taken_up_while_running(void **state)
 {
-	struct cluster *c = cluster_new(2);
+	struct cluster *c = cluster_new(2, 42);
 
 	(void)state;
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
@@ -238,7 +218,7 @@ static void another_cipher_is_taken_up_while_running(void **state)
 
 static void two_links_carry_all_and_either_may_fail(void **state)
 {
-	struct cluster *c = cluster_new(2);
+	struct cluster *c = cluster_new(2, 42);
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
@@ -267,7 +247,7 @@ static void two_links_carry_all_and_either_may_fail(void **state)
 
 static void sixteen_nodes_prove_each_other_over_the_smallest_links(void **state)
 {
-	struct cluster *c = cluster_new(16);
+	struct cluster *c = cluster_new(16, 42);
 
 	(void)state;
 	for (unsigned i = 0; i < 16; i++) {
@@ -281,7 +261,7 @@ static void sixteen_nodes_prove_each_other_over_the_smallest_links(void **state)
 
 static void a_flush_of_the_internal_table_is_no_divergence(void **state)
 {
-	struct cluster *c = cluster_new(2);
+	struct cluster *c = cluster_new(2, 42);
 	struct node_event flush = {.type = NODE_FLUSH_INTERNAL};
 	struct flow gone = cluster_flow(3);
 
@@ -298,7 +278,7 @@ static void a_flush_of_the_internal_table_is_no_divergence(void **state)
 
 static void a_paused_node_claims_nothing_from_old_datagrams(void **state)
 {
-	struct cluster *c = cluster_new(2);
+	struct cluster *c = cluster_new(2, 42);
 	struct flow f = cluster_flow(1);
 
 	(void)state;
@@ -322,7 +302,7 @@ static void a_paused_node_claims_nothing_from_old_datagrams(void **state)
 /* It was stopped: that it heard nobody is its own doing. */
 static void a_node_that_slept_calls_nobody_silent(void **state)
 {
-	struct cluster *c = cluster_new(2);
+	struct cluster *c = cluster_new(2, 42);
 
 	(void)state;
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
@@ -344,7 +324,7 @@ static void a_node_that_slept_calls_nobody_silent(void **state)
 
 static void who_dies_while_a_node_sleeps_is_missed_soon_after(void **state)
 {
-	struct cluster *c = cluster_new(2);
+	struct cluster *c = cluster_new(2, 42);
 
 	(void)state;
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
@@ -359,7 +339,7 @@ static void who_dies_while_a_node_sleeps_is_missed_soon_after(void **state)
 /* Else a dead peer would live as long as we get too little time. */
 static void a_node_that_sleeps_again_and_again_misses_the_dead_all_the_same(void **state)
 {
-	struct cluster *c = cluster_new(2);
+	struct cluster *c = cluster_new(2, 42);
 
 	(void)state;
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
@@ -374,7 +354,7 @@ static void a_node_that_sleeps_again_and_again_misses_the_dead_all_the_same(void
 
 static void an_idle_pair_sends_heartbeats_and_no_more(void **state)
 {
-	struct cluster *c = cluster_new(2);
+	struct cluster *c = cluster_new(2, 42);
 	uint64_t before;
 
 	(void)state;

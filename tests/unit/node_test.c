@@ -15,40 +15,18 @@ static struct cluster *cluster_of(void **state)
 
 static int setup(void **state)
 {
-	struct cluster *c = calloc(1, sizeof(*c));
-
-	cluster_init(c, 2, 42);
-	*state = c;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	cluster_finish(*state);
-	free(*state);
+	*state = cluster_new(2, 42);
 	return 0;
 }
 
 static void create_flows(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
 {
-	for (uint32_t i = first; i < first + count; i++) {
-		struct flow f = cluster_flow(i);
-
-		cluster_flow_new(c, node, &f);
-		if (i % 50 == 0)
-			cluster_run_us(c, 1000);
-	}
+	cluster_flows_new_paced(c, node, first, count, 50, 1000);
 }
 
 static void destroy_flows(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
 {
-	for (uint32_t i = first; i < first + count; i++) {
-		struct flow f = cluster_flow(i);
-
-		cluster_flow_destroy(c, node, &f);
-		if (i % 50 == 0)
-			cluster_run_us(c, 1000);
-	}
+	cluster_flows_destroy_paced(c, node, first, count, 50, 1000);
 }
 
 static void two_nodes_find_each_other_and_prove_it(void **state)
@@ -445,15 +423,13 @@ static void terms_rise_with_each_takeover_and_two_primaries_are_seen(void **stat
 
 static void sixteen_nodes_keep_each_others_tables(void **state)
 {
-	struct cluster *c = calloc(1, sizeof(*c));
+	struct cluster *c = cluster_new(16, 7);
 
 	(void)state;
-	cluster_init(c, 16, 7);
 	for (unsigned i = 0; i < 16; i++)
 		create_flows(c, i, i * 1000, 20);
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
-	cluster_finish(c);
-	free(c);
+	cluster_free(c);
 }
 
 static void a_key_is_rolled_over_without_losing_sync(void **state)
@@ -487,7 +463,7 @@ static void a_key_is_rolled_over_without_losing_sync(void **state)
 
 int main(void)
 {
-#define promise(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define promise(name) cmocka_unit_test_setup_teardown(name, setup, cluster_teardown)
 	const struct CMUnitTest tests[] = {
 	    promise(two_nodes_find_each_other_and_prove_it),
 	    promise(a_flow_goes_to_the_peer_and_its_end_too),

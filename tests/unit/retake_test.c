@@ -4,7 +4,6 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -12,30 +11,12 @@ enum { A, B, C };
 
 static struct cluster *start(unsigned nodes, bool active_active)
 {
-	struct cluster *c = calloc(1, sizeof(*c));
+	struct cluster *c = cluster_new(nodes, 5);
 
-	cluster_init(c, nodes, 5);
-	for (unsigned i = 0; i < nodes; i++) {
+	for (unsigned i = 0; i < nodes; i++)
 		c->nodes[i].config.active_active = active_active;
-		cluster_reboot(c, i);
-	}
-	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	assert_true(cluster_boot(c));
 	return c;
-}
-
-static void finish(struct cluster *c)
-{
-	cluster_finish(c);
-	free(c);
-}
-
-static void create(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
-{
-	for (uint32_t i = first; i < first + count; i++) {
-		struct flow f = cluster_flow(i);
-
-		cluster_flow_new(c, node, &f);
-	}
 }
 
 /* In the state that they have then: closed, or established, when they only fell silent. */
@@ -50,14 +31,6 @@ static void destroy(struct cluster *c, unsigned node, uint32_t first, uint32_t c
 	}
 }
 
-static struct node_view view_of(struct cluster *c, unsigned node)
-{
-	struct node_view view;
-
-	node_view(c->nodes[node].node, c->now, &view);
-	return view;
-}
-
 static bool has_ended(struct cluster *c, unsigned node, uint32_t flow)
 {
 	struct flow f = cluster_flow(flow);
@@ -70,12 +43,12 @@ static bool has_ended(struct cluster *c, unsigned node, uint32_t flow)
 static void two_primaries(struct cluster *c, unsigned first, unsigned second)
 {
 	cluster_role(c, first, FRAME_ROLE_PRIMARY);
-	create(c, first, 0, 50);
+	cluster_flows_new(c, first, 0, 50);
 	cluster_run_us(c, 1000000);
 	c->dark = true;
 	cluster_run_us(c, 3000000);
 	cluster_role(c, second, FRAME_ROLE_PRIMARY);
-	create(c, second, 1000, 30);
+	cluster_flows_new(c, second, 1000, 30);
 	cluster_run_us(c, 1000000);
 	c->dark = false;
 	cluster_run_us(c, 1000000);
@@ -87,10 +60,10 @@ static void nobody_takes_over_again_while_both_are_primary(void **state)
 
 	(void)state;
 	two_primaries(c, A, B);
-	assert_true(view_of(c, A).split_brain && view_of(c, B).split_brain);
-	assert_false(view_of(c, A).must_retake);
-	assert_false(view_of(c, B).must_retake);
-	finish(c);
+	assert_true(cluster_view(c, A).split_brain && cluster_view(c, B).split_brain);
+	assert_false(cluster_view(c, A).must_retake);
+	assert_false(cluster_view(c, B).must_retake);
+	cluster_free(c);
 }
 
 static void the_older_primary_takes_over_again_once(void **state)
@@ -103,21 +76,21 @@ static void the_older_primary_takes_over_again_once(void **state)
 	two_primaries(c, A, B);
 	cluster_role(c, B, FRAME_ROLE_BACKUP);
 	cluster_run_us(c, 1000000);
-	term = view_of(c, A).term;
-	assert_true(view_of(c, A).must_retake);
-	assert_false(view_of(c, B).must_retake); /* it is no primary */
+	term = cluster_view(c, A).term;
+	assert_true(cluster_view(c, A).must_retake);
+	assert_false(cluster_view(c, B).must_retake); /* it is no primary */
 	cluster_step(c, A, &takeover);
-	assert_false(view_of(c, A).must_retake); /* it does so already */
+	assert_false(cluster_view(c, A).must_retake); /* it does so already */
 	cluster_step(c, A, &(struct node_event){.type = NODE_TAKEOVER_FAILED});
-	assert_true(view_of(c, A).must_retake);
+	assert_true(cluster_view(c, A).must_retake);
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
-	assert_false(view_of(c, A).must_retake); /* though the other is still frozen */
-	assert_true(view_of(c, A).term > term && view_of(c, A).term > view_of(c, B).term);
+	assert_false(cluster_view(c, A).must_retake); /* though the other is still frozen */
+	assert_true(cluster_view(c, A).term > term && cluster_view(c, A).term > cluster_view(c, B).term);
 	cluster_run_us(c, 5000000);
 	assert_true(cluster_is_in_sync(c));
 	assert_int_equal(table_count(c->nodes[A].kernel), 80);
 	assert_int_equal(table_count(c->nodes[B].kernel), 0);
-	finish(c);
+	cluster_free(c);
 }
 
 static void the_newer_primary_follows_and_does_not_take_over_again(void **state)
@@ -127,14 +100,14 @@ static void the_newer_primary_follows_and_does_not_take_over_again(void **state)
 
 	(void)state;
 	two_primaries(c, A, B);
-	term = view_of(c, B).term;
+	term = cluster_view(c, B).term;
 	cluster_role(c, A, FRAME_ROLE_BACKUP);
 	for (unsigned i = 0; i < 50; i++) {
 		cluster_run_us(c, 50000);
-		assert_false(view_of(c, B).must_retake);
+		assert_false(cluster_view(c, B).must_retake);
 	}
-	assert_int_equal(view_of(c, B).term, term);
-	finish(c);
+	assert_int_equal(cluster_view(c, B).term, term);
+	cluster_free(c);
 }
 
 /* Both took over in the dark and have one term: the lower id yields, so it is the older one. */
@@ -148,17 +121,17 @@ static void of_equal_terms_the_lower_id_takes_over_again(void **state)
 		cluster_run_us(c, 3000000);
 		cluster_role(c, A, FRAME_ROLE_PRIMARY);
 		cluster_role(c, B, FRAME_ROLE_PRIMARY);
-		assert_int_equal(view_of(c, A).term, view_of(c, B).term);
-		create(c, A, 0, 10);
-		create(c, B, 1000, 10);
+		assert_int_equal(cluster_view(c, A).term, cluster_view(c, B).term);
+		cluster_flows_new(c, A, 0, 10);
+		cluster_flows_new(c, B, 1000, 10);
 		cluster_run_us(c, 1000000);
 		c->dark = false;
 		cluster_run_us(c, 1000000);
 		cluster_role(c, yields, FRAME_ROLE_BACKUP);
 		cluster_run_us(c, 300000);
-		assert_int_equal(view_of(c, A).must_retake, yields == B);
-		assert_false(view_of(c, B).must_retake);
-		finish(c);
+		assert_int_equal(cluster_view(c, A).must_retake, yields == B);
+		assert_false(cluster_view(c, B).must_retake);
+		cluster_free(c);
 	}
 }
 
@@ -172,14 +145,14 @@ static void not_while_a_third_node_is_primary(void **state)
 	cluster_run_us(c, 1000000);
 	cluster_role(c, B, FRAME_ROLE_BACKUP);
 	cluster_run_us(c, 1000000);
-	assert_false(view_of(c, A).must_retake); /* that is for the newest one */
+	assert_false(cluster_view(c, A).must_retake); /* that is for the newest one */
 	cluster_role(c, C, FRAME_ROLE_BACKUP);
 	cluster_run_us(c, 1000000);
-	assert_true(view_of(c, A).must_retake);
+	assert_true(cluster_view(c, A).must_retake);
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
 	assert_int_equal(table_count(c->nodes[A].kernel), 80);
-	finish(c);
+	cluster_free(c);
 }
 
 static void what_a_newer_primary_left_when_it_rebooted_is_taken(void **state)
@@ -190,12 +163,12 @@ static void what_a_newer_primary_left_when_it_rebooted_is_taken(void **state)
 	two_primaries(c, A, B);
 	cluster_reboot(c, B);
 	cluster_run_us(c, 3000000);
-	assert_true(view_of(c, A).must_retake);
+	assert_true(cluster_view(c, A).must_retake);
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
 	assert_int_equal(table_count(c->nodes[A].kernel), 80);
 	cluster_run_us(c, 1000000);
-	assert_false(view_of(c, A).must_retake);
-	finish(c);
+	assert_false(cluster_view(c, A).must_retake);
+	cluster_free(c);
 }
 
 static void two_actives_never_take_over_again(void **state)
@@ -207,11 +180,11 @@ static void two_actives_never_take_over_again(void **state)
 	two_primaries(c, A, B);
 	cluster_role(c, B, FRAME_ROLE_BACKUP);
 	cluster_run_us(c, 1000000);
-	assert_false(view_of(c, A).must_retake);
-	term = view_of(c, A).term;
+	assert_false(cluster_view(c, A).must_retake);
+	term = cluster_view(c, A).term;
 	cluster_role(c, A, FRAME_ROLE_PRIMARY); /* `primary` once more */
-	assert_int_equal(view_of(c, A).term, term);
-	finish(c);
+	assert_int_equal(cluster_view(c, A).term, term);
+	cluster_free(c);
 }
 
 static void what_was_closed_here_since_is_not_taken(void **state)
@@ -231,7 +204,7 @@ static void what_was_closed_here_since_is_not_taken(void **state)
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
 	assert_int_equal(table_count(c->nodes[A].kernel), 60);
-	finish(c);
+	cluster_free(c);
 }
 
 /* It may live on at the other. */
@@ -249,7 +222,7 @@ static void what_only_fell_silent_here_is_taken(void **state)
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
 	assert_int_equal(table_count(c->nodes[A].kernel), 80);
-	finish(c);
+	cluster_free(c);
 }
 
 /* What ended before has another owner by now, who may have had it anew. */
@@ -259,7 +232,7 @@ static void what_had_ended_before_we_were_primary_is_taken(void **state)
 
 	(void)state;
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
-	create(c, A, 0, 10);
+	cluster_flows_new(c, A, 0, 10);
 	cluster_run_us(c, 500000);
 	destroy(c, A, 0, 10, FLOW_TCP_CLOSE);
 	cluster_run_us(c, 500000);
@@ -267,14 +240,14 @@ static void what_had_ended_before_we_were_primary_is_taken(void **state)
 	cluster_role(c, A, FRAME_ROLE_BACKUP);
 	assert_false(has_ended(c, A, 5));
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
-	create(c, B, 0, 10);
+	cluster_flows_new(c, B, 0, 10);
 	cluster_run_us(c, 2000000);
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
 	assert_false(has_ended(c, A, 5));
 	cluster_role(c, B, FRAME_ROLE_BACKUP);
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
 	assert_int_equal(table_count(c->nodes[A].kernel), 10);
-	finish(c);
+	cluster_free(c);
 }
 
 static void what_was_withdrawn_has_not_ended(void **state)
@@ -283,7 +256,7 @@ static void what_was_withdrawn_has_not_ended(void **state)
 
 	(void)state;
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
-	create(c, A, 0, 10);
+	cluster_flows_new(c, A, 0, 10);
 	cluster_run_us(c, 1000000);
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_role(c, A, FRAME_ROLE_BACKUP);
@@ -291,7 +264,7 @@ static void what_was_withdrawn_has_not_ended(void **state)
 	assert_int_equal(table_count(c->nodes[A].kernel), 0); /* its leftovers are gone */
 	cluster_step(c, A, &(struct node_event){.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY});
 	assert_false(has_ended(c, A, 5));
-	finish(c);
+	cluster_free(c);
 }
 
 int main(void)

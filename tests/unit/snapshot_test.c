@@ -40,26 +40,20 @@ static int refuse(void *context, const uint8_t *bytes, size_t length)
 /* A is primary and has FLOWS flows, B has a copy of them. */
 static struct cluster *start(void)
 {
-	struct cluster *c = calloc(1, sizeof(*c));
+	struct cluster *c = cluster_new(2, 5);
 
-	cluster_init(c, 2, 5);
 	for (unsigned i = 0; i < 2; i++)
 		cluster_reboot(c, i);
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
 	cluster_role(c, B, FRAME_ROLE_BACKUP);
-	for (uint32_t i = 0; i < FLOWS; i++) {
-		struct flow f = cluster_flow(i);
-
-		cluster_flow_new(c, A, &f);
-	}
+	cluster_flows_new(c, A, 0, FLOWS);
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
 	return c;
 }
 
 static void finish(struct cluster *c, struct bytes *snapshot)
 {
-	cluster_finish(c);
-	free(c);
+	cluster_free(c);
 	free(snapshot->at);
 }
 

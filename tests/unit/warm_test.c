@@ -4,7 +4,6 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -21,9 +20,8 @@ static void make_warm(struct cluster *c, unsigned index, bool warm)
 /* Node 1 is primary, the others are backups in warm mode. */
 static struct cluster *warm_cluster(unsigned nodes)
 {
-	struct cluster *c = calloc(1, sizeof(*c));
+	struct cluster *c = cluster_new(nodes, 7);
 
-	cluster_init(c, nodes, 7);
 	for (unsigned i = 0; i < nodes; i++)
 		make_warm(c, i, true);
 	cluster_role(c, PRIMARY, FRAME_ROLE_PRIMARY);
@@ -33,19 +31,9 @@ static struct cluster *warm_cluster(unsigned nodes)
 	return c;
 }
 
-static void finish(struct cluster *c)
-{
-	cluster_finish(c);
-	free(c);
-}
-
 static void create(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
 {
-	for (uint32_t i = first; i < first + count; i++) {
-		struct flow flow = cluster_flow(i);
-
-		cluster_flow_new(c, node, &flow);
-	}
+	cluster_flows_new(c, node, first, count);
 	cluster_run_us(c, SECOND_US);
 }
 
@@ -54,11 +42,6 @@ static bool is_in_kernel(struct cluster *c, unsigned node, uint32_t i)
 	struct flow flow = cluster_flow(i);
 
 	return cluster_kernel_find(&c->nodes[node], &flow);
-}
-
-static size_t kernel_count(struct cluster *c, unsigned node)
-{
-	return table_count(c->nodes[node].kernel);
 }
 
 static size_t internal_count(struct cluster *c, unsigned node)
@@ -76,7 +59,7 @@ static size_t copies(struct cluster *c, unsigned node)
 
 static void assert_backup_is_warm(struct cluster *c, unsigned node, size_t flows)
 {
-	assert_int_equal(kernel_count(c, node), flows);
+	assert_int_equal(cluster_kernel_count(c, node), flows);
 	assert_int_equal(copies(c, node), flows);
 	assert_int_equal(internal_count(c, node), 0);
 }
@@ -99,7 +82,7 @@ static void what_the_primary_has_lives_in_the_backups_kernel(void **state)
 	cluster_run_us(c, SECOND_US);
 	assert_false(is_in_kernel(c, BACKUP, 4));
 	assert_backup_is_warm(c, BACKUP, 99);
-	finish(c);
+	cluster_free(c);
 }
 
 static void copies_are_no_flows_of_the_backups_own_for_an_audit_or_an_event(void **state)
@@ -119,7 +102,7 @@ static void copies_are_no_flows_of_the_backups_own_for_an_audit_or_an_event(void
 	assert_backup_is_warm(c, BACKUP, 50);
 	assert_int_equal(table_count(node_external(c->nodes[PRIMARY].node, 2)), 0);
 	assert_true(cluster_is_in_sync(c));
-	finish(c);
+	cluster_free(c);
 }
 
 static void local_flows_of_the_backup_are_untouched(void **state)
@@ -133,11 +116,11 @@ static void local_flows_of_the_backup_are_untouched(void **state)
 	assert_int_equal(copies(c, BACKUP), 20);
 	make_warm(c, BACKUP, false);
 	cluster_run_us(c, SECOND_US);
-	assert_int_equal(kernel_count(c, BACKUP), 10);
+	assert_int_equal(cluster_kernel_count(c, BACKUP), 10);
 	assert_int_equal(internal_count(c, BACKUP), 10);
 	for (uint32_t i = 1000; i < 1010; i++)
 		assert_true(is_in_kernel(c, BACKUP, i));
-	finish(c);
+	cluster_free(c);
 }
 
 static void a_copy_never_runs_out_while_its_owner_lives(void **state)
@@ -154,7 +137,7 @@ static void a_copy_never_runs_out_while_its_owner_lives(void **state)
 	assert_true(c->nodes[BACKUP].acts[NODE_FOREIGN_REFRESH] >= 50 * 600 / 120);
 	/* half of its time apart, not all the time */
 	assert_true(c->nodes[BACKUP].acts[NODE_FOREIGN_REFRESH] <= 50 * (600 / 60 + 1));
-	finish(c);
+	cluster_free(c);
 }
 
 static void a_copy_outlives_a_silent_owner_by_no_more_than_its_own_time(void **state)
@@ -170,7 +153,7 @@ static void a_copy_outlives_a_silent_owner_by_no_more_than_its_own_time(void **s
 	assert_int_equal(cluster_expire(c, BACKUP), 50);
 	cluster_run_us(c, 10 * (int64_t)SECOND_US);
 	assert_backup_is_warm(c, BACKUP, 0);
-	finish(c);
+	cluster_free(c);
 }
 
 static uint32_t two_minutes(void *context, const struct flow *flow, uint32_t elapsed_s)
@@ -193,10 +176,10 @@ static void a_late_takeover_has_what_ran_out_here_before_its_time(void **state)
 	cluster_run_us(c, 100 * (int64_t)SECOND_US);
 	assert_int_equal(cluster_expire(c, BACKUP), 50);
 	cluster_run_us(c, 5 * (int64_t)SECOND_US);
-	assert_int_equal(kernel_count(c, BACKUP), 0); /* nobody asks for it yet */
+	assert_int_equal(cluster_kernel_count(c, BACKUP), 0); /* nobody asks for it yet */
 	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
-	assert_int_equal(kernel_count(c, BACKUP), 50);
-	finish(c);
+	assert_int_equal(cluster_kernel_count(c, BACKUP), 50);
+	cluster_free(c);
 }
 
 static void what_ran_out_in_an_outage_is_there_again_after_it(void **state)
@@ -213,7 +196,7 @@ static void what_ran_out_in_an_outage_is_there_again_after_it(void **state)
 	c->dark = false;
 	cluster_run_us(c, 10 * (int64_t)SECOND_US);
 	assert_backup_is_warm(c, BACKUP, 50);
-	finish(c);
+	cluster_free(c);
 }
 
 static void a_copy_that_vanishes_is_put_back(void **state)
@@ -230,7 +213,7 @@ static void a_copy_that_vanishes_is_put_back(void **state)
 	cluster_kernel_remove(c, BACKUP, &flow); /* and one that was lost */
 	cluster_run_us(c, 130 * (int64_t)SECOND_US);
 	assert_backup_is_warm(c, BACKUP, 10);
-	finish(c);
+	cluster_free(c);
 }
 
 static void a_takeover_makes_the_copies_its_own_and_nobody_takes_it_for_whole_before(void **state)
@@ -258,7 +241,7 @@ static void a_takeover_makes_the_copies_its_own_and_nobody_takes_it_for_whole_be
 	assert_int_equal(table_count(node_external(c->nodes[THIRD].node, 1)), 0);
 	assert_backup_is_warm(c, THIRD, 5000);
 	assert_int_equal(c->nodes[THIRD].acts[NODE_FOREIGN_REMOVE], 0);
-	finish(c);
+	cluster_free(c);
 }
 
 static void an_event_about_a_flow_that_is_not_adopted_yet_is_not_lost(void **state)
@@ -283,7 +266,7 @@ static void an_event_about_a_flow_that_is_not_adopted_yet_is_not_lost(void **sta
 		      &known);
 	assert_int_equal(known.mark, 5);
 	assert_null(table_find(internal, (struct record_key){key, record_encode_key(&gone, key)}));
-	finish(c);
+	cluster_free(c);
 }
 
 static void what_is_still_to_come_to_the_kernel_holds_a_takeover_up(void **state)
@@ -293,15 +276,15 @@ static void what_is_still_to_come_to_the_kernel_holds_a_takeover_up(void **state
 
 	c->nodes[BACKUP].holds_copies_back = true;
 	create(c, PRIMARY, 0, 300);
-	assert_int_equal(kernel_count(c, BACKUP), 0);
+	assert_int_equal(cluster_kernel_count(c, BACKUP), 0);
 	cluster_stop(c, PRIMARY);
 	cluster_run_us(c, 2 * SECOND_US);
 	c->nodes[BACKUP].holds_copies_back = false;
 	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
-	assert_int_equal(kernel_count(c, BACKUP), 300);
+	assert_int_equal(cluster_kernel_count(c, BACKUP), 300);
 	cluster_run_us(c, SECOND_US);
 	assert_int_equal(internal_count(c, BACKUP), 300);
-	finish(c);
+	cluster_free(c);
 }
 
 static void who_gives_the_role_away_keeps_the_flows_as_copies(void **state)
@@ -321,7 +304,7 @@ static void who_gives_the_role_away_keeps_the_flows_as_copies(void **state)
 		assert_int_equal(c->nodes[from].acts[NODE_FOREIGN_REMOVE], 0);
 		assert_true(cluster_run_until(c, cluster_is_in_sync, 5 * SECOND_US));
 	}
-	finish(c);
+	cluster_free(c);
 }
 
 static void a_role_given_away_before_all_is_adopted_loses_nothing(void **state)
@@ -335,9 +318,9 @@ static void a_role_given_away_before_all_is_adopted_loses_nothing(void **state)
 	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
 	cluster_role(c, BACKUP, FRAME_ROLE_BACKUP);
 	cluster_run_us(c, 5 * SECOND_US);
-	assert_int_equal(kernel_count(c, BACKUP), 5000);
+	assert_int_equal(cluster_kernel_count(c, BACKUP), 5000);
 	assert_int_equal(internal_count(c, BACKUP) + copies(c, BACKUP), 5000);
-	finish(c);
+	cluster_free(c);
 }
 
 static void a_restarted_backup_finds_out_which_flows_are_copies(void **state)
@@ -355,7 +338,7 @@ static void a_restarted_backup_finds_out_which_flows_are_copies(void **state)
 	cluster_run_us(c, SECOND_US);
 	assert_backup_is_warm(c, BACKUP, 99);
 	assert_true(cluster_is_in_sync(c));
-	finish(c);
+	cluster_free(c);
 }
 
 static void a_restarted_owner_costs_no_copy(void **state)
@@ -370,7 +353,7 @@ static void a_restarted_owner_costs_no_copy(void **state)
 	cluster_run_us(c, 10 * (int64_t)SECOND_US);
 	assert_backup_is_warm(c, BACKUP, 100);
 	assert_int_equal(c->nodes[BACKUP].acts[NODE_FOREIGN_REMOVE], 0);
-	finish(c);
+	cluster_free(c);
 }
 
 static void what_a_restarted_owner_has_no_more_leaves_the_kernel(void **state)
@@ -389,7 +372,7 @@ static void what_a_restarted_owner_has_no_more_leaves_the_kernel(void **state)
 	cluster_role(c, PRIMARY, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 10 * (int64_t)SECOND_US);
 	assert_backup_is_warm(c, BACKUP, 60);
-	finish(c);
+	cluster_free(c);
 }
 
 static void an_orphan_stays_in_the_kernel_until_a_primary_has_it(void **state)
@@ -405,7 +388,7 @@ static void an_orphan_stays_in_the_kernel_until_a_primary_has_it(void **state)
 	cluster_run_us(c, 5 * (int64_t)SECOND_US);
 	assert_int_equal(internal_count(c, BACKUP), 100);
 	assert_backup_is_warm(c, THIRD, 100);
-	finish(c);
+	cluster_free(c);
 }
 
 static void flushing_the_external_table_brings_the_copies_anew(void **state)
@@ -420,7 +403,7 @@ static void flushing_the_external_table_brings_the_copies_anew(void **state)
 	assert_backup_is_warm(c, BACKUP, 100);
 	/* they were only named anew: none had to leave */
 	assert_int_equal(c->nodes[BACKUP].acts[NODE_FOREIGN_REMOVE], 0);
-	finish(c);
+	cluster_free(c);
 }
 
 static void a_kernel_that_was_flushed_is_filled_again(void **state)
@@ -434,7 +417,7 @@ static void a_kernel_that_was_flushed_is_filled_again(void **state)
 	cluster_step(c, BACKUP, &event);
 	cluster_run_us(c, 5 * SECOND_US);
 	assert_backup_is_warm(c, BACKUP, 100);
-	finish(c);
+	cluster_free(c);
 }
 
 static void turning_it_on_and_off_puts_copies_there_and_takes_them_out(void **state)
@@ -451,7 +434,7 @@ static void turning_it_on_and_off_puts_copies_there_and_takes_them_out(void **st
 		cluster_run_us(c, SECOND_US);
 		assert_backup_is_warm(c, BACKUP, 6000);
 	}
-	finish(c);
+	cluster_free(c);
 }
 
 static void another_flow_under_the_same_key_replaces_the_copy(void **state)
@@ -468,7 +451,7 @@ static void another_flow_under_the_same_key_replaces_the_copy(void **state)
 	assert_backup_is_warm(c, BACKUP, 10);
 	record_decode(cluster_kernel_find(&c->nodes[BACKUP], &flow)->bytes, &flow);
 	assert_int_equal(flow.reply.dport, 7777);
-	finish(c);
+	cluster_free(c);
 }
 
 /* Both are primary all the time: the word comes again when one of them is to answer for all. */
@@ -494,7 +477,7 @@ static void with_two_primaries_each_takeover_makes_the_copies_its_own(void **sta
 	cluster_run_us(c, SECOND_US);
 	assert_int_equal(internal_count(c, BACKUP), 2000);
 	assert_int_equal(copies(c, BACKUP), 0);
-	finish(c);
+	cluster_free(c);
 }
 
 static void what_is_still_to_be_adopted_is_not_deleted_for_its_former_owner(void **state)
@@ -521,7 +504,7 @@ static void what_is_still_to_be_adopted_is_not_deleted_for_its_former_owner(void
 	assert_true(is_in_kernel(c, BACKUP, 5));
 	cluster_run_us(c, SECOND_US);
 	assert_int_equal(internal_count(c, BACKUP), 10);
-	finish(c);
+	cluster_free(c);
 }
 
 static bool refuses_all(const struct flow *flow)
@@ -545,7 +528,7 @@ static void what_the_kernel_refuses_is_tried_again(void **state)
 	assert_backup_is_warm(c, BACKUP, 20000);
 	node_foreign_view(c->nodes[BACKUP].node, &view);
 	assert_int_equal(view.missing, 0);
-	finish(c);
+	cluster_free(c);
 }
 
 /* A kernel without room, say: more than fit in one step, for a long time. */
@@ -560,7 +543,7 @@ static void what_the_kernel_goes_on_refusing_is_tried_once_a_second(void **state
 	before = c->nodes[BACKUP].acts[NODE_FOREIGN_INSTALL];
 	cluster_run_us(c, 10 * SECOND_US);
 	assert_in_range(c->nodes[BACKUP].acts[NODE_FOREIGN_INSTALL] - before, 5000, 12000);
-	finish(c);
+	cluster_free(c);
 }
 
 /* More than can be noted: all tables are looked through again, but not without a pause. */
@@ -586,20 +569,19 @@ static void a_takeover_comes_to_an_end_whatever_the_kernel_refuses(void **state)
 	node_foreign_view(backup->node, &view);
 	assert_false(view.takeover_is_behind);
 	assert_in_range(backup->acts[NODE_FOREIGN_INSTALL] - before, 20000, 40000);
-	finish(c);
+	cluster_free(c);
 }
 
 /* Of any mode: what the kernel did while we committed, and did not tell, is made good before anything is
  * proven. */
 static void an_overrun_during_a_commit_is_made_good(void **state)
 {
-	struct cluster *c = calloc(1, sizeof(*c));
+	struct cluster *c = cluster_new(3, 7);
 	struct node_event overrun = {.type = NODE_OVERRUN}, takeover = {.type = NODE_TAKEOVER},
 			  role = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
 	struct node_view view;
 	(void)state;
 
-	cluster_init(c, 3, 7);
 	cluster_role(c, PRIMARY, FRAME_ROLE_PRIMARY);
 	create(c, PRIMARY, 0, 200);
 	cluster_stop(c, PRIMARY);
@@ -625,7 +607,7 @@ static void an_overrun_during_a_commit_is_made_good(void **state)
 	assert_int_equal(internal_count(c, BACKUP), 100);
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 5 * SECOND_US));
 	assert_int_equal(table_count(node_external(c->nodes[THIRD].node, 2)), 100);
-	finish(c);
+	cluster_free(c);
 }
 
 int main(void)

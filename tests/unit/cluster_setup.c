@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What tests of several nodes have in common: clusters on the heap, many flows at once, what a node holds. */
+#include "tests/unit/cluster.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { BOOT_US = 10000000 };
+
+struct cluster *cluster_new(unsigned nodes, uint64_t seed)
+{
+	struct cluster *c = calloc(1, sizeof(*c));
+
+	assert(c);
+	cluster_init(c, nodes, seed);
+	return c;
+}
+
+void cluster_free(struct cluster *c)
+{
+	cluster_finish(c);
+	free(c);
+}
+
+int cluster_teardown(void **state)
+{
+	cluster_free(*state);
+	return 0;
+}
+
+bool cluster_boot(struct cluster *c)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		cluster_reboot(c, i);
+	return cluster_run_until(c, cluster_is_in_sync, BOOT_US);
+}
+
+void cluster_flows_new(struct cluster *c, unsigned index, uint32_t first, uint32_t count)
+{
+	cluster_flows_new_paced(c, index, first, count, UINT32_MAX, 0);
+}
+
+void cluster_flows_new_paced(struct cluster *c, unsigned index, uint32_t first, uint32_t count,
+			     uint32_t every, int64_t pause_us)
+{
+	for (uint32_t i = first; i < first + count; i++) {
+		struct flow flow = cluster_flow(i);
+
+		cluster_flow_new(c, index, &flow);
+		if (i % every == 0)
+			cluster_run_us(c, pause_us);
+	}
+}
+
+void cluster_flows_destroy(struct cluster *c, unsigned index, uint32_t first, uint32_t count)
+{
+	cluster_flows_destroy_paced(c, index, first, count, UINT32_MAX, 0);
+}
+
+void cluster_flows_destroy_paced(struct cluster *c, unsigned index, uint32_t first, uint32_t count,
+				 uint32_t every, int64_t pause_us)
+{
+	for (uint32_t i = first; i < first + count; i++) {
+		struct flow flow = cluster_flow(i);
+
+		cluster_flow_destroy(c, index, &flow);
+		if (i % every == 0)
+			cluster_run_us(c, pause_us);
+	}
+}
+
+struct node_view cluster_view(struct cluster *c, unsigned index)
+{
+	struct node_view view;
+
+	node_view(c->nodes[index].node, c->now, &view);
+	return view;
+}
+
+size_t cluster_kernel_count(struct cluster *c, unsigned index)
+{
+	return table_count(c->nodes[index].kernel);
+}
+
+size_t cluster_held(struct cluster *c, unsigned holder, unsigned owner)
+{
+	const struct table *copy = node_external(c->nodes[holder].node, c->nodes[owner].config.id);
+
+	return copy ? table_count(copy) : 0;
+}
+
+size_t cluster_orphans(struct cluster *c, unsigned holder, unsigned owner)
+{
+	struct node_table_view tables[NODE_TABLES_MAX];
+	size_t flows = 0;
+
+	for (unsigned i = 0, count = node_tables(c->nodes[holder].node, tables); i < count; i++)
+		if (tables[i].orphan && tables[i].id == c->nodes[owner].config.id)
+			flows += table_count(tables[i].table);
+	return flows;
+}
