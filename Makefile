@@ -246,6 +246,8 @@ SYSTEMD   := $(DESTDIR)$(PREFIX)/lib/systemd
 SYSUSERS  := $(DESTDIR)$(PREFIX)/lib/sysusers.d
 TMPFILES  := $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 MODULES   := $(DESTDIR)$(PREFIX)/lib/modules-load.d
+# where pacemaker looks for agents, whatever the prefix is (OCF_ROOT)
+OCFDIR    ?= $(DESTDIR)/usr/lib/ocf/resource.d/twintrack
 
 # the manual page of the configuration has its keys from the example that has them all
 .PHONY: man
@@ -257,7 +259,7 @@ $(BUILD)/man/twintrackd.conf.5: doc/man/twintrackd.conf.5.in conf/examples/twint
 
 .PHONY: install
 install: all man
-	install -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(DOCDIR)/examples $(DOCDIR)/keepalived $(DOCDIR)/monitoring $(CONFDIR)
+	install -d $(BINDIR) $(SBINDIR) $(LIBEXEC) $(DOCDIR)/examples $(DOCDIR)/keepalived $(DOCDIR)/pacemaker $(DOCDIR)/monitoring $(CONFDIR)
 	install -m 0755 $(BUILD)/twintrackd $(SBINDIR)/twintrackd
 	install -m 0755 $(BUILD)/twintrack $(BINDIR)/twintrack
 	install -m 0755 scripts/twintrack-notify $(LIBEXEC)/twintrack-notify
@@ -270,6 +272,10 @@ install: all man
 	install -m 0644 README.md COPYING LICENSE $(wildcard doc/*.md doc/*.svg) $(DOCDIR)
 	install -m 0644 conf/examples/*.conf $(DOCDIR)/examples
 	install -m 0644 conf/keepalived/*.conf $(DOCDIR)/keepalived
+	install -m 0644 conf/pacemaker/cluster.xml $(DOCDIR)/pacemaker
+	install -d $(OCFDIR)
+	sed -e 's|/usr/sbin/twintrackd|$(PREFIX)/sbin/twintrackd|; s|/usr/bin/twintrack\([}"]\)|$(PREFIX)/bin/twintrack\1|; s|/etc/twintrack/|$(SYSCONFDIR)/twintrack/|' \
+		-e 's|/run/twintrack/|$(RUNSTATEDIR)/twintrack/|' conf/pacemaker/twintrack >$(OCFDIR)/twintrack && chmod 0755 $(OCFDIR)/twintrack
 	install -d $(SYSTEMD)/system $(SYSUSERS) $(TMPFILES) $(MODULES)
 	for unit in twintrackd twintrack-exporter; do \
 		sed -e 's|/usr/sbin/twintrackd|$(PREFIX)/sbin/twintrackd|; s|/usr/bin/twintrack |$(PREFIX)/bin/twintrack |; s|/etc/twintrack/|$(SYSCONFDIR)/twintrack/|g' \
@@ -283,7 +289,7 @@ install: all man
 	install -m 0644 conf/prometheus/twintrack.rules.yml conf/grafana/twintrack.json $(DOCDIR)/monitoring
 
 # a Debian package in build/deb; the packaging is kept in conf/debian
-.PHONY: deb test-deb test-exporter
+.PHONY: deb test-deb test-exporter test-pacemaker
 deb:
 	$(Q)scripts/install-deps --build --package
 	$(Q)scripts/make-deb
@@ -292,6 +298,12 @@ deb:
 test-deb:
 	$(Q)scripts/install-deps --test --package
 	$(Q)/usr/bin/python3 -m pytest -v tests/package
+
+# the resource agent under ocf-tester, and in a cluster of two nodes with corosync and pacemaker; as root
+test-pacemaker:
+	$(Q)scripts/install-deps --test --pacemaker
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)TWINTRACK_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -v -rs tests/pacemaker tests/netns/test_pacemaker.py
 
 # the exporter and its page, with a screenshot by a headless Chromium in build/page.png; as root
 test-exporter:
