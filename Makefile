@@ -269,9 +269,12 @@ install: all man
 	install -m 0644 conf/completion/twintrack.bash $(BASHCOMPDIR)/twintrack
 	install -m 0644 conf/completion/_twintrack $(ZSHCOMPDIR)/_twintrack
 	install -m 0755 scripts/conntrackd $(LIBEXEC)/conntrackd
-	install -m 0644 README.md COPYING LICENSE $(wildcard doc/*.md doc/*.svg) $(DOCDIR)
+	install -m 0644 COPYING LICENSE $(wildcard doc/*.md doc/*.svg) $(DOCDIR)
 	install -m 0644 conf/examples/*.conf $(DOCDIR)/examples
-	install -m 0644 conf/keepalived/*.conf $(DOCDIR)/keepalived
+	for file in README.md $(wildcard conf/keepalived/*.conf); do \
+		to=$(DOCDIR)/$${file#conf/}; \
+		sed -e 's|/usr/local/bin/|$(PREFIX)/bin/|; s|/usr/local/libexec/|$(PREFIX)/libexec/|' $$file >$$to && chmod 0644 $$to || exit 1; \
+	done
 	install -m 0644 conf/pacemaker/cluster.xml $(DOCDIR)/pacemaker
 	install -d $(OCFDIR)
 	sed -e 's|/usr/sbin/twintrackd|$(PREFIX)/sbin/twintrackd|; s|/usr/bin/twintrack\([}"]\)|$(PREFIX)/bin/twintrack\1|; s|/etc/twintrack/|$(SYSCONFDIR)/twintrack/|' \
@@ -285,7 +288,8 @@ install: all man
 	install -m 0644 conf/systemd/tmpfiles.conf $(TMPFILES)/twintrack.conf
 	install -m 0644 conf/systemd/modules-load.conf $(MODULES)/twintrack.conf
 	install -m 0644 conf/sysctl/twintrack.conf $(DOCDIR)/examples/sysctl.conf
-	install -m 0755 conf/openrc/twintrackd $(DOCDIR)/examples/twintrackd.openrc
+	sed -e 's|/usr/sbin/|$(PREFIX)/sbin/|; s|/usr/bin/|$(PREFIX)/bin/|' conf/openrc/twintrackd >$(DOCDIR)/examples/twintrackd.openrc
+	chmod 0755 $(DOCDIR)/examples/twintrackd.openrc
 	install -m 0644 conf/prometheus/twintrack.rules.yml conf/grafana/twintrack.json $(DOCDIR)/monitoring
 
 # a Debian package in build/deb; the packaging is kept in conf/debian
