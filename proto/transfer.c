@@ -147,6 +147,7 @@ void node_takeover_failed(struct node *node)
 	node->takes_over = false;
 	node->handover.leftovers |= node->role.current != FRAME_ROLE_PRIMARY && !node->config.active_active;
 	stop_following(node);
+	node_warm_review(node);
 }
 
 /*

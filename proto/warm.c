@@ -70,7 +70,9 @@ static bool begin_anew(const struct node *node, const struct source *source, voi
 void node_warm_review(struct node *node)
 {
 	struct foreign *foreign = &node->foreign;
-	bool should = node->config.warm && (!is_primary(node) || node->config.active_active);
+	/* a takeover counts on the copies: it ends in the mode that it began in */
+	bool is_on = node->config.warm || (foreign->active && node->takes_over);
+	bool should = is_on && (!is_primary(node) || node->config.active_active);
 
 	if (should && foreign_open(foreign, UINT32_MAX / 2,
 				   (uint64_t)node_random32(node) << 32 | node_random32(node))) {

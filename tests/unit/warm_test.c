@@ -480,6 +480,36 @@ static void with_two_primaries_each_takeover_makes_the_copies_its_own(void **sta
 	cluster_free(c);
 }
 
+/* A reload between the slices of a takeover, which counts on what is there. */
+static void a_takeover_ends_in_the_mode_that_it_began_in(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct node_event takeover = {.type = NODE_TAKEOVER}, failed = {.type = NODE_TAKEOVER_FAILED},
+			  role = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
+	(void)state;
+
+	create(c, PRIMARY, 0, 2000);
+	cluster_stop(c, PRIMARY);
+	cluster_run_us(c, 2 * SECOND_US);
+	cluster_step(c, BACKUP, &takeover);
+	make_warm(c, BACKUP, false);
+	cluster_run_us(c, SECOND_US);
+	assert_int_equal(kernel_count(c, BACKUP), 2000);
+	cluster_step(c, BACKUP, &role);
+	cluster_run_us(c, SECOND_US);
+	assert_int_equal(internal_count(c, BACKUP), 2000);
+	finish(c);
+
+	c = warm_cluster(2);
+	create(c, PRIMARY, 0, 10);
+	cluster_step(c, BACKUP, &takeover);
+	make_warm(c, BACKUP, false);
+	cluster_step(c, BACKUP, &failed);
+	cluster_run_us(c, SECOND_US);
+	assert_int_equal(kernel_count(c, BACKUP), 0);
+	finish(c);
+}
+
 static void what_is_still_to_be_adopted_is_not_deleted_for_its_former_owner(void **state)
 {
 	struct cluster *c = warm_cluster(2);
@@ -636,6 +666,7 @@ int main(void)
 	    cmocka_unit_test(turning_it_on_and_off_puts_copies_there_and_takes_them_out),
 	    cmocka_unit_test(another_flow_under_the_same_key_replaces_the_copy),
 	    cmocka_unit_test(with_two_primaries_each_takeover_makes_the_copies_its_own),
+	    cmocka_unit_test(a_takeover_ends_in_the_mode_that_it_began_in),
 	    cmocka_unit_test(what_is_still_to_be_adopted_is_not_deleted_for_its_former_owner),
 	    cmocka_unit_test(what_the_kernel_refuses_is_tried_again),
 	    cmocka_unit_test(what_the_kernel_goes_on_refusing_is_tried_once_a_second),
