@@ -396,19 +396,21 @@ void node_step(struct node *node, const struct node_event *event)
 		node_withdraw_end(node);
 		break;
 	case NODE_EXPECT_NEW:
+		node_warm_adopt_master(node, event->expect, false);
 		local_expect_new(local, event->expect);
 		break;
 	case NODE_EXPECT_DESTROY:
 		local_expect_destroyed(local, event->expect);
 		break;
 	case NODE_EXPECT_COMMITTED:
-		node_warm_adopt_master(node, event->expect);
+		node_warm_adopt_master(node, event->expect, true);
 		local_expect_committed(local, event->expect);
 		break;
 	case NODE_EXPECT_BEGIN:
 		local_expects_begin(local);
 		break;
 	case NODE_EXPECT_ROW:
+		node_warm_adopt_master(node, event->expect, false);
 		local_expects_row(local, event->expect);
 		break;
 	case NODE_EXPECT_END:

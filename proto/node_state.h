@@ -123,8 +123,9 @@ void node_warm_search(struct node *node);
 void node_warm_adopt(struct node *node);
 /* That flow in particular, at once. */
 void node_warm_adopt_flow(struct node *node, struct record_key key);
-/* An expectation's master: what is expected is our own only if its master is. */
-void node_warm_adopt_master(struct node *node, const struct expect *expect);
+/* An expectation's master: what is expected is our own only if its master is.  It becomes so if we committed
+ * the expectation, or have taken over and not come to it yet. */
+void node_warm_adopt_master(struct node *node, const struct expect *expect, bool is_committed);
 /* Goes on with that, a slice for each call. */
 void node_warm_run(struct node *node);
 /* True: the event is about a copy, or a peer's flow, and none of the internal table's business. */

@@ -129,14 +129,15 @@ void node_warm_adopt_flow(struct node *node, struct record_key key)
 		adopt(node, entry);
 }
 
-void node_warm_adopt_master(struct node *node, const struct expect *expect)
+void node_warm_adopt_master(struct node *node, const struct expect *expect, bool is_committed)
 {
 	uint8_t bytes[RECORD_KEY_MAX];
 	struct flow master = expect_master(expect);
 	struct record_key key = {bytes, record_encode_key(&master, bytes)};
+	struct table_entry *entry = foreign_find(&node->foreign, key);
 
-	if (key.length)
-		node_warm_adopt_flow(node, key);
+	if (entry && (is_committed || foreign_is_to_adopt(&node->foreign, entry)))
+		adopt(node, entry);
 }
 
 void node_warm_adopt(struct node *node)

@@ -269,6 +269,36 @@ static void an_event_about_a_flow_that_is_not_adopted_yet_is_not_lost(void **sta
 	cluster_free(c);
 }
 
+static void an_expectation_of_a_flow_that_is_not_adopted_yet_is_not_lost(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	const enum node_event_type types[] = {NODE_EXPECT_NEW, NODE_EXPECT_NEW, NODE_EXPECT_ROW};
+	const struct table *internal = node_internal(c->nodes[BACKUP].node);
+	(void)state;
+
+	create(c, PRIMARY, 0, 5000);
+	cluster_stop(c, PRIMARY);
+	cluster_run_us(c, 2 * SECOND_US);
+	for (uint32_t i = 0; i < 3; i++) {
+		struct flow master = cluster_flow(4000 + i);
+		struct expect expect = {.family = master.family,
+					.protocol = master.protocol,
+					.tuple = master.reply,
+					.master = master.orig,
+					.master_protocol = master.protocol,
+					.helper = "ftp"};
+		struct node_event event = {.type = types[i], .expect = &expect};
+		size_t before = table_records(internal);
+
+		cluster_step(c, BACKUP, &event);
+		/* with its master; a backup's copy expects nothing */
+		assert_int_equal(table_records(internal), i ? before + 2 : 0);
+		if (!i)
+			cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
+	}
+	cluster_free(c);
+}
+
 static void what_is_still_to_come_to_the_kernel_holds_a_takeover_up(void **state)
 {
 	struct cluster *c = warm_cluster(2);
@@ -494,11 +524,11 @@ static void a_takeover_ends_in_the_mode_that_it_began_in(void **state)
 	cluster_step(c, BACKUP, &takeover);
 	make_warm(c, BACKUP, false);
 	cluster_run_us(c, SECOND_US);
-	assert_int_equal(kernel_count(c, BACKUP), 2000);
+	assert_int_equal(cluster_kernel_count(c, BACKUP), 2000);
 	cluster_step(c, BACKUP, &role);
 	cluster_run_us(c, SECOND_US);
 	assert_int_equal(internal_count(c, BACKUP), 2000);
-	finish(c);
+	cluster_free(c);
 
 	c = warm_cluster(2);
 	create(c, PRIMARY, 0, 10);
@@ -506,8 +536,8 @@ static void a_takeover_ends_in_the_mode_that_it_began_in(void **state)
 	make_warm(c, BACKUP, false);
 	cluster_step(c, BACKUP, &failed);
 	cluster_run_us(c, SECOND_US);
-	assert_int_equal(kernel_count(c, BACKUP), 0);
-	finish(c);
+	assert_int_equal(cluster_kernel_count(c, BACKUP), 0);
+	cluster_free(c);
 }
 
 static void what_is_still_to_be_adopted_is_not_deleted_for_its_former_owner(void **state)
@@ -654,6 +684,7 @@ int main(void)
 	    cmocka_unit_test(a_copy_that_vanishes_is_put_back),
 	    cmocka_unit_test(a_takeover_makes_the_copies_its_own_and_nobody_takes_it_for_whole_before),
 	    cmocka_unit_test(an_event_about_a_flow_that_is_not_adopted_yet_is_not_lost),
+	    cmocka_unit_test(an_expectation_of_a_flow_that_is_not_adopted_yet_is_not_lost),
 	    cmocka_unit_test(what_is_still_to_come_to_the_kernel_holds_a_takeover_up),
 	    cmocka_unit_test(who_gives_the_role_away_keeps_the_flows_as_copies),
 	    cmocka_unit_test(a_role_given_away_before_all_is_adopted_loses_nothing),
