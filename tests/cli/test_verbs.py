@@ -73,12 +73,12 @@ def test_an_unknown_option_is_a_usage_error(command, verb):
     (["-L", "nonsense"], "unknown type `nonsense'"),
     (["-L", "-p", "tcp", "--nonsense"], "unknown option `--nonsense'"),
     (["-L", "-C"], "Invalid commands combination"),
-    (["-L", "--peer", "2"], "--peer goes with the table external"),
+    (["-L", "--peer", "2"], "--peer goes with the tables external and external-expect alone"),
     (["-L", "external", "--peer", "0"], "a number from 1 to 65535"),
     (["-L", "external", "--peer"], "requires an argument"),
     (["-L", "conntrack", "extra"], "one argument too many"),
-    (["-D", "internal"], "--delete is not offered on the table internal"),
-    (["-L", "expect"], "--dump is not offered on the table expect"),
+    (["-D", "internal"], "--delete is not for the table internal: it takes -L, -G, -C, -E and -F"),
+    (["-A", "expect"], "Can't do --add on expectations"),
 ])
 def test_a_wrong_command_line_is_named(command, arguments, words):
     done = command(*arguments)

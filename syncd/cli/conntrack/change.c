@@ -167,6 +167,7 @@ static void note_updated(void *context, const struct kernel_change *change, int 
 	}
 	flow = change->flow;
 	flow.present = change->shown;
+	flow.use++; /* conntrack(8) asks for it again, and whoever asks holds a reference itself */
 	/* updated to death: not there any more */
 	if (change->has_timeout && !flow.timeout_s &&
 	    kernel_table_get(changing->table, &change->flow, false, &flow))
