@@ -188,10 +188,14 @@ def test_without_a_daemon_everything_fails_with_one(lab, call, tmp_path):
     assert done.returncode == 1 and "none" in done.stderr
 
 
-def test_d_starts_a_daemon_and_k_ends_it(lab, call):
+def test_d_starts_a_daemon_and_k_ends_it(lab, call, monkeypatch):
+    """The service manager of who calls is not the daemon's: it would throw away what is left to the next daemon."""
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify-of-keepalived")
     lab.daemon[1].write_config()
     call(1, "-d")
     try:
+        with open(f"/proc/{lab.daemon[1].status()['pid']}/environ", "rb") as file:
+            assert b"NOTIFY_SOCKET=" not in file.read()
         assert lab.daemon[1].twintrack("health").returncode == 0
         done = call(1, "-d", check=False)
         assert done.returncode == 1 and "already running" in done.stderr
