@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/kernel/audit.h"
-#include "syncd/kernel/commit.h"
 #include "syncd/kernel/timeouts.h"
 #include "tests/unit/kernel_netns.h"
 
@@ -19,10 +17,7 @@
 
 enum { FLOWS = 30000 };
 
-static bool has_netns;
 static int host_netns;
-static struct audit *audit;
-static struct commit *commit;
 
 static void count_done(void *context, const struct flow *flow, enum commit_result result, int error)
 {
@@ -32,7 +27,7 @@ static void count_done(void *context, const struct flow *flow, enum commit_resul
 	*in_kernel += commit_is_in_kernel(result, error);
 }
 
-static void create_flows(unsigned count)
+static void create_flows(struct kernel_netns *k, unsigned count)
 {
 	const struct commit_options options = {0};
 	unsigned created = 0;
@@ -40,9 +35,9 @@ static void create_flows(unsigned count)
 	for (unsigned n = 0; n < count; n++) {
 		struct flow flow = kernel_netns_flow(n);
 
-		commit_flow(commit, &flow, 600, &options, count_done, &created);
+		commit_flow(k->commit, &flow, 600, &options, count_done, &created);
 	}
-	commit_flush(commit, &options, count_done, &created);
+	commit_flush(k->commit, &options, count_done, &created);
 	assert_int_equal(created, count);
 }
 
@@ -67,24 +62,22 @@ static void note_row(void *context, const struct flow *flow)
 
 static void a_dump_is_what_was_created(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct rows *rows = calloc(1, sizeof(*rows));
 	unsigned slices = 0;
 	int progress;
 
-	(void)state;
-	if (!has_netns)
-		skip();
-	assert_int_equal(audit_dump_read(audit, 100, note_row, rows), AUDIT_IDLE);
-	create_flows(FLOWS);
+	assert_int_equal(audit_dump_read(k->audit, 100, note_row, rows), AUDIT_IDLE);
+	create_flows(k, FLOWS);
 	for (unsigned pass = 0; pass < 2; pass++) {
 		memset(rows, 0, sizeof(*rows));
-		assert_int_equal(audit_dump_start(audit), 0);
-		assert_int_equal(audit_dump_start(audit), -EBUSY);
+		assert_int_equal(audit_dump_start(k->audit), 0);
+		assert_int_equal(audit_dump_start(k->audit), -EBUSY);
 		do {
-			struct pollfd entry = {.fd = audit_fd(audit), .events = POLLIN};
+			struct pollfd entry = {.fd = audit_fd(k->audit), .events = POLLIN};
 
 			assert_int_equal(poll(&entry, 1, 0), 1);
-			progress = audit_dump_read(audit, 500, note_row, rows);
+			progress = audit_dump_read(k->audit, 500, note_row, rows);
 			slices++;
 		} while (progress == AUDIT_MORE);
 		assert_int_equal(progress, AUDIT_DONE);
@@ -98,23 +91,21 @@ static void a_dump_is_what_was_created(void **state)
 
 static void a_cancelled_dump_does_not_meet_the_next(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct rows *rows = calloc(1, sizeof(*rows));
 	struct flow flow = kernel_netns_flow(5), found;
 	int progress;
 
-	(void)state;
-	if (!has_netns)
-		skip();
-	create_flows(FLOWS);
-	assert_int_equal(audit_dump_start(audit), 0);
-	assert_int_equal(audit_dump_read(audit, 1000, note_row, rows), AUDIT_MORE);
-	assert_int_equal(audit_get(audit, &flow, &found), 0); /* during a dump, too */
-	audit_dump_cancel(audit);
-	assert_int_equal(audit_dump_read(audit, 1000, note_row, rows), AUDIT_IDLE);
+	create_flows(k, FLOWS);
+	assert_int_equal(audit_dump_start(k->audit), 0);
+	assert_int_equal(audit_dump_read(k->audit, 1000, note_row, rows), AUDIT_MORE);
+	assert_int_equal(audit_get(k->audit, &flow, &found), 0); /* during a dump, too */
+	audit_dump_cancel(k->audit);
+	assert_int_equal(audit_dump_read(k->audit, 1000, note_row, rows), AUDIT_IDLE);
 	memset(rows, 0, sizeof(*rows));
-	assert_int_equal(audit_dump_start(audit), 0);
+	assert_int_equal(audit_dump_start(k->audit), 0);
 	do
-		progress = audit_dump_read(audit, 100000, note_row, rows);
+		progress = audit_dump_read(k->audit, 100000, note_row, rows);
 	while (progress == AUDIT_MORE);
 	assert_int_equal(progress, AUDIT_DONE);
 	for (unsigned n = 0; n < FLOWS; n++)
@@ -140,97 +131,73 @@ static bool set_hashsize(unsigned size)
 
 static void a_dump_while_the_table_is_resized_is_interrupted(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct rows *rows = calloc(1, sizeof(*rows));
 	long buckets = timeouts_conntrack_buckets();
 	int progress;
 
-	(void)state;
-	if (!has_netns)
-		skip();
-	create_flows(FLOWS);
-	assert_int_equal(audit_dump_start(audit), 0);
-	assert_int_equal(audit_dump_read(audit, 1000, note_row, rows), AUDIT_MORE);
+	create_flows(k, FLOWS);
+	assert_int_equal(audit_dump_start(k->audit), 0);
+	assert_int_equal(audit_dump_read(k->audit, 1000, note_row, rows), AUDIT_MORE);
 	if (set_hashsize((unsigned)buckets + 512)) {
 		do
-			progress = audit_dump_read(audit, 1000, note_row, rows);
+			progress = audit_dump_read(k->audit, 1000, note_row, rows);
 		while (progress == AUDIT_MORE);
 		assert_true(set_hashsize((unsigned)buckets)); /* host-wide: before anything can fail */
 		assert_int_equal(timeouts_conntrack_buckets(), buckets);
 		assert_int_equal(progress, AUDIT_INTERRUPTED);
 	} else {
 		print_message("the table can't be resized from here\n");
-		audit_dump_cancel(audit);
+		audit_dump_cancel(k->audit);
 	}
 	free(rows);
 }
 
 static void an_empty_table_is_a_dump_without_rows(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct rows *rows = calloc(1, sizeof(*rows));
 
-	(void)state;
-	if (!has_netns)
-		skip();
-	assert_int_equal(audit_dump_start(audit), 0);
-	assert_int_equal(audit_dump_read(audit, 10, note_row, rows), AUDIT_DONE);
+	assert_int_equal(audit_dump_start(k->audit), 0);
+	assert_int_equal(audit_dump_read(k->audit, 10, note_row, rows), AUDIT_DONE);
 	assert_int_equal(rows->strangers, 0);
 	free(rows);
 }
 
 static void a_get_finds_the_flow_by_its_key_alone(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct flow flow = kernel_netns_flow(1), found, mirrored;
 
-	(void)state;
-	if (!has_netns)
-		skip();
-	assert_int_equal(audit_get(audit, &flow, &found), -ENOENT);
-	create_flows(2);
-	assert_int_equal(audit_get(audit, &flow, &found), 0);
+	assert_int_equal(audit_get(k->audit, &flow, &found), -ENOENT);
+	create_flows(k, 2);
+	assert_int_equal(audit_get(k->audit, &flow, &found), 0);
 	assert_true(flow_key_equals(&flow, &found));
 	assert_int_equal(found.tcp.state, FLOW_TCP_ESTABLISHED);
 	flow.zone = 3;
-	assert_int_equal(audit_get(audit, &flow, &found), -ENOENT);
+	assert_int_equal(audit_get(k->audit, &flow, &found), -ENOENT);
 	mirrored = kernel_netns_flow(1); /* the kernel would show the flow whose reply this is */
 	mirrored.orig = kernel_netns_flow(1).reply;
-	assert_int_equal(audit_get(audit, &mirrored, &found), -ENOENT);
+	assert_int_equal(audit_get(k->audit, &mirrored, &found), -ENOENT);
 	mirrored.family = 99;
-	assert_int_equal(audit_get(audit, &mirrored, &found), -EINVAL);
-}
-
-static int flush(void **state)
-{
-	(void)state;
-	if (has_netns)
-		kernel_netns_flush();
-	return 0;
+	assert_int_equal(audit_get(k->audit, &mirrored, &found), -EINVAL);
 }
 
 static int set_up(void **state)
 {
-	(void)state;
 	host_netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	has_netns = kernel_netns_enter();
-	return has_netns && (audit_open(&audit) || commit_open(&commit)) ? -1 : 0;
-}
-
-static int tear_down(void **state)
-{
-	flush(state);
-	audit_close(audit);
-	commit_close(commit);
-	return 0;
+	return kernel_netns_set_up(state);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(a_dump_is_what_was_created, flush),
-	    cmocka_unit_test_setup(a_cancelled_dump_does_not_meet_the_next, flush),
-	    cmocka_unit_test_setup(a_dump_while_the_table_is_resized_is_interrupted, flush),
-	    cmocka_unit_test_setup(an_empty_table_is_a_dump_without_rows, flush),
-	    cmocka_unit_test_setup(a_get_finds_the_flow_by_its_key_alone, flush),
+	    NETNS_TEST(a_dump_is_what_was_created),
+	    NETNS_TEST(a_cancelled_dump_does_not_meet_the_next),
+	    NETNS_TEST(a_dump_while_the_table_is_resized_is_interrupted),
+	    NETNS_TEST(an_empty_table_is_a_dump_without_rows),
+	    NETNS_TEST(a_get_finds_the_flow_by_its_key_alone),
 	};
 
-	return cmocka_run_group_tests_name("audit", tests, set_up, tear_down);
+	return cmocka_run_group_tests_name("audit", tests, set_up, kernel_netns_tear_down);
 }

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/kernel/audit.h"
 #include "syncd/kernel/convert.h"
 #include "tests/unit/kernel_netns.h"
 
@@ -13,15 +12,6 @@
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
-
-static struct audit *audit;
-static bool has_netns;
-
-#define NEEDS_NETNS()                                                                                        \
-	do {                                                                                                 \
-		if (!has_netns)                                                                              \
-			skip();                                                                              \
-	} while (0)
 
 static int write_flow(const struct flow *flow, enum convert_purpose purpose,
 		      const struct convert_options *options, uint16_t type, uint16_t flags)
@@ -90,7 +80,7 @@ static void assert_flows_equal(const struct flow *shown, const struct flow *expe
 }
 
 /* Creates the flow, reads it back, and removes it. */
-static void round_trip_with(const struct flow *flow, struct convert_options options)
+static void round_trip_with(struct kernel_netns *k, const struct flow *flow, struct convert_options options)
 {
 	struct flow expected = *flow, shown;
 	int error = create(flow, &options);
@@ -98,16 +88,16 @@ static void round_trip_with(const struct flow *flow, struct convert_options opti
 	if (error)
 		print_error("create: %s\n", strerror(-error));
 	assert_int_equal(error, 0);
-	assert_int_equal(audit_get(audit, flow, &shown), 0);
+	shown = kernel_netns_read(k, flow);
 	convert_as_created(&expected, &options);
 	assert_flows_equal(&shown, &expected);
 	destroy(flow);
-	assert_int_equal(audit_get(audit, flow, &shown), -ENOENT);
+	kernel_netns_assert_absent(k, flow);
 }
 
-static void round_trip(const struct flow *flow)
+static void round_trip(struct kernel_netns *k, const struct flow *flow)
 {
-	round_trip_with(flow, (struct convert_options){.timeout_s = 300});
+	round_trip_with(k, flow, (struct convert_options){.timeout_s = 300});
 }
 
 static struct flow plain_flow(uint8_t family, uint8_t protocol)
@@ -144,6 +134,7 @@ static struct flow plain_flow(uint8_t family, uint8_t protocol)
 
 static void every_protocol_comes_back_as_created(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	const struct {
 		uint8_t family, protocol;
 	} cases[] = {
@@ -160,60 +151,56 @@ static void every_protocol_comes_back_as_created(void **state)
 	    {FLOW_IPV6, 253},
 	};
 
-	(void)state;
-	NEEDS_NETNS();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct flow flow = plain_flow(cases[i].family, cases[i].protocol);
 
-		round_trip(&flow);
+		round_trip(k, &flow);
 		flow.status &= ~(uint32_t)FLOW_STATUS_ASSURED;
-		round_trip(&flow);
+		round_trip(k, &flow);
 		flow.status = FLOW_STATUS_CONFIRMED;
-		round_trip(&flow);
+		round_trip(k, &flow);
 	}
 }
 
 static void every_tcp_state_and_flag_comes_back(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct flow flow;
 
-	(void)state;
-	NEEDS_NETNS();
 	for (uint8_t tcp_state = FLOW_TCP_NONE; tcp_state < FLOW_TCP_STATES; tcp_state++) {
 		flow = plain_flow(FLOW_IPV4, PROTOCOL_TCP);
 		flow.tcp.state = tcp_state;
-		round_trip(&flow);
+		round_trip(k, &flow);
 		flow.tcp.flags[0] = 0x83;
 		flow.tcp.flags[1] = 0x07;
 		flow.tcp.wscale[0] = 7;
 		flow.tcp.wscale[1] = 14;
-		round_trip(&flow);
-		round_trip_with(&flow, (struct convert_options){.tcp_liberal = true, .timeout_s = 100000});
+		round_trip(k, &flow);
+		round_trip_with(k, &flow, (struct convert_options){.tcp_liberal = true, .timeout_s = 100000});
 		flow.tcp.flags[1] = 0; /* scales count only if both sides have them */
-		round_trip(&flow);
+		round_trip(k, &flow);
 	}
 	flow = plain_flow(FLOW_IPV4, PROTOCOL_TCP); /* flags of a moment are not given on */
 	flow.tcp.flags[0] = 0xff;
 	flow.tcp.flags[1] = 0xff;
-	round_trip(&flow);
+	round_trip(k, &flow);
 }
 
 static void sctp_state_comes_back(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct flow flow = plain_flow(FLOW_IPV4, PROTOCOL_SCTP);
 
-	(void)state;
-	NEEDS_NETNS();
 	flow.sctp.vtag[0] = 0x01020304;
 	flow.sctp.vtag[1] = 0xfffefdfc;
 	for (uint8_t sctp_state = 1; sctp_state <= 8; sctp_state++) {
 		flow.sctp.state = sctp_state;
-		round_trip(&flow);
+		round_trip(k, &flow);
 	}
 }
 
 /* The translations of a flow with ports: of both addresses, of both ports, in all mixtures. */
-static void translate_and_round_trip(uint8_t family, uint8_t protocol)
+static void translate_and_round_trip(struct kernel_netns *k, uint8_t family, uint8_t protocol)
 {
 	for (unsigned which = 1; which < 16; which++) {
 		struct flow flow = plain_flow(family, protocol);
@@ -229,35 +216,34 @@ static void translate_and_round_trip(uint8_t family, uint8_t protocol)
 			flow.reply.icmp_id = 4711;
 		if (which & 8 && has_ports)
 			flow.reply.sport = 8443;
-		round_trip(&flow);
+		round_trip(k, &flow);
 	}
 }
 
 static void every_translation_comes_back(void **state)
 {
-	(void)state;
-	NEEDS_NETNS();
-	translate_and_round_trip(FLOW_IPV4, PROTOCOL_TCP);
-	translate_and_round_trip(FLOW_IPV6, PROTOCOL_TCP);
-	translate_and_round_trip(FLOW_IPV4, PROTOCOL_UDP);
-	translate_and_round_trip(FLOW_IPV6, PROTOCOL_UDP);
-	translate_and_round_trip(FLOW_IPV4, PROTOCOL_SCTP);
-	translate_and_round_trip(FLOW_IPV4, PROTOCOL_ICMP);
-	translate_and_round_trip(FLOW_IPV6, PROTOCOL_ICMPV6);
-	translate_and_round_trip(FLOW_IPV4, PROTOCOL_GRE);
-	translate_and_round_trip(FLOW_IPV4, 253);
+	struct kernel_netns *k = kernel_netns_need(state);
+
+	translate_and_round_trip(k, FLOW_IPV4, PROTOCOL_TCP);
+	translate_and_round_trip(k, FLOW_IPV6, PROTOCOL_TCP);
+	translate_and_round_trip(k, FLOW_IPV4, PROTOCOL_UDP);
+	translate_and_round_trip(k, FLOW_IPV6, PROTOCOL_UDP);
+	translate_and_round_trip(k, FLOW_IPV4, PROTOCOL_SCTP);
+	translate_and_round_trip(k, FLOW_IPV4, PROTOCOL_ICMP);
+	translate_and_round_trip(k, FLOW_IPV6, PROTOCOL_ICMPV6);
+	translate_and_round_trip(k, FLOW_IPV4, PROTOCOL_GRE);
+	translate_and_round_trip(k, FLOW_IPV4, 253);
 }
 
 static void gre_keys_that_differ_by_direction_come_back(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct flow flow = plain_flow(FLOW_IPV4, PROTOCOL_GRE);
 
-	(void)state;
-	NEEDS_NETNS();
 	flow.reply.sport = 11; /* PPTP: each end names its own call */
 	flow.reply.dport = 12;
 	flow.reply.dst[3] = 77;
-	round_trip(&flow);
+	round_trip(k, &flow);
 }
 
 /* The kernel must never pick another port for a translation: what is taken is told. */
@@ -266,8 +252,7 @@ static void a_taken_translation_is_refused_and_not_altered(void **state)
 	struct convert_options options = {.timeout_s = 300};
 	struct flow first = plain_flow(FLOW_IPV4, PROTOCOL_TCP), second;
 
-	(void)state;
-	NEEDS_NETNS();
+	(void)kernel_netns_need(state);
 	first.reply.dst[3] = 99;
 	second = first;
 	second.orig.src[3] = 2; /* another client, the same port behind the same address */
@@ -283,29 +268,27 @@ static void a_taken_translation_is_refused_and_not_altered(void **state)
 
 static void zones_come_back(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct flow flow = plain_flow(FLOW_IPV4, PROTOCOL_UDP);
 
-	(void)state;
-	NEEDS_NETNS();
 	flow.zone = 17;
-	round_trip(&flow);
+	round_trip(k, &flow);
 	flow.zone_scope = FLOW_ZONE_ORIGINAL;
-	round_trip(&flow);
+	round_trip(k, &flow);
 	flow.zone = 0;
 	flow.zone_scope = FLOW_ZONE_BOTH;
 	flow.reply_zone = 18;
 	flow.present |= FLOW_HAS_REPLY_ZONE;
-	round_trip(&flow);
+	round_trip(k, &flow);
 	flow.zone = 17; /* the kernel has one id for a flow */
 	assert_int_equal(create(&flow, &(struct convert_options){.timeout_s = 1}), -EINVAL);
 }
 
 static void marks_labels_and_adjustments_come_back(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct flow flow = plain_flow(FLOW_IPV4, PROTOCOL_TCP);
 
-	(void)state;
-	NEEDS_NETNS();
 	flow.present |= FLOW_HAS_MARK | FLOW_HAS_LABELS | FLOW_HAS_SEQADJ | FLOW_HAS_SYNPROXY;
 	flow.mark = 0xdeadbeef;
 	for (unsigned i = 0; i < FLOW_LABELS_SIZE; i++)
@@ -317,43 +300,41 @@ static void marks_labels_and_adjustments_come_back(void **state)
 	flow.synproxy.isn = 1;
 	flow.synproxy.its = 0x80000000;
 	flow.synproxy.tsoff = 3;
-	round_trip(&flow);
+	round_trip(k, &flow);
 	flow.status |= FLOW_STATUS_FIXED_TIMEOUT;
-	round_trip(&flow);
+	round_trip(k, &flow);
 	flow.status |=
 	    FLOW_STATUS_OFFLOAD | FLOW_STATUS_DYING | FLOW_STATUS_SRC_NAT_DONE; /* not to be set: left out */
-	round_trip(&flow);
+	round_trip(k, &flow);
 }
 
 static void a_related_flow_comes_back_with_its_master(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct convert_options options = {.timeout_s = 300};
 	struct flow master = plain_flow(FLOW_IPV4, PROTOCOL_TCP),
 		    related = plain_flow(FLOW_IPV4, PROTOCOL_UDP);
 
-	(void)state;
-	NEEDS_NETNS();
 	related.present |= FLOW_HAS_MASTER;
 	related.status |= FLOW_STATUS_EXPECTED;
 	related.master = master.orig;
 	related.master_protocol = PROTOCOL_TCP;
 	assert_int_equal(create(&related, &options), -ENOENT);
 	assert_int_equal(create(&master, &options), 0);
-	round_trip(&related);
+	round_trip(k, &related);
 	destroy(&master);
 	master.zone = related.zone = related.master_zone = 5;
 	assert_int_equal(create(&master, &options), 0);
-	round_trip(&related);
+	round_trip(k, &related);
 	destroy(&master);
 }
 
 static void a_helper_comes_back(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct flow flow = plain_flow(FLOW_IPV4, PROTOCOL_TCP);
 	int error;
 
-	(void)state;
-	NEEDS_NETNS();
 	flow.present |= FLOW_HAS_HELPER;
 	strcpy(flow.helper, "no-such-helper");
 	assert_int_equal(create(&flow, &(struct convert_options){.timeout_s = 9}), -EOPNOTSUPP);
@@ -364,20 +345,19 @@ static void a_helper_comes_back(void **state)
 		return;
 	}
 	destroy(&flow);
-	round_trip(&flow);
+	round_trip(k, &flow);
 }
 
 static void an_offloaded_flow_is_created_established_and_liberal(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct convert_options options = {.timeout_s = 300};
 	struct flow flow = plain_flow(FLOW_IPV4, PROTOCOL_TCP), shown;
 
-	(void)state;
-	NEEDS_NETNS();
 	flow.present &= ~(uint32_t)(FLOW_HAS_TCP | FLOW_HAS_TIMEOUT);
 	flow.status |= FLOW_STATUS_OFFLOAD;
 	assert_int_equal(create(&flow, &options), 0);
-	assert_int_equal(audit_get(audit, &flow, &shown), 0);
+	shown = kernel_netns_read(k, &flow);
 	assert_int_equal(shown.tcp.state, FLOW_TCP_ESTABLISHED);
 	assert_int_equal(shown.tcp.flags[0], FLOW_TCP_FLAG_BE_LIBERAL);
 	assert_int_equal(shown.tcp.flags[1], FLOW_TCP_FLAG_BE_LIBERAL);
@@ -386,11 +366,10 @@ static void an_offloaded_flow_is_created_established_and_liberal(void **state)
 
 static void an_update_changes_what_may_be_changed(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct convert_options options = {.timeout_s = 300}, update = {.timeout_s = 0};
 	struct flow flow = plain_flow(FLOW_IPV4, PROTOCOL_TCP), shown;
 
-	(void)state;
-	NEEDS_NETNS();
 	flow.status = FLOW_STATUS_CONFIRMED;
 	flow.tcp.state = FLOW_TCP_SYN_SENT;
 	assert_int_equal(create(&flow, &options), 0);
@@ -400,7 +379,7 @@ static void an_update_changes_what_may_be_changed(void **state)
 	flow.mark = 3;
 	flow.labels[0] = 1;
 	assert_int_equal(write_flow(&flow, CONVERT_FOR_UPDATE, &update, IPCTNL_MSG_CT_NEW, 0), 0);
-	assert_int_equal(audit_get(audit, &flow, &shown), 0);
+	shown = kernel_netns_read(k, &flow);
 	assert_int_equal(shown.tcp.state, FLOW_TCP_ESTABLISHED);
 	assert_int_equal(shown.mark, 3);
 	assert_int_equal(shown.labels[0], 1);
@@ -408,7 +387,7 @@ static void an_update_changes_what_may_be_changed(void **state)
 	assert_int_equal(shown.status, FLOW_STATUS_CONFIRMED | FLOW_STATUS_SEEN_REPLY | FLOW_STATUS_ASSURED);
 	update.timeout_s = 9000;
 	assert_int_equal(write_flow(&flow, CONVERT_FOR_UPDATE, &update, IPCTNL_MSG_CT_NEW, 0), 0);
-	assert_int_equal(audit_get(audit, &flow, &shown), 0);
+	shown = kernel_netns_read(k, &flow);
 	assert_in_range(shown.timeout_s, 8998, 9000);
 	destroy(&flow);
 }
@@ -541,48 +520,26 @@ static void kinds_and_families_are_told_apart(void **state)
 	assert_int_equal(convert_from_message(message, &flow, &kind), -EPROTONOSUPPORT);
 }
 
-static int flush(void **state)
-{
-	(void)state;
-	if (has_netns)
-		kernel_netns_flush();
-	return 0;
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	has_netns = kernel_netns_enter();
-	return has_netns ? audit_open(&audit) : 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	audit_close(audit);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(every_protocol_comes_back_as_created, flush),
-	    cmocka_unit_test_setup(every_tcp_state_and_flag_comes_back, flush),
-	    cmocka_unit_test_setup(sctp_state_comes_back, flush),
-	    cmocka_unit_test_setup(every_translation_comes_back, flush),
-	    cmocka_unit_test_setup(gre_keys_that_differ_by_direction_come_back, flush),
-	    cmocka_unit_test_setup(a_taken_translation_is_refused_and_not_altered, flush),
-	    cmocka_unit_test_setup(zones_come_back, flush),
-	    cmocka_unit_test_setup(marks_labels_and_adjustments_come_back, flush),
-	    cmocka_unit_test_setup(a_related_flow_comes_back_with_its_master, flush),
-	    cmocka_unit_test_setup(a_helper_comes_back, flush),
-	    cmocka_unit_test_setup(an_offloaded_flow_is_created_established_and_liberal, flush),
-	    cmocka_unit_test_setup(an_update_changes_what_may_be_changed, flush),
-	    cmocka_unit_test_setup(a_message_fits_or_is_refused, flush),
-	    cmocka_unit_test_setup(damaged_messages_are_never_read_beyond_their_end, flush),
-	    cmocka_unit_test_setup(usual_shapes_are_read_like_any_other, flush),
-	    cmocka_unit_test_setup(kinds_and_families_are_told_apart, flush),
+	    NETNS_TEST(every_protocol_comes_back_as_created),
+	    NETNS_TEST(every_tcp_state_and_flag_comes_back),
+	    NETNS_TEST(sctp_state_comes_back),
+	    NETNS_TEST(every_translation_comes_back),
+	    NETNS_TEST(gre_keys_that_differ_by_direction_come_back),
+	    NETNS_TEST(a_taken_translation_is_refused_and_not_altered),
+	    NETNS_TEST(zones_come_back),
+	    NETNS_TEST(marks_labels_and_adjustments_come_back),
+	    NETNS_TEST(a_related_flow_comes_back_with_its_master),
+	    NETNS_TEST(a_helper_comes_back),
+	    NETNS_TEST(an_offloaded_flow_is_created_established_and_liberal),
+	    NETNS_TEST(an_update_changes_what_may_be_changed),
+	    NETNS_TEST(a_message_fits_or_is_refused),
+	    NETNS_TEST(damaged_messages_are_never_read_beyond_their_end),
+	    NETNS_TEST(usual_shapes_are_read_like_any_other),
+	    NETNS_TEST(kinds_and_families_are_told_apart),
 	};
 
-	return cmocka_run_group_tests_name("convert", tests, set_up, tear_down);
+	return cmocka_run_group_tests_name("convert", tests, kernel_netns_set_up, kernel_netns_tear_down);
 }

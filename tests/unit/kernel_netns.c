@@ -6,11 +6,14 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 void kernel_netns_run(const char *format, ...)
 {
@@ -78,6 +81,60 @@ void kernel_netns_flush(void)
 
 	if (kernel_netns_request(&request, sizeof(request)))
 		abort();
+}
+
+int kernel_netns_set_up(void **state)
+{
+	struct kernel_netns *k;
+
+	*state = NULL;
+	if (!kernel_netns_enter())
+		return 0;
+	k = calloc(1, sizeof(*k));
+	*state = k;
+	return !k || audit_open(&k->audit) || commit_open(&k->commit) ? -1 : 0;
+}
+
+int kernel_netns_tear_down(void **state)
+{
+	struct kernel_netns *k = *state;
+
+	if (!k)
+		return 0;
+	kernel_netns_flush();
+	audit_close(k->audit);
+	commit_close(k->commit);
+	free(k);
+	return 0;
+}
+
+int kernel_netns_set_up_test(void **state)
+{
+	if (*state)
+		kernel_netns_flush();
+	return 0;
+}
+
+struct kernel_netns *kernel_netns_need(void **state)
+{
+	if (!*state)
+		skip();
+	return *state;
+}
+
+struct flow kernel_netns_read(struct kernel_netns *k, const struct flow *key)
+{
+	struct flow flow;
+
+	assert_int_equal(audit_get(k->audit, key, &flow), 0);
+	return flow;
+}
+
+void kernel_netns_assert_absent(struct kernel_netns *k, const struct flow *key)
+{
+	struct flow flow;
+
+	assert_int_equal(audit_get(k->audit, key, &flow), -ENOENT);
 }
 
 struct flow kernel_netns_flow(uint32_t n)

@@ -6,6 +6,8 @@
 #define TESTS_UNIT_KERNEL_NETNS_H
 
 #include "proto/flow.h"
+#include "syncd/kernel/audit.h"
+#include "syncd/kernel/commit.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +29,27 @@ int kernel_netns_request(const void *message, size_t length);
 
 /* Removes all flows of the namespace. */
 void kernel_netns_flush(void);
+
+/* What the tests of a group share: ways into the namespace's kernel. */
+struct kernel_netns {
+	struct audit *audit;
+	struct commit *commit;
+};
+
+/*
+ * cmocka's set-up and tear-down of a group: enters a namespace, and opens what its tests share.  Each of them
+ * is a NETNS_TEST, begins without flows, and asks with kernel_netns_need(), first of all, for what is its
+ * state; where there is no namespace, that skips it.
+ */
+int kernel_netns_set_up(void **state);
+int kernel_netns_tear_down(void **state);
+int kernel_netns_set_up_test(void **state);
+#define NETNS_TEST(name) cmocka_unit_test_setup(name, kernel_netns_set_up_test)
+struct kernel_netns *kernel_netns_need(void **state);
+
+/* What the kernel shows of the flow with the key of `key`; or asserts that it has none. */
+struct flow kernel_netns_read(struct kernel_netns *k, const struct flow *key);
+void kernel_netns_assert_absent(struct kernel_netns *k, const struct flow *key);
 
 /* The flow number `n` of a test: TCP over IPv4, established, assured, without NAT; all differ up to 16
  * million. */
