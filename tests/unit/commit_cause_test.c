@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a commit does where the kernel can't have a flow as it was: masters, labels, and windows that are to
- * be checked. */
-#include "syncd/kernel/audit.h"
-#include "syncd/kernel/commit.h"
-#include "tests/unit/kernel_netns.h"
+/* What a commit does where the kernel can't have a flow as it was: masters, helpers, labels, and windows that
+ * are to be checked. */
+#include "tests/unit/commit_ground.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
-#include <errno.h>
 
-static bool has_netns;
-static struct audit *audit;
-static struct commit *commit;
-
-static const struct commit_options fence_open = {.tcp_liberal = true};
-static const struct commit_options fence_closed = {.fence_closed = true, .tcp_liberal = true};
+static const struct commit_options liberal_open = {.tcp_liberal = true};
+static const struct commit_options liberal_closed = {.fence_closed = true, .tcp_liberal = true};
 
 struct ends {
 	unsigned count, results[COMMIT_RESULTS];
@@ -34,72 +27,125 @@ static void note(void *context, const struct flow *flow, enum commit_result resu
 	ends->last = *flow;
 }
 
-static struct ends write_one(const struct flow *flow, const struct commit_options *options)
+static struct ends write_one(struct kernel_netns *k, const struct flow *flow,
+			     const struct commit_options *options)
 {
 	struct ends ends = {0};
 
-	commit_flow(commit, flow, 600, options, note, &ends);
-	commit_flush(commit, options, note, &ends);
+	commit_flow(k->commit, flow, 600, options, note, &ends);
+	commit_flush(k->commit, options, note, &ends);
 	assert_int_equal(ends.count, 1);
 	return ends;
 }
 
-static struct flow shown(const struct flow *key)
-{
-	struct flow flow;
-
-	assert_int_equal(audit_get(audit, key, &flow), 0);
-	return flow;
-}
-
 static void a_flow_whose_master_is_missing_lives_without_it(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct flow master = kernel_netns_flow(1), related = kernel_netns_flow(2);
 	struct ends ends;
 
-	(void)state;
-	if (!has_netns)
-		skip();
 	related.present |= FLOW_HAS_MASTER;
 	related.status |= FLOW_STATUS_EXPECTED;
 	related.master = master.orig;
 	related.master_protocol = PROTOCOL_TCP;
-	ends = write_one(&related, &fence_open);
+	ends = write_one(k, &related, &liberal_open);
 	assert_int_equal(ends.results[COMMIT_NO_MASTER], 1);
 	assert_false(ends.last.present & FLOW_HAS_MASTER);
-	assert_int_equal(shown(&related).status, ends.last.status);
+	assert_int_equal(kernel_netns_read(k, &related).status, ends.last.status);
 	assert_false(ends.last.status & FLOW_STATUS_EXPECTED);
+}
+
+static void masters_come_before_their_flows_in_one_batch(void **state)
+{
+	struct kernel_netns *k = kernel_netns_need(state);
+	struct flow master = kernel_netns_flow(1), related = kernel_netns_flow(2);
+	struct commit_end end = {0};
+
+	related.present |= FLOW_HAS_MASTER;
+	related.master = master.orig;
+	related.master_protocol = PROTOCOL_TCP;
+	commit_flow(k->commit, &master, 600, &commit_fence_open, commit_note_end, &end);
+	commit_flow(k->commit, &related, 600, &commit_fence_open, commit_note_end, &end);
+	commit_flush(k->commit, &commit_fence_open, commit_note_end, &end);
+	assert_int_equal(end.count, 2);
+	assert_int_equal(end.result, COMMIT_CREATED);
+	commit_assert_told_the_truth(k, &end);
+}
+
+static void a_flow_waits_for_its_master_that_must_replace_another(void **state)
+{
+	struct kernel_netns *k = kernel_netns_need(state);
+	struct flow stale = commit_with_nat(kernel_netns_flow(1), 1),
+		    master = commit_with_nat(kernel_netns_flow(5), 1);
+	struct flow related = kernel_netns_flow(2);
+	struct commit_end end = {0};
+
+	master.reply.dport = stale.reply.dport;
+	commit_assert_ends(k, &stale, &commit_fence_open, COMMIT_CREATED);
+	related.present |= FLOW_HAS_MASTER;
+	related.master = master.orig;
+	related.master_protocol = PROTOCOL_TCP;
+	commit_flow(k->commit, &master, 600, &commit_fence_closed, commit_note_end, &end);
+	commit_flow(k->commit, &related, 600, &commit_fence_closed, commit_note_end, &end);
+	commit_flush(k->commit, &commit_fence_closed, commit_note_end, &end);
+	assert_int_equal(end.result, COMMIT_CREATED);
+	commit_assert_told_the_truth(k, &end);
+}
+
+static void a_flow_is_created_without_a_helper_that_is_missing(void **state)
+{
+	struct kernel_netns *k = kernel_netns_need(state);
+	struct flow flow = kernel_netns_flow(1);
+	struct commit_end end;
+
+	flow.present |= FLOW_HAS_HELPER;
+	strcpy(flow.helper, "no-such-helper");
+	end = commit_write_one(k, &flow, 600, &commit_fence_open);
+	assert_int_equal(end.result, COMMIT_NO_HELPER);
+	assert_int_equal(end.error, 0);
+	commit_assert_told_the_truth(k, &end);
 }
 
 static void labels_that_the_kernel_left_out_are_told(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct ends ends = {0};
 
-	(void)state;
-	if (!has_netns)
-		skip();
 	kernel_netns_run("nft flush ruleset");
 	for (unsigned n = 0; n < 700; n++) { /* several batches; every third flow has labels */
 		struct flow flow = kernel_netns_flow(n);
 
 		flow.present |= FLOW_HAS_LABELS;
 		flow.labels[3] = n % 3 ? 0 : 0x40;
-		commit_flow(commit, &flow, 600, &fence_open, note, &ends);
+		commit_flow(k->commit, &flow, 600, &liberal_open, note, &ends);
 	}
-	commit_flush(commit, &fence_open, note, &ends);
+	commit_flush(k->commit, &liberal_open, note, &ends);
 	assert_int_equal(ends.results[COMMIT_NO_LABELS], 234);
 	assert_int_equal(ends.results[COMMIT_CREATED], 466);
 	assert_false(ends.last.labels[3]);
 }
 
+static void labels_without_a_rule_that_uses_them_do_not_hinder(void **state)
+{
+	struct kernel_netns *k = kernel_netns_need(state);
+	struct flow flow = kernel_netns_flow(1);
+	struct commit_end end;
+
+	kernel_netns_run("nft flush ruleset");
+	commit_assert_ends(k, &flow, &commit_fence_open, COMMIT_CREATED);
+	flow.present |= FLOW_HAS_LABELS;
+	flow.labels[0] = 1;
+	end = commit_write_one(k, &flow, 5000, &commit_fence_open);
+	assert_int_equal(end.result, COMMIT_NO_LABELS);
+	commit_assert_told_the_truth(k, &end);
+}
+
 static void labels_that_a_rule_uses_come_with_their_flows(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	struct flow flow = kernel_netns_flow(1);
 	struct ends ends;
 
-	(void)state;
-	if (!has_netns)
-		skip();
 	kernel_netns_run(
 	    "nft -f - <<'END'\n"
 	    "table inet labels {\n"
@@ -108,9 +154,9 @@ static void labels_that_a_rule_uses_come_with_their_flows(void **state)
 	    "END");
 	flow.present |= FLOW_HAS_LABELS;
 	flow.labels[15] = 0x80;
-	ends = write_one(&flow, &fence_open);
+	ends = write_one(k, &flow, &liberal_open);
 	assert_int_equal(ends.results[COMMIT_CREATED], 1);
-	assert_int_equal(shown(&flow).labels[15], 0x80);
+	assert_int_equal(kernel_netns_read(k, &flow).labels[15], 0x80);
 	kernel_netns_run("nft flush ruleset");
 }
 
@@ -118,70 +164,49 @@ static void labels_that_a_rule_uses_come_with_their_flows(void **state)
  */
 static void windows_to_be_checked_are_forgotten_with_their_flow(void **state)
 {
+	struct kernel_netns *k = kernel_netns_need(state);
 	const struct commit_options strict = {.fence_closed = true, .has_old = true};
 	const struct commit_options strict_open = {.has_old = true}, strict_again = {.fence_closed = true};
 	struct flow flow = kernel_netns_flow(1), ahead;
 	struct ends ends;
 
-	(void)state;
-	if (!has_netns)
-		skip();
-	ends = write_one(&flow, &strict);
+	ends = write_one(k, &flow, &strict);
 	assert_int_equal(ends.results[COMMIT_CREATED], 1);
-	assert_false(shown(&flow).tcp.flags[0] & FLOW_TCP_FLAG_BE_LIBERAL);
-	assert_int_equal(write_one(&flow, &strict_again).results[COMMIT_KEPT], 1);
-	ends = write_one(&flow, &strict);
+	assert_false(kernel_netns_read(k, &flow).tcp.flags[0] & FLOW_TCP_FLAG_BE_LIBERAL);
+	assert_int_equal(write_one(k, &flow, &strict_again).results[COMMIT_KEPT], 1);
+	ends = write_one(k, &flow, &strict);
 	assert_int_equal(ends.results[COMMIT_REPLACED], 1);
-	assert_false(shown(&flow).tcp.flags[1] & FLOW_TCP_FLAG_BE_LIBERAL);
+	assert_false(kernel_netns_read(k, &flow).tcp.flags[1] & FLOW_TCP_FLAG_BE_LIBERAL);
 
 	/* a state that has gone further here is not taken back */
 	ahead = flow;
 	ahead.tcp.state = FLOW_TCP_FIN_WAIT;
-	assert_int_equal(write_one(&ahead, &strict_again).results[COMMIT_UPDATED], 1);
-	assert_int_equal(write_one(&flow, &strict).results[COMMIT_REPLACED], 1);
-	assert_int_equal(shown(&flow).tcp.state, FLOW_TCP_FIN_WAIT);
+	assert_int_equal(write_one(k, &ahead, &strict_again).results[COMMIT_UPDATED], 1);
+	assert_int_equal(write_one(k, &flow, &strict).results[COMMIT_REPLACED], 1);
+	assert_int_equal(kernel_netns_read(k, &flow).tcp.state, FLOW_TCP_FIN_WAIT);
 
 	/* with the fence open a packet could come while it is gone */
-	ends = write_one(&flow, &strict_open);
+	ends = write_one(k, &flow, &strict_open);
 	assert_int_equal(ends.results[COMMIT_UPDATED], 1);
 	assert_true(ends.last.tcp.flags[0] & ends.last.tcp.flags[1] & FLOW_TCP_FLAG_BE_LIBERAL);
-	assert_true(shown(&flow).tcp.flags[0] & shown(&flow).tcp.flags[1] & FLOW_TCP_FLAG_BE_LIBERAL);
-	assert_int_equal(write_one(&flow, &fence_closed).results[COMMIT_KEPT], 1);
-}
-
-static int flush(void **state)
-{
-	(void)state;
-	if (has_netns)
-		kernel_netns_flush();
-	return 0;
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	has_netns = kernel_netns_enter();
-	if (!has_netns)
-		return 0;
-	return audit_open(&audit) || commit_open(&commit) ? -1 : 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	audit_close(audit);
-	commit_close(commit);
-	return 0;
+	assert_true(kernel_netns_read(k, &flow).tcp.flags[0] & kernel_netns_read(k, &flow).tcp.flags[1] &
+		    FLOW_TCP_FLAG_BE_LIBERAL);
+	assert_int_equal(write_one(k, &flow, &liberal_closed).results[COMMIT_KEPT], 1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(a_flow_whose_master_is_missing_lives_without_it, flush),
-	    cmocka_unit_test_setup(labels_that_the_kernel_left_out_are_told, flush),
-	    cmocka_unit_test_setup(labels_that_a_rule_uses_come_with_their_flows, flush),
-	    cmocka_unit_test_setup(windows_to_be_checked_are_forgotten_with_their_flow, flush),
+	    NETNS_TEST(a_flow_whose_master_is_missing_lives_without_it),
+	    NETNS_TEST(masters_come_before_their_flows_in_one_batch),
+	    NETNS_TEST(a_flow_waits_for_its_master_that_must_replace_another),
+	    NETNS_TEST(a_flow_is_created_without_a_helper_that_is_missing),
+	    NETNS_TEST(labels_that_the_kernel_left_out_are_told),
+	    NETNS_TEST(labels_without_a_rule_that_uses_them_do_not_hinder),
+	    NETNS_TEST(labels_that_a_rule_uses_come_with_their_flows),
+	    NETNS_TEST(windows_to_be_checked_are_forgotten_with_their_flow),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests_name("commit_cause", tests, kernel_netns_set_up,
+					   kernel_netns_tear_down);
 }
