@@ -212,7 +212,7 @@ static bool yields_to_us(const struct node *node, const struct peer *peer)
  * A session that we did not claim, of an owner that gives way to us.  Claimed before in an earlier session:
  * it was restarted since, and what it has from then may have ended here, so nothing more is brought over.
  * Never claimed: we were restarted, and do not know what we brought over; then everything that is not here
- * is.
+ * is.  What our kernel refused of the earlier session is in the new one, and not here: as void as that claim.
  */
 static void claim_newcomer(struct node *node, struct peer *peer)
 {
@@ -224,6 +224,7 @@ static void claim_newcomer(struct node *node, struct peer *peer)
 			continue;
 		node->claims.items[i].state = CLAIM_CLOSED;
 		was_claimed = true;
+		claim.is_void |= node->claims.items[i].is_void;
 	}
 	claims_add(&node->claims, &claim);
 	if (was_claimed)

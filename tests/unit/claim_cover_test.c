@@ -102,6 +102,49 @@ static void nor_when_the_kernel_refuses_what_was_taken_over(void **state)
 	cluster_free(c);
 }
 
+/* Its new session is claimed as far as it is held: but what was refused of the one before is not here. */
+static void nor_when_its_owner_is_restarted_meanwhile(void **state)
+{
+	struct cluster *c = start(2);
+	struct node_event refused = {.type = NODE_FLOW_REFUSED};
+
+	(void)state;
+	create(c, A, 0, 500);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_step(c, B, &refused);
+	c->nodes[A].config.leftovers = true;
+	cluster_restart(c, A);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 5000000);
+	assert_true(cluster_peer_view(c, B, A).holds.in_sync);
+	assert_int_equal(table_count(c->nodes[A].kernel), 500);
+	cluster_free(c);
+}
+
+static void what_a_rebooted_node_left_stays_while_our_kernel_has_no_room_for_all(void **state)
+{
+	struct cluster *c = start(2);
+	struct node_event takeover = {.type = NODE_TAKEOVER}, refused = {.type = NODE_FLOW_REFUSED};
+	struct node_event primary = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
+
+	(void)state;
+	create(c, A, 0, 200);
+	cluster_reboot(c, A);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	assert_int_equal(cluster_orphans(c, B, A), 200);
+	cluster_step(c, B, &takeover);
+	cluster_step(c, B, &refused);
+	cluster_step(c, B, &primary);
+	cluster_run_us(c, 3000000);
+	assert_int_equal(cluster_orphans(c, B, A), 200);
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY); /* and there is room now */
+	cluster_run_us(c, 3000000);
+	assert_int_equal(table_count(c->nodes[B].kernel), 200);
+	assert_int_equal(cluster_orphans(c, B, A), 0);
+	cluster_free(c);
+}
+
 /* Heartbeats pass, flows do not. */
 static bool drop_what_is_long(void *context, struct cluster_packet *packet)
 {
@@ -181,6 +224,8 @@ int main(void)
 	    cmocka_unit_test(nor_does_one_that_was_flushed),
 	    cmocka_unit_test(leftovers_stay_while_the_heir_has_no_room_for_all),
 	    cmocka_unit_test(nor_when_the_kernel_refuses_what_was_taken_over),
+	    cmocka_unit_test(nor_when_its_owner_is_restarted_meanwhile),
+	    cmocka_unit_test(what_a_rebooted_node_left_stays_while_our_kernel_has_no_room_for_all),
 	    cmocka_unit_test(a_claim_does_not_cover_what_is_left_from_before_a_restart),
 	    cmocka_unit_test(nothing_is_dropped_while_it_is_being_committed),
 	    cmocka_unit_test(what_was_closed_here_has_ended_what_fell_silent_may_live_on_elsewhere),
