@@ -250,6 +250,21 @@ static void note_departure(struct host *host, const struct node_event *event)
 	record->last_departures[number] = table_newest(own);
 }
 
+/* Or come back: then its departure says nothing any more, also if the table is emptied at once (a request to
+ * read the kernel's anew) and does not show it. */
+static void note_return(struct host *host, const struct node_event *event)
+{
+	struct host_record *record = invariant_record(host);
+	uint32_t number;
+
+	if (event->type != NODE_FLOW_NEW && event->type != NODE_FLOW_COMMITTED &&
+	    event->type != NODE_AUDIT_ROW && (event->type != NODE_GET_REPLY || !event->found))
+		return;
+	if (connection_number(event->flow, &number) && record->last_departures[number] &&
+	    invariant_find(node_internal(host->node), number))
+		record->last_departures[number] = 0;
+}
+
 static void note_primary(struct host *host)
 {
 	struct node_view view;
@@ -276,6 +291,7 @@ void invariant_after_step(struct host *host, const struct node_event *event)
 	history_note(&record->history, &record->session, table_newest(own), (uint32_t)table_count(own),
 		     table_digest(own), host->world->now_us);
 	note_departure(host, event);
+	note_return(host, event);
 	note_freeze(host);
 	if (event->type == NODE_CONFIGURE)
 		note_limits(host);
