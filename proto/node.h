@@ -201,9 +201,10 @@ struct monotime node_deadline(const struct node *node);
 const struct table *node_internal(const struct node *node);
 /*
  * We are primary, and have seen this connection closed since: what another node still holds of it is not
- * taken.  One that only fell silent here may live on there.
+ * taken.  One that only fell silent here may live on there; and one that a node got only after it knew of the
+ * end, as primary beside us, is another one.  `of`: the table that is to be taken; NULL: any.
  */
-bool node_has_ended(const struct node *node, struct record_key key);
+bool node_has_ended(const struct node *node, const struct table *of, struct record_key key);
 /* The external table kept for that node id; NULL: none. */
 const struct table *node_external(const struct node *node, uint16_t id);
 

@@ -298,6 +298,8 @@ void node_serve_peer(struct node *node, struct peer *peer, const struct frame_pe
 
 	peer->about_us = *us;
 	peer->has_about_us = true;
+	if (peer->status.role != FRAME_ROLE_PRIMARY && !peer->status.frozen_at)
+		receive_note_before_primary(&peer->receive, us->applied, peer->status.newest);
 	if (us->full_id) {
 		serve_full(node, peer, us);
 		return;

@@ -110,8 +110,28 @@ struct table *receive_exchange_table(struct receive *receive, struct table *empt
 	return table;
 }
 
+void receive_note_before_primary(struct receive *receive, uint64_t ours, uint64_t newest)
+{
+	if (receive_has_stale(receive) || receive->applied < newest)
+		return;
+	receive->before_primary.ours = ours;
+	receive->before_primary.its = table_newest(receive->table);
+}
+
+bool receive_is_later(const struct receive *receive, const struct table_entry *entry, uint64_t ours)
+{
+	return ours <= receive->before_primary.ours &&
+	       table_version(receive->table, entry) > receive->before_primary.its;
+}
+
+static void forget_before_primary(struct receive *receive)
+{
+	memset(&receive->before_primary, 0, sizeof(receive->before_primary));
+}
+
 void receive_drop(struct receive *receive)
 {
+	forget_before_primary(receive);
 	table_clear(receive->table);
 	receive->untold = true;
 	receive->has_proof = false;
@@ -123,6 +143,7 @@ void receive_drop(struct receive *receive)
 void receive_new_session(struct receive *receive, struct monotime now)
 {
 	stash_clear(receive);
+	forget_before_primary(receive);
 	receive_follow(receive, NULL, NULL, 0, 0);
 	receive->aged = false;
 	receive->applied = receive->exact_at = receive->newest = receive->horizon = 0;
@@ -179,6 +200,7 @@ static void full_start(struct receive *receive, uint32_t random, struct monotime
 void receive_flush(struct receive *receive, struct monotime now)
 {
 	receive->emptied = true;
+	forget_before_primary(receive);
 	table_clear(receive->table);
 	receive->untold = true;
 	receive->has_proof = false;

@@ -75,6 +75,11 @@ struct receive {
 	uint64_t exact_at; /* largest asof applied: the copy is an exact state only at applied >= exact_at */
 	uint64_t newest;   /* the sender's newest version that we heard of */
 	uint64_t horizon;
+	/* as of its last STATUS in which it was no primary: what it had applied of our stream, and the newest
+	 * version (of `table`) that the copy then had; 0: not known, or the copy was emptied since */
+	struct {
+		uint64_t ours, its;
+	} before_primary;
 	uint8_t epoch; /* of the last full catch-up; entries that it named bear it as their mark */
 	struct {
 		bool wanted;  /* as soon as not_before has come */
@@ -123,6 +128,12 @@ unsigned receive_data(struct receive *receive, struct reader body, struct monoti
  * trusted. */
 unsigned receive_status(struct receive *receive, const struct frame_status *status,
 			struct monotime sent_after, struct monotime now);
+
+/* A STATUS in which its sender is no primary: it has applied `ours` of our stream, and its own newest is
+ * `newest`.  Counts when all of that is here. */
+void receive_note_before_primary(struct receive *receive, uint64_t ours, uint64_t newest);
+/* Whether the sender got that entry, or a packet of it, after it knew what our version `ours` told. */
+bool receive_is_later(const struct receive *receive, const struct table_entry *entry, uint64_t ours);
 
 /* A takeover claims the copy up to `after`: what comes beyond is told apart from now on
  * (receive_is_beyond_claim()). */

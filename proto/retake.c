@@ -41,13 +41,32 @@ void node_taken_again(struct node *node)
 	node_want_status(node);
 }
 
-bool node_has_ended(const struct node *node, struct record_key key)
+/* It got it anew: what it had, or took over, from before our connection was closed is no later than that. */
+static bool is_later_there(const struct node *node, const struct table *of, struct record_key key,
+			   uint64_t closed_at)
+{
+	for (unsigned i = 0; of && i < FRAME_PEERS_MAX; i++) {
+		const struct peer *peer = &node->peers[i];
+
+		if (peer->id && peer->receive.table == of) {
+			const struct table_entry *entry = table_find(of, key);
+
+			return entry && receive_is_later(&peer->receive, entry, closed_at);
+		}
+	}
+	return false;
+}
+
+bool node_has_ended(const struct node *node, const struct table *of, struct record_key key)
 {
 	const struct table_entry *entry;
+	uint64_t closed_at;
 
 	if (node->role.current != FRAME_ROLE_PRIMARY || node->config.active_active)
 		return false;
 	entry = table_find(node->local.table, key);
-	return entry && entry->flags & TABLE_ENTRY_TOMBSTONE && entry->flags & TABLE_ENTRY_CLOSED &&
-	       table_version(node->local.table, entry) > node->primary_since;
+	if (!entry || !(entry->flags & TABLE_ENTRY_TOMBSTONE) || !(entry->flags & TABLE_ENTRY_CLOSED))
+		return false;
+	closed_at = table_version(node->local.table, entry);
+	return closed_at > node->primary_since && !is_later_there(node, of, key, closed_at);
 }

@@ -184,7 +184,7 @@ static bool take_chunk(struct takeover *takeover)
 		bool is_related = flows[count].present & FLOW_HAS_MASTER;
 		takeover->related_seen |= is_related;
 		count += is_in_round(takeover, &view, entry, is_related) &&
-			 !node_has_ended(node, record_key(entry->bytes));
+			 !node_has_ended(node, view.table, record_key(entry->bytes));
 	}
 	for (unsigned i = 0; i < count; i++)
 		take_flow(takeover, &flows[i]);
@@ -221,7 +221,8 @@ static bool take_expects_chunk(struct takeover *takeover)
 	struct table_walk walk = table_walk_records_after(view.table, takeover->after);
 	while (count < CHUNK && seen++ < SEARCH_CHUNK && (entry = table_walk_next(&walk)) != NULL) {
 		takeover->after = walk.version;
-		if (!record_is_expect(entry->bytes) || node_has_ended(node, record_key(entry->bytes)))
+		if (!record_is_expect(entry->bytes) ||
+		    node_has_ended(node, view.table, record_key(entry->bytes)))
 			continue;
 		record_decode_expect(entry->bytes, &expects[count++]);
 	}

@@ -462,7 +462,7 @@ void invariant_after_takeover(struct host *host)
 		while ((entry = table_walk_next(&walk)) && walk.version <= takeover->tables[i].begun_at) {
 			record_decode(entry->bytes, &flow);
 			if (connection_number(&flow, &number) && !record->results[number] &&
-			    !node_has_ended(host->node, record_key(entry->bytes)))
+			    !node_has_ended(host->node, view.table, record_key(entry->bytes)))
 				world_fail(host->world,
 					   "(h) host %u took over, and left connection %u of host %u out",
 					   host->id, number, takeover->tables[i].owner);

@@ -166,7 +166,7 @@ static bool take_chunk(struct host *host)
 		takeover->after = walk.version;
 		record_decode(entry->bytes, &flows[count]);
 		count += is_in_round(takeover, &view, entry, flows[count].present & FLOW_HAS_MASTER) &&
-			 !node_has_ended(host->node, record_key(entry->bytes));
+			 !node_has_ended(host->node, view.table, record_key(entry->bytes));
 	}
 	for (unsigned i = 0; i < count; i++)
 		commit_one(host, &flows[i]);

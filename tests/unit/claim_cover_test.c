@@ -207,13 +207,13 @@ static void what_was_closed_here_has_ended_what_fell_silent_may_live_on_elsewher
 	cluster_flow_destroy(c, A, &closed);
 	cluster_flow_destroy(c, A, &silent);
 	length = record_encode_key(&closed, key);
-	assert_true(node_has_ended(c->nodes[A].node, (struct record_key){key, length}));
+	assert_true(node_has_ended(c->nodes[A].node, NULL, (struct record_key){key, length}));
 	length = record_encode_key(&silent, key);
-	assert_false(node_has_ended(c->nodes[A].node, (struct record_key){key, length}));
+	assert_false(node_has_ended(c->nodes[A].node, NULL, (struct record_key){key, length}));
 	cluster_flow_new(c, A, &closed); /* the ports are used again */
 	cluster_run_us(c, 1000000);
 	length = record_encode_key(&closed, key);
-	assert_false(node_has_ended(c->nodes[A].node, (struct record_key){key, length}));
+	assert_false(node_has_ended(c->nodes[A].node, NULL, (struct record_key){key, length}));
 	cluster_free(c);
 }
 

@@ -104,7 +104,7 @@ static void commit_table(struct cluster_node *n, const struct table *table)
 		if (!entry)
 			return;
 		after = walk.version;
-		if (!node_has_ended(n->node, record_key(entry->bytes)))
+		if (!node_has_ended(n->node, table, record_key(entry->bytes)))
 			kernel_commit(n, without_incarnation(entry->bytes));
 	}
 }

@@ -36,7 +36,8 @@ static bool has_ended(struct cluster *c, unsigned node, uint32_t flow)
 	struct flow f = cluster_flow(flow);
 	uint8_t key[RECORD_KEY_MAX];
 
-	return node_has_ended(c->nodes[node].node, (struct record_key){key, record_encode_key(&f, key)});
+	return node_has_ended(c->nodes[node].node, NULL,
+			      (struct record_key){key, record_encode_key(&f, key)});
 }
 
 /* `first` is primary with flows 0.. that all hold; in the dark `second` takes over, too, and gets 1000.. */
@@ -207,6 +208,29 @@ static void what_was_closed_here_since_is_not_taken(void **state)
 	cluster_free(c);
 }
 
+/* The same ports, used again at the other after it had heard of the end. */
+static void what_began_anew_there_since_is_taken(void **state)
+{
+	struct cluster *c = start(2, false);
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, 0, 10);
+	cluster_run_us(c, 1000000);
+	destroy(c, A, 0, 10, FLOW_TCP_TIME_WAIT);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, B, 0, 10);
+	cluster_run_us(c, 1000000);
+	assert_true(has_ended(c, A, 5)); /* for any other */
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	assert_int_equal(table_count(c->nodes[A].kernel), 10);
+	cluster_free(c);
+}
+
 /* It may live on at the other. */
 static void what_only_fell_silent_here_is_taken(void **state)
 {
@@ -278,6 +302,7 @@ int main(void)
 	    cmocka_unit_test(what_a_newer_primary_left_when_it_rebooted_is_taken),
 	    cmocka_unit_test(two_actives_never_take_over_again),
 	    cmocka_unit_test(what_was_closed_here_since_is_not_taken),
+	    cmocka_unit_test(what_began_anew_there_since_is_taken),
 	    cmocka_unit_test(what_only_fell_silent_here_is_taken),
 	    cmocka_unit_test(what_had_ended_before_we_were_primary_is_taken),
 	    cmocka_unit_test(what_was_withdrawn_has_not_ended),
