@@ -23,7 +23,7 @@ enum { CONNECTIONS_MAX = 32, CONNECTION_TIMEOUT_S = 10, PATIENCE_S = 3, ADDRESS_
 
 struct exporter {
 	const struct cli *cli;
-	struct exporter_history history;
+	struct history history;
 };
 
 /* ---- answers ---- */
@@ -197,6 +197,14 @@ static bool drop_rights(const struct cli *cli)
 	return false;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void take_sample(struct exporter *exporter)
 {
 	struct client_reply reply = {0};
@@ -204,17 +212,9 @@ static void take_sample(struct exporter *exporter)
 	json_t *status;
 
 	json_fetch_status(exporter->cli, PATIENCE_S, &reply, &from, &status);
-	exporter_note(&exporter->history, status);
+	history_note(&exporter->history, status, now_ms());
 	json_decref(status);
 	client_reply_free(&reply);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void run(struct exporter *exporter, struct MHD_Daemon *http, const sigset_t *ends)

@@ -33,70 +33,6 @@ static const char head[] =
     "svg{width:100%;height:64px;display:block}polyline{fill:none;stroke:var(--plot);stroke-width:1.6}"
     "line{stroke:var(--line)}\nul{margin:0;padding-left:18px}.wide{grid-column:1/-1}\n</style></head><body><main>\n";
 
-/* ---- samples ---- */
-
-static const json_t *array_of(const json_t *status, const char *name)
-{
-	return json_object_get(status, name); /* json_array_foreach() takes NULL, and what is no array */
-}
-
-static void sum_peers(struct exporter_sample *sample, const json_t *status)
-{
-	const json_t *peer, *link;
-	size_t i, k;
-
-	json_array_foreach(array_of(status, "peers"), i, peer)
-	{
-		double lag_ms = (double)json_number(peer, "lag_us", -1) / 1000;
-
-		sample->held += (double)json_number(peer, "flows", 0);
-		if (lag_ms > sample->lag_ms && json_flag(peer, "alive", false))
-			sample->lag_ms = lag_ms;
-		json_array_foreach(json_object_get(peer, "links"), k, link)
-		{
-			sample->received += (double)json_number(link, "received", 0);
-			sample->lost += (double)json_number(link, "lost", 0);
-		}
-	}
-}
-
-/* The change since the sample before; unknown when it is the first, or when counters began anew. */
-static void set_rates(struct exporter_sample *sample, const struct exporter_sample *before)
-{
-	double received, lost;
-
-	sample->changes = sample->loss_percent = -1;
-	if (!before || before->flows < 0 || sample->version < before->version)
-		return;
-	sample->changes = (sample->version - before->version) * 1000 / EXPORTER_PERIOD_MS;
-	received = sample->received - before->received;
-	lost = sample->lost - before->lost;
-	if (received >= 0 && lost >= 0 && received + lost > 0)
-		sample->loss_percent = 100 * lost / (received + lost);
-}
-
-void exporter_note(struct exporter_history *history, const json_t *status)
-{
-	const json_t *internal = json_object_get(status, "internal");
-	struct exporter_sample sample = {
-	    .flows = -1, .held = -1, .changes = -1, .lag_ms = -1, .loss_percent = -1};
-
-	if (status) {
-		sample.flows = (double)json_number(internal, "flows", 0);
-		sample.version = (double)json_number(internal, "version", 0);
-		sample.held = 0;
-		sum_peers(&sample, status);
-		set_rates(&sample, history->count ? &history->sample[history->count - 1] : NULL);
-	}
-	if (history->count == EXPORTER_SAMPLES) {
-		memmove(&history->sample[0], &history->sample[1], (EXPORTER_SAMPLES - 1) * sizeof(sample));
-		history->count--;
-	}
-	history->sample[history->count++] = sample;
-}
-
-/* ---- the page ---- */
-
 /* Words of a peer's, or of the configuration's, never become markup. */
 static void print_text(FILE *to, const char *text)
 {
@@ -146,14 +82,6 @@ static void print_yes_no(FILE *to, const char *name, bool good, const char *yes,
 	fputs("</td></tr>\n", to);
 }
 
-static double value_of(const struct exporter_sample *sample, size_t offset)
-{
-	double value;
-
-	memcpy(&value, (const char *)sample + offset, sizeof(value));
-	return value;
-}
-
 /* Counts whole, and measures to three digits. */
 static void print_value(FILE *to, double value, const char *unit)
 {
@@ -166,14 +94,14 @@ static void print_value(FILE *to, double value, const char *unit)
 }
 
 /* A gap where nothing is known: one line for each run of known values. */
-static void print_plot(FILE *to, const struct exporter_history *history, const char *title, const char *unit,
+static void print_plot(FILE *to, const struct history *history, const char *title, const char *unit,
 		       size_t offset)
 {
 	double most = 0, last = -1;
 	bool drawing = false;
 
 	for (size_t i = 0; i < history->count; i++) {
-		last = value_of(&history->sample[i], offset);
+		last = history_value(&history->sample[i], offset);
 		most = last > most ? last : most;
 	}
 	fprintf(to, "<div class=\"card\"><h2>%s</h2><table><tr><td class=\"soft\">last 5 minutes, up to ",
@@ -187,14 +115,14 @@ static void print_plot(FILE *to, const struct exporter_history *history, const c
 		"<line x1=\"0\" y1=\"%d\" x2=\"%d\" y2=\"%d\"/>",
 		PLOT_WIDTH, PLOT_HEIGHT, title, PLOT_HEIGHT - 1, PLOT_WIDTH, PLOT_HEIGHT - 1);
 	for (size_t i = 0; i < history->count; i++) {
-		double value = value_of(&history->sample[i], offset);
-		size_t place = EXPORTER_SAMPLES - history->count + i;
+		double value = history_value(&history->sample[i], offset);
+		size_t place = HISTORY_SAMPLES - history->count + i;
 
 		if (value < 0 && drawing)
 			fputs("\"/>", to);
 		else if (value >= 0)
 			fprintf(to, "%s%.1f,%.1f ", drawing ? "" : "<polyline points=\"",
-				(double)place * PLOT_WIDTH / (EXPORTER_SAMPLES - 1),
+				(double)place * PLOT_WIDTH / (HISTORY_SAMPLES - 1),
 				PLOT_HEIGHT - 2 - (most > 0 ? value / most * (PLOT_HEIGHT - 4) : 0));
 		drawing = value >= 0;
 	}
@@ -259,7 +187,7 @@ static void print_links(FILE *to, const json_t *status)
 	size_t i;
 
 	fputs("<div class=\"card\"><h2>Links</h2><table>\n", to);
-	json_array_foreach(array_of(status, "links"), i, link)
+	json_array_foreach(json_object_get(status, "links"), i, link)
 	    print_yes_no(to, json_words(link, "interface"), json_flag(link, "up", false), "up",
 			 json_words(link, "problem"));
 	fputs("</table></div>\n", to);
@@ -267,7 +195,7 @@ static void print_links(FILE *to, const json_t *status)
 
 static void print_problems(FILE *to, const json_t *status)
 {
-	const json_t *problems = array_of(status, "problems"), *problem;
+	const json_t *problems = json_object_get(status, "problems"), *problem;
 	size_t i;
 
 	if (!json_array_size(problems))
@@ -296,26 +224,26 @@ static void print_verdict(FILE *to, const json_t *status, const char *why)
 	fputs("</div>\n", to);
 }
 
-static void print_body(FILE *to, const json_t *status, const struct exporter_history *history)
+static void print_body(FILE *to, const json_t *status, const struct history *history)
 {
 	const json_t *peer;
 	size_t i;
 
 	fputs("<div class=\"grid\">\n", to);
 	print_node(to, status);
-	json_array_foreach(array_of(status, "peers"), i, peer) print_peer(to, peer);
+	json_array_foreach(json_object_get(status, "peers"), i, peer) print_peer(to, peer);
 	print_links(to, status);
 	print_problems(to, status);
 	fputs("</div>\n<div class=\"grid\">\n", to);
-	print_plot(to, history, "Flows of this node", "", offsetof(struct exporter_sample, flows));
-	print_plot(to, history, "Flows held for peers", "", offsetof(struct exporter_sample, held));
-	print_plot(to, history, "Changes a second", "", offsetof(struct exporter_sample, changes));
-	print_plot(to, history, "Lag", " ms", offsetof(struct exporter_sample, lag_ms));
-	print_plot(to, history, "Loss on the links", " %", offsetof(struct exporter_sample, loss_percent));
+	print_plot(to, history, "Flows of this node", "", offsetof(struct history_sample, flows));
+	print_plot(to, history, "Flows held for peers", "", offsetof(struct history_sample, held));
+	print_plot(to, history, "Changes a second", "", offsetof(struct history_sample, changes));
+	print_plot(to, history, "Lag", " ms", offsetof(struct history_sample, lag_ms));
+	print_plot(to, history, "Loss on the links", " %", offsetof(struct history_sample, loss_percent));
 	fputs("</div>\n", to);
 }
 
-char *exporter_page(const json_t *status, const char *why, const struct exporter_history *history)
+char *exporter_page(const json_t *status, const char *why, const struct history *history)
 {
 	char *text = NULL;
 	size_t size = 0;

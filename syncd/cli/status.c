@@ -6,6 +6,7 @@
 #include "syncd/cli/json.h"
 #include "syncd/cli/page.h"
 #include "syncd/cli/verdict.h"
+#include "syncd/cli/words.h"
 
 #include <string.h>
 
@@ -188,35 +189,13 @@ static void print_kernel(const struct page *page, const json_t *status)
 		  suspect ? "; SUSPECT: events were lost, and no audit has been clean since" : "");
 }
 
-/* The words for each state that the daemon names; armed or not is what counts when it names another. */
 static void print_fence(const struct page *page, const json_t *status)
 {
-	static const struct {
-		const char *state;
-		enum page_colour colour;
-		const char *words;
-	} states[] = {
-	    {"disabled", PAGE_DOUBTFUL, "off ([fence] enable = no): a takeover may reset connections"},
-	    {"open", PAGE_PLAIN, "open, as the role wants it"},
-	    {"armed", PAGE_GOOD, "armed: no packet gets in before its flow is known"},
-	    {"gave-up", PAGE_BAD,
-	     "opened, for no `primary' followed a virtual address: a takeover may reset connections"},
-	    {"failed", PAGE_BAD, "the kernel refuses to close it: a takeover may reset connections"},
-	};
-	const json_t *fence = json_object_get(status, "fence");
-	const char *state = json_words(fence, "state");
-	bool is_armed = json_flag(fence, "armed", false);
+	enum page_colour colour;
+	const char *words = words_fence(status, &colour);
 
-	if (!fence)
-		return;
-	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-		if (strcmp(state, states[i].state) || is_armed != !strcmp(state, "armed"))
-			continue;
-		page_line(page, states[i].colour, INDENT, "fence", "%s", states[i].words);
-		return;
-	}
-	page_line(page, is_armed ? PAGE_GOOD : PAGE_DOUBTFUL, INDENT, "fence", "%s",
-		  is_armed ? states[2].words : "not armed: a takeover may reset connections");
+	if (words)
+		page_line(page, colour, INDENT, "fence", "%s", words);
 }
 
 static void print_links(const struct page *page, const json_t *status)
