@@ -15,24 +15,25 @@ enum { INDENT = 9 };
 #define NUMBER(n)    page_number((char[PAGE_NUMBER_SIZE]){0}, n)
 #define DURATION(us) page_duration((char[PAGE_NUMBER_SIZE]){0}, us)
 
+static void print_words(const struct page *page, const json_t *status, const char *label, words_of *words_for)
+{
+	struct words words;
+
+	if (words_for(status, &words))
+		page_line(page, words.colour, INDENT, label, "%s", words.text);
+}
+
 static void print_node(const struct page *page, const json_t *status)
 {
 	const char *role = json_words(status, "role"), *software = json_words(status, "software");
 	const char *mode = json_words(status, "mode");
-	const json_t *internal = json_object_get(status, "internal");
-	json_int_t limit = json_number(internal, "max_flows", 0);
 
 	page_line(page, PAGE_PLAIN, INDENT, "node",
 		  "%" JSON_INTEGER_FORMAT ", %s, term %" JSON_INTEGER_FORMAT "%s%s%s%s",
 		  json_number(status, "node", 0), *role ? role : "role unknown",
 		  json_number(status, "term", 0), *mode ? ", " : "", mode, *software ? ", twintrackd " : "",
 		  software);
-	page_line(page, PAGE_PLAIN, INDENT, "", "%s%s%s flows of its own%s",
-		  NUMBER(json_number(internal, "flows", 0)), limit ? " of at most " : "",
-		  limit ? NUMBER(limit) : "",
-		  json_flag(json_object_get(status, "kernel"), "complete", true)
-		      ? ""
-		      : "; the first dump is not complete yet");
+	print_words(page, status, "", words_flows);
 }
 
 /* "its flows here: in sync, proven 20.0 ms ago (version 7)" or "its flows here: NOT in sync: why". */
@@ -121,43 +122,6 @@ static void print_peer(const struct page *page, const json_t *peer)
 	print_peer_links(page, peer);
 }
 
-/* What a hand-over has still to do; nothing is said of one that is over. */
-static void print_handover(const struct page *page, const json_t *status)
-{
-	const json_t *handover = json_object_get(status, "handover");
-	const char *state = json_words(handover, "state"), *wanted = json_words(status, "wanted_role");
-
-	if (*wanted && strcmp(wanted, "init") && strcmp(json_words(status, "role"), wanted))
-		page_line(page, PAGE_DOUBTFUL, INDENT, "role", "%s is wanted, and not reached yet", wanted);
-	if (!strcmp(state, "frozen"))
-		page_line(page, PAGE_PLAIN, INDENT, "handover",
-			  "our stream ends at version %" JSON_INTEGER_FORMAT
-			  "; what our kernel has left stays until a new primary holds all of it",
-			  json_number(handover, "v_end", 0));
-	else if (!strcmp(state, "withdrawing"))
-		page_line(page, PAGE_PLAIN, INDENT, "handover",
-			  "the new primary holds all: our kernel's leftovers are being deleted");
-}
-
-/* Warm mode: what of the peers' flows lives in this kernel. */
-static void print_warm(const struct page *page, const json_t *status)
-{
-	const json_t *warm = json_object_get(status, "warm");
-	json_int_t waiting = json_number(warm, "waiting", 0), missing = json_number(warm, "missing", 0);
-
-	if (json_flag(warm, "adopting", false))
-		page_line(page, PAGE_DOUBTFUL, INDENT, "warm",
-			  "%s flows that were taken over are still to come into our table; they pass already",
-			  NUMBER(json_number(warm, "flows", 0)));
-	else if (json_flag(warm, "active", false))
-		page_line(page, missing ? PAGE_DOUBTFUL : PAGE_PLAIN, INDENT, "warm",
-			  "%s flows of the peers are in this kernel; %s wait, %s could not be put there",
-			  NUMBER(json_number(warm, "flows", 0)), NUMBER(waiting), NUMBER(missing));
-	else if (json_number(warm, "flows", 0) > 0)
-		page_line(page, PAGE_PLAIN, INDENT, "warm", "%s copies are being removed from this kernel",
-			  NUMBER(json_number(warm, "flows", 0)));
-}
-
 static void print_peers(const struct page *page, const json_t *status)
 {
 	const json_t *peers = json_object_get(status, "peers"), *peer;
@@ -166,36 +130,6 @@ static void print_peers(const struct page *page, const json_t *status)
 	json_array_foreach(peers, i, peer) print_peer(page, peer);
 	if (json_array_size(peers) == 0)
 		page_line(page, PAGE_BAD, INDENT, "peers", "none has been heard");
-}
-
-static void print_kernel(const struct page *page, const json_t *status)
-{
-	const json_t *kernel = json_object_get(status, "kernel"), *audit = json_object_get(kernel, "audit");
-	json_int_t overruns = json_number(kernel, "overruns", 0);
-	json_int_t passes = json_number(audit, "passes", 0),
-		   corrections = json_number(audit, "corrections", 0);
-	bool suspect = json_flag(kernel, "suspect", false);
-
-	if (!kernel)
-		return;
-	page_line(page,
-		  suspect    ? PAGE_BAD
-		  : overruns ? PAGE_DOUBTFUL
-			     : PAGE_PLAIN,
-		  INDENT, "kernel", "%s events, %s overrun%s%s%s%s%s%s",
-		  NUMBER(json_number(kernel, "events", 0)), NUMBER(overruns), overruns == 1 ? "" : "s",
-		  audit ? "; audits: " : "", audit ? NUMBER(passes) : "", audit ? ", corrections: " : "",
-		  audit ? NUMBER(corrections) : "",
-		  suspect ? "; SUSPECT: events were lost, and no audit has been clean since" : "");
-}
-
-static void print_fence(const struct page *page, const json_t *status)
-{
-	enum page_colour colour;
-	const char *words = words_fence(status, &colour);
-
-	if (words)
-		page_line(page, colour, INDENT, "fence", "%s", words);
 }
 
 static void print_links(const struct page *page, const json_t *status)
@@ -296,11 +230,12 @@ static void print_status(const json_t *status)
 	page_line(&page, colours[verdict.kind], 0, "", "%s", verdict.text);
 	print_problems(&page, status);
 	print_node(&page, status);
-	print_handover(&page, status);
-	print_warm(&page, status);
+	print_words(&page, status, "role", words_wanted);
+	print_words(&page, status, "handover", words_handover);
+	print_words(&page, status, "warm", words_warm);
 	print_peers(&page, status);
-	print_kernel(&page, status);
-	print_fence(&page, status);
+	print_words(&page, status, "kernel", words_kernel);
+	print_words(&page, status, "fence", words_fence);
 	print_links(&page, status);
 	print_drops(&page, status);
 }
@@ -314,7 +249,7 @@ int status_run(const struct cli *cli, const struct cli_verb *verb, const struct 
 	int code;
 
 	(void)verb;
-	json_fetch_status(cli, CLIENT_PATIENCE_S, &reply, &answer, &status);
+	json_fetch_status(cli, CLIENT_PATIENCE_S, 0, &reply, &answer, &status);
 	code = client_exit(cli, &answer);
 	if (status && as_json)
 		json_print_raw(&reply.json);
