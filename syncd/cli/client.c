@@ -67,6 +67,7 @@ static int wait_for(const struct client *client, short events)
 /* A full backlog (EAGAIN) means that the daemon does not accept, and is waited for like an answer. */
 static int connect_patiently(struct client *client, const struct sockaddr_un *address)
 {
+	struct pollfd stop = {.fd = client->stop_fd, .events = POLLIN};
 	int64_t end_ms = now_ms() + client->patience_ms;
 
 	while (connect(client->fd, (const struct sockaddr *)address, sizeof(*address)) < 0) {
@@ -74,7 +75,8 @@ static int connect_patiently(struct client *client, const struct sockaddr_un *ad
 			return -errno;
 		if (now_ms() >= end_ms)
 			return -ETIMEDOUT;
-		poll(NULL, 0, 20);
+		if (poll(&stop, client->stop_fd ? 1 : 0, 20) > 0)
+			return -ECANCELED;
 	}
 	return 0;
 }
@@ -100,6 +102,8 @@ static bool client_connect(struct client *client, const struct cli *cli, struct 
 	if (error == -EACCES || error == -EPERM)
 		fail(answer, CLIENT_NO_DAEMON, "the daemon's socket %s may not be opened by this user (%s)",
 		     cli->socket, strerror(-error));
+	else if (error == -ECANCELED)
+		fail(answer, CLIENT_STOPPED, "stopped");
 	else if (error)
 		fail(answer, CLIENT_NO_DAEMON, "no daemon answers on %s (%s); is twintrackd running?",
 		     cli->socket, strerror(-error));

@@ -117,7 +117,7 @@ static enum MHD_Result serve_page(struct exporter *exporter, struct MHD_Connecti
 	json_t *status;
 	enum MHD_Result result;
 
-	json_fetch_status(exporter->cli, PATIENCE_S, &reply, &from, &status);
+	json_fetch_status(exporter->cli, PATIENCE_S, 0, &reply, &from, &status);
 	result = answer(connection, status ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
 			"text/html; charset=utf-8", exporter_page(status, from.message, &exporter->history));
 	json_decref(status);
@@ -211,7 +211,7 @@ static void take_sample(struct exporter *exporter)
 	struct client_answer from;
 	json_t *status;
 
-	json_fetch_status(exporter->cli, PATIENCE_S, &reply, &from, &status);
+	json_fetch_status(exporter->cli, PATIENCE_S, 0, &reply, &from, &status);
 	history_note(&exporter->history, status, now_ms());
 	json_decref(status);
 	client_reply_free(&reply);

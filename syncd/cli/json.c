@@ -26,11 +26,14 @@ const char *json_words(const json_t *object, const char *name)
 	return text ? text : "";
 }
 
-void json_fetch_status(const struct cli *cli, unsigned patience_s, struct client_reply *reply,
+void json_fetch_status(const struct cli *cli, unsigned patience_s, int stop_fd, struct client_reply *reply,
 		       struct client_answer *answer, json_t **root)
 {
-	struct client_question question = {
-	    .verb = "status", .patience_s = patience_s, .receive = client_keep, .context = reply};
+	struct client_question question = {.verb = "status",
+					   .patience_s = patience_s,
+					   .stop_fd = stop_fd,
+					   .receive = client_keep,
+					   .context = reply};
 	json_error_t error;
 
 	*root = NULL;

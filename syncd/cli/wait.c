@@ -80,7 +80,7 @@ static bool look(const struct cli *cli, uint32_t wanted, int64_t left_ms, struct
 	bool enough = false;
 	json_t *status;
 
-	json_fetch_status(cli, patience_s, &reply, answer, &status);
+	json_fetch_status(cli, patience_s, 0, &reply, answer, &status);
 	if (status) {
 		unsigned count = synced_peers(status);
 
