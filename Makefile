@@ -23,7 +23,7 @@ LIBS_PROTO  := libcrypto libxxhash
 LIBS_KERNEL := libmnl libnftnl
 LIBS_CONF   := inih
 LIBS_DAEMON := jansson libnfnetlink libcap-ng libseccomp
-LIBS_CLI    := jansson libmicrohttpd
+LIBS_CLI    := jansson libmicrohttpd ncursesw
 LIBS_OPT    := $(shell $(PKG_CONFIG) --exists libsystemd && echo libsystemd)
 LIBS_ALL    := $(LIBS_PROTO) $(LIBS_KERNEL) $(LIBS_CONF) $(LIBS_DAEMON) $(LIBS_CLI) $(LIBS_OPT)
 

@@ -42,6 +42,7 @@ _twintrack_values() {
 _twintrack_verb() {
 	case $1 in
 	status | primary | backup | fault | commit | reload) echo "--json" ;;
+	top) echo "--interval --once" ;;
 	resync) echo "--peer --json" ;;
 	flush) echo "internal external kernel --json" ;;
 	health) echo "--strict" ;;
@@ -57,7 +58,7 @@ _twintrack() {
 	words=$(_twintrack_values "$before")
 	if [ -z "$words" ]; then
 		if [ "$COMP_CWORD" -eq 1 ] && [[ $word != -* ]]; then
-			words="status primary backup fault commit resync flush health wait-synced metrics exporter verify reload genkey check-config import-config version"
+			words="status top primary backup fault commit resync flush health wait-synced metrics exporter verify reload genkey check-config import-config version"
 		elif [[ $verb == -* ]]; then
 			words=$(_twintrack_options)
 		else

@@ -75,6 +75,7 @@ typedef int cli_run(const struct cli *cli, const struct cli_verb *verb,
 		    const struct cli_arguments *arguments);
 
 cli_run status_run;                                  /* status.c */
+cli_run top_run;                                     /* top.c */
 cli_run wait_run;                                    /* wait.c */
 cli_run steps_run_role, steps_run, steps_run_health, /* steps.c */
     steps_run_flush;

@@ -25,10 +25,10 @@ static void sum_peers(struct history_sample *sample, const json_t *status)
 	}
 }
 
-/* The change a second; unknown when the counter began anew. */
+/* The change a second; unknown when the counter is, or began anew. */
 static double rate(double now, double before, double elapsed_s)
 {
-	return now >= before ? (now - before) / elapsed_s : -1;
+	return before >= 0 && now >= before ? (now - before) / elapsed_s : -1;
 }
 
 /* Since the sample before; unknown when it is the first, or when counters began anew. */
@@ -68,9 +68,9 @@ void history_note(struct history *history, const json_t *status, int64_t now_ms)
 		sample.flows = (double)json_number(internal, "flows", 0);
 		sample.held = 0;
 		sample.counter.version = (double)json_number(internal, "version", 0);
-		sample.counter.events = (double)json_number(json_object_get(status, "kernel"), "events", 0);
-		sample.counter.sent = (double)json_number(network, "sent_datagrams", 0);
-		sample.counter.received = (double)json_number(network, "received_datagrams", 0);
+		sample.counter.events = (double)json_number(json_object_get(status, "kernel"), "events", -1);
+		sample.counter.sent = (double)json_number(network, "sent_datagrams", -1);
+		sample.counter.received = (double)json_number(network, "received_datagrams", -1);
 		sum_peers(&sample, status);
 		set_rates(&sample, history->count ? &history->sample[history->count - 1] : NULL);
 	}

@@ -17,6 +17,19 @@ const struct cli_verb cli_verbs[] = {
 	.run = status_run,
     },
     {
+	.name = "top",
+	.summary = "the same live: peers, links, rates, lag; for a terminal",
+	.help =
+	    "Shows on a terminal, again and again, whether a failover now would keep the connections, the\n"
+	    "peers with the age of each proof of equality, the links with what they lose, and rates over\n"
+	    "time.  A daemon that does not answer is asked again.  The last line names the keys: q quits, p\n"
+	    "pauses, + and - change the interval, the space bar looks at once, the arrows go through the peers.\n"
+	    "Exit code 2: there is no terminal; 3: --once, and no daemon.\n",
+	.options = {{"interval", "T", "look each T: 500ms, 2s, from 100ms to 60m (default: 2s)"},
+		    {"once", NULL, "print it as text, once, after one interval; needs no terminal"}},
+	.run = top_run,
+    },
+    {
 	.name = "primary",
 	.summary = "take over: commit the peers' flows, open the fence",
 	.help = "Makes this node the primary: what it holds for its peers goes into the kernel, then the\n"

@@ -15,7 +15,7 @@ import pytest
 from fake_daemon import JSON, PROGRESS, TEXT, message, records, result, status
 from twintrack_command import PROGRAM, ROOT
 
-VERBS = ["status", "primary", "backup", "fault", "commit", "resync", "flush", "health", "wait-synced", "verify",
+VERBS = ["status", "top", "primary", "backup", "fault", "commit", "resync", "flush", "health", "wait-synced", "verify",
          "metrics", "exporter", "reload", "genkey", "check-config", "import-config", "version"]
 ASKING = [["status"], ["primary"], ["backup"], ["fault"], ["commit"], ["resync"], ["flush", "internal"], ["health"],
           ["wait-synced"], ["verify"], ["reload"], ["-L", "internal"], ["-C", "external"]]

@@ -70,6 +70,7 @@ UNHEALTHY = "test_a_backup_is_unhealthy_only_while_a_live_primary_is_unproven"
 
 VERBS = {  # exit code -> test; a code that a verb cannot have is left out
     "status": {0: DONE, 2: USAGE, 3: NONE},
+    "top": {0: "test_a_pair_is_shown_live", 2: "test_without_a_terminal_it_says_that_it_needs_one", 3: "test_once_without_a_daemon_is_3"},
     "primary": {0: DONE, 1: FULL, 2: USAGE, 3: ROLE_KEPT},
     "backup": {0: "test_closed_while_backup_and_open_for_a_primary", 1: REFUSED, 2: USAGE, 3: ROLE_KEPT},
     "fault": {0: "test_closed_while_backup_and_open_for_a_primary", 1: REFUSED, 2: USAGE, 3: ROLE_KEPT},
