@@ -103,7 +103,8 @@ def test_who_was_in_step_when_the_primary_died_is_remembered(agents):
     assert (one.run("start"), two.run("start"), one.run("promote")) == (SUCCESS, SUCCESS, SUCCESS)
     wait_for(lambda: two.monitored_score() == IN_STEP, what="the backup is in step")
     os.kill(one.pid(), signal.SIGKILL)
-    assert one.monitor() == NOT_RUNNING
+    assert (one.monitor(), one.score()) == (NOT_RUNNING, NONE)
+    assert one.run("demote") == SUCCESS, "it will start as backup, " + one.said
     assert two.monitored_score() == IN_STEP, "while the silent primary still counts as alive"
     wait_for(lambda: not two.daemon.peer(1)["alive"], what="the primary counts as dead")
     assert two.monitored_score() == IN_STEP
