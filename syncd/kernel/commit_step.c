@@ -332,6 +332,7 @@ static void finish_update(struct slot *slot, const struct flow *found, const str
 	uint32_t timeout_s = update_timeout_s(slot, found);
 
 	flow_merge(&merged, &update);
+	merged.status |= found->status; /* an update only sets bits, and names none of NAT */
 	for (unsigned i = 0; update.present & FLOW_HAS_TCP && i < 2; i++) { /* an update only sets flags */
 		merged.tcp.flags[i] |= found->tcp.flags[i];
 		if (update_is_liberal(found, options))
