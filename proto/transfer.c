@@ -234,13 +234,26 @@ static void claim_newcomer(struct node *node, struct peer *peer)
 	open_late(node, peer, claims_find(&node->claims, peer->id, &peer->current.id));
 }
 
+/* What it gets later, as primary of a higher rank than ours, is brought here by nobody, and not covered. */
+static void review_covered(struct node *node, struct peer *peer, struct claim *claim)
+{
+	bool rules = peer->has_status && peer->status.role == FRAME_ROLE_PRIMARY && !yields_to_us(node, peer);
+
+	if (!rules && receive_is_whole(&peer->receive))
+		claim_extend(claim, receive_position(&peer->receive));
+	if (rules || stream_has_ended(peer))
+		claim->state = CLAIM_CLOSED;
+}
+
 static void review_claim(struct node *node, struct peer *peer, struct claim *claim)
 {
+	if (claim->state == CLAIM_COVERED)
+		review_covered(node, peer, claim);
 	if (claim->state == CLAIM_IDLE && yields_to_us(node, peer))
 		open_late(node, peer, claim);
 	if (claim->walks)
 		walk_slice(node, peer, claim);
-	if ((claim->state == CLAIM_OPEN && !claim->walks) || claim->state == CLAIM_COVERED)
+	if (claim->state == CLAIM_OPEN && !claim->walks)
 		/* what was refused, or could not be read, was not followed either */
 		if (receive_is_whole(&peer->receive))
 			claim_extend(claim, receive_position(&peer->receive));

@@ -172,6 +172,33 @@ static void a_claim_does_not_cover_what_is_left_from_before_a_restart(void **sta
 	cluster_free(c);
 }
 
+/* A session that was claimed as far as it is held, because an earlier one was: no further than its time as
+ * a primary that gives way. */
+static void a_claim_does_not_cover_what_its_owner_gets_as_primary_again(void **state)
+{
+	struct cluster *c = start(2);
+	struct node_event primary = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
+
+	(void)state;
+	create(c, A, 0, 100);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
+	c->nodes[A].config.own_term = 1;
+	cluster_restart(c, A);
+	cluster_step(c, A, &primary);
+	cluster_audit(c, A);
+	cluster_run_us(c, 3000000);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 3000000);
+	assert_int_equal(table_count(c->nodes[A].kernel), 0); /* it has given way, and withdrawn */
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	create(c, A, 1000, 50);
+	cluster_stop(c, A);
+	cluster_run_us(c, 4000000);
+	assert_in_range(cluster_held(c, B, A), 50, 150);
+	cluster_free(c);
+}
+
 static void nothing_is_dropped_while_it_is_being_committed(void **state)
 {
 	struct cluster *c = start(2);
@@ -227,6 +254,7 @@ int main(void)
 	    cmocka_unit_test(nor_when_its_owner_is_restarted_meanwhile),
 	    cmocka_unit_test(what_a_rebooted_node_left_stays_while_our_kernel_has_no_room_for_all),
 	    cmocka_unit_test(a_claim_does_not_cover_what_is_left_from_before_a_restart),
+	    cmocka_unit_test(a_claim_does_not_cover_what_its_owner_gets_as_primary_again),
 	    cmocka_unit_test(nothing_is_dropped_while_it_is_being_committed),
 	    cmocka_unit_test(what_was_closed_here_has_ended_what_fell_silent_may_live_on_elsewhere),
 	};
