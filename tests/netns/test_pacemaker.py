@@ -16,7 +16,7 @@ from space import wait_for
 AGENT = os.path.join(ROOT, "conf", "pacemaker", "twintrack")
 SUCCESS, FAILED, UNIMPLEMENTED, NOT_INSTALLED = 0, 1, 3, 5
 NOT_CONFIGURED, NOT_RUNNING, PROMOTED, FAILED_PROMOTED = 6, 7, 8, 9
-PRIMARY, IN_STEP, UNPROVEN, NONE = "1000", "900", "10", ""
+PRIMARY, IN_STEP, RECENTLY, FORMERLY, UNPROVEN, NONE = "1000", "900", "800", "700", "10", ""
 
 
 class Agent:
@@ -24,6 +24,7 @@ class Agent:
 
     def __init__(self, lab, node):
         self.daemon = lab.daemon[node]
+        self.key = lab.key
         self.directory = os.path.join(lab.directory, f"cluster node {node}")  # a name with blanks, to be quoted well
         os.makedirs(self.directory)
         self.score_path = os.path.join(self.directory, "score")
@@ -62,6 +63,14 @@ class Agent:
         self.monitor()
         return self.score()
 
+    def age_proof(self, seconds):
+        """The agent remembers that this node was in step, from so many seconds earlier."""
+        path = os.path.join(self.directory, "twintrack-fire wall.step")
+        with open(path, encoding="ascii") as file:
+            pid, proven, uptime = file.read().split()
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"{pid} {proven} {int(uptime) - seconds}\n")
+
     def pid(self):
         return self.daemon.status()["pid"]
 
@@ -89,7 +98,7 @@ def test_a_life_of_two_nodes_with_every_exit_status_and_score(agents):
 
     assert one.run("demote") == SUCCESS, one.said
     assert one.run("demote") == SUCCESS
-    assert one.monitor() == SUCCESS
+    assert (one.monitor(), one.score()) == (SUCCESS, RECENTLY), "nobody has more than who was the primary"
     assert two.run("promote") == SUCCESS, two.said
     notice = {"notify_type": "post", "notify_operation": "promote"}
     wait_for(lambda: one.run("notify", **notice) == SUCCESS and one.score() == IN_STEP, what="a notice sets the score")
@@ -106,9 +115,11 @@ def test_who_was_in_step_when_the_primary_died_is_remembered(agents):
     os.kill(one.pid(), signal.SIGKILL)
     assert (one.monitor(), one.score()) == (NOT_RUNNING, NONE)
     assert one.run("demote") == SUCCESS, "it will start as backup, " + one.said
-    assert two.monitored_score() == IN_STEP, "while the silent primary still counts as alive"
+    assert two.monitored_score() in (IN_STEP, RECENTLY), "while the silent primary still counts as alive"
     wait_for(lambda: not two.daemon.peer(1)["alive"], what="the primary counts as dead")
-    assert two.monitored_score() == IN_STEP
+    assert two.monitored_score() == RECENTLY
+    two.age_proof(100)
+    assert two.monitored_score() == FORMERLY, "who was proven later comes before it"
 
     os.kill(two.pid(), signal.SIGKILL)  # its copy goes with it
     assert two.run("start") == SUCCESS, two.said
@@ -173,10 +184,15 @@ WRONG = [({"manage": "perhaps"}, NOT_CONFIGURED), ({"socket": "relative"}, NOT_C
 def test_what_is_wrong_is_told_apart(agents):
     one = agents[1]
     assert one.run("validate-all") == SUCCESS, one.said
+    os.rename(one.key, one.key + ".away")
+    assert one.run("start") == FAILED
+    assert "twintrackd has ended" in one.said
+    os.rename(one.key + ".away", one.key)
     for parameters, answer in WRONG:
         assert one.run("validate-all", parameters=parameters) == answer, parameters
         assert one.run("start", parameters=parameters) == answer, parameters
         assert one.said, "it says why"
+        assert one.run("stop", parameters=parameters) == SUCCESS, "it can be stopped nevertheless"
         probed = NOT_RUNNING if answer == NOT_INSTALLED else answer
         assert one.run("monitor", parameters=parameters) == probed, "what is not installed is not running"
 
