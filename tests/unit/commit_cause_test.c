@@ -55,6 +55,24 @@ static void a_flow_whose_master_is_missing_lives_without_it(void **state)
 	assert_false(ends.last.status & FLOW_STATUS_EXPECTED);
 }
 
+/* What is told of it is what the next node is given: without its status bits that one would translate
+ * nothing. */
+static void a_flow_that_was_brought_forward_is_told_with_its_nat(void **state)
+{
+	struct kernel_netns *k = kernel_netns_need(state);
+	struct flow flow = commit_with_nat(kernel_netns_flow(77), 1);
+	struct commit_end end = {0};
+
+	flow.tcp.state = FLOW_TCP_SYN_RECV;
+	commit_assert_ends(k, &flow, &commit_fence_open, COMMIT_CREATED);
+	flow.tcp.state = FLOW_TCP_ESTABLISHED;
+	commit_flow(k->commit, &flow, 600, &commit_fence_open, commit_note_end, &end);
+	commit_flush(k->commit, &commit_fence_open, commit_note_end, &end);
+	assert_int_equal(end.result, COMMIT_UPDATED);
+	assert_true(end.flow.status & FLOW_STATUS_SRC_NAT_DONE);
+	commit_assert_told_the_truth(k, &end);
+}
+
 static void masters_come_before_their_flows_in_one_batch(void **state)
 {
 	struct kernel_netns *k = kernel_netns_need(state);
@@ -198,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    NETNS_TEST(a_flow_whose_master_is_missing_lives_without_it),
+	    NETNS_TEST(a_flow_that_was_brought_forward_is_told_with_its_nat),
 	    NETNS_TEST(masters_come_before_their_flows_in_one_batch),
 	    NETNS_TEST(a_flow_waits_for_its_master_that_must_replace_another),
 	    NETNS_TEST(a_flow_is_created_without_a_helper_that_is_missing),
