@@ -45,8 +45,8 @@ class Agent:
                        "OCF_RESKEY_CRM_meta_timeout": "7000"}
         environment |= {f"OCF_RESKEY_CRM_meta_{name}": value for name, value in meta.items()}
         environment |= {f"OCF_RESKEY_{name}": value for name, value in {**self.parameters, **(parameters or {})}.items()}
-        done = subprocess.run(self.daemon.space.command(AGENT, action), env=environment, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=120)
+        done = subprocess.run(self.daemon.space.command(AGENT, action), env=environment, cwd=self.directory,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
         self.said = done.stderr
         return done.returncode
 
