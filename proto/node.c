@@ -422,7 +422,7 @@ void node_step(struct node *node, const struct node_event *event)
 		local_expects_end(local);
 		break;
 	case NODE_FOREIGN_RUN:
-		node_foreign_run(node);
+		node_foreign_run(node, event->acts_max);
 		break;
 	case NODE_FOREIGN_DONE:
 		node_foreign_done(node, event);

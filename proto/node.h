@@ -145,7 +145,7 @@ enum node_event_type {
 	NODE_EXPECT_ROW,
 	NODE_EXPECT_END,
 	/* warm mode */
-	NODE_FOREIGN_RUN,     /* name the next acts (sink.foreign) */
+	NODE_FOREIGN_RUN,     /* name the next acts (sink.foreign), .acts_max of them */
 	NODE_FOREIGN_DONE,    /* .foreign: what became of one */
 	NODE_FOREIGN_FLUSHED, /* the kernel's table was emptied */
 	NODE_FLOW_DISOWNED, /* on withdrawal, in place of NODE_FLOW_WITHDRAWN: .flow stays in the kernel, as a
@@ -173,6 +173,7 @@ struct node_event {
 			enum node_foreign_result result;
 			uint32_t timeout_s; /* that it has there now */
 		} foreign;
+		unsigned acts_max; /* NODE_FOREIGN_RUN: 2 or more; 0: as many as a step may name */
 		bool clean;
 		enum frame_role role;
 		uint16_t peer;

@@ -130,7 +130,7 @@ void node_warm_adopt_master(struct node *node, const struct expect *expect, bool
 void node_warm_run(struct node *node);
 /* True: the event is about a copy, or a peer's flow, and none of the internal table's business. */
 bool node_warm_takes(struct node *node, const struct node_event *event);
-void node_foreign_run(struct node *node);
+void node_foreign_run(struct node *node, unsigned acts_max);
 void node_foreign_done(struct node *node, const struct node_event *event);
 void node_foreign_flushed(struct node *node);
 void node_flow_disowned(struct node *node, const struct flow *flow);

@@ -6,7 +6,8 @@
 #include "proto/naming.h"
 
 enum {
-	ACTS = 256,          /* named in one step */
+	ACTS_MAX = 256,      /* named in one step */
+	ACTS_OF_ONE = 2,     /* a copy that is replaced: removed and installed */
 	LOOKED_AT = 4096,    /* entries that a step may pass by */
 	MISSING_S = 1,       /* between two attempts */
 	RESCAN_S = 10,       /* between two searches of whole tables for what could not be noted */
@@ -15,13 +16,13 @@ enum {
 
 struct run {
 	struct node *node;
-	unsigned acts, looked_at;
+	unsigned acts, acts_max, looked_at;
 	bool is_behind; /* tables have more than was looked at */
 };
 
 static bool has_room(const struct run *run)
 {
-	return run->acts + 2 <= ACTS && run->looked_at < LOOKED_AT;
+	return run->acts + ACTS_OF_ONE <= run->acts_max && run->looked_at < LOOKED_AT;
 }
 
 static uint32_t silent_s(const struct node *node, const struct source *source)
@@ -306,13 +307,15 @@ static void refresh(struct node *node, struct run *run)
 	}
 }
 
-void node_foreign_run(struct node *node)
+void node_foreign_run(struct node *node, unsigned acts_max)
 {
 	struct foreign *foreign = &node->foreign;
-	struct run run = {.node = node};
+	struct run run = {.node = node, .acts_max = ACTS_MAX};
 
 	if (!foreign->table || !node->sink.foreign)
 		return;
+	if (acts_max && acts_max < ACTS_MAX)
+		run.acts_max = acts_max < ACTS_OF_ONE ? ACTS_OF_ONE : acts_max;
 	if (foreign->active) {
 		naming_each(node, note_emptied, node);
 		remove_gone(node, &run);

@@ -163,9 +163,24 @@ static bool is_due(const struct warm *warm)
 	return !monotime_is_before(clock_now(), node_foreign_deadline(drive_node(warm->drive)));
 }
 
+/*
+ * Nothing else is looked at during a step, and for each flow it waits for ctnetlink's mutex, one for the
+ * whole host (nfnetlink_rcv_msg()), whose holder may be preempted.  So where others write too, steps are
+ * small, and grow slowly again.
+ */
+static void adapt(struct warm *warm, struct monotime took)
+{
+	unsigned piece = warm->piece;
+	if (took.us > 2 * LOOP_SLICE_US)
+		warm->piece = piece / 2 > WARM_ACTS_MIN ? piece / 2 : WARM_ACTS_MIN;
+	else if (took.us < LOOP_SLICE_US && piece < WARM_ACTS_MAX)
+		warm->piece = piece + WARM_ACTS_MIN;
+}
+
 static void run_once(struct warm *warm)
 {
-	struct node_event event = {.type = NODE_FOREIGN_RUN};
+	struct monotime begun = clock_now();
+	struct node_event event = {.type = NODE_FOREIGN_RUN, .acts_max = warm->piece};
 	memset(warm->counts, 0, sizeof(warm->counts));
 	drive_give(warm->drive, &event);
 	if (warm->counts[NODE_FOREIGN_REMOVE] > 0)
@@ -175,6 +190,7 @@ static void run_once(struct warm *warm)
 	if (warm->counts[NODE_FOREIGN_REFRESH] > 0)
 		refresh_all(warm);
 	check_all(warm);
+	adapt(warm, monotime_sub(clock_now(), begun));
 }
 
 static void run(void *context, struct monotime until)
@@ -213,6 +229,7 @@ bool warm_bring(struct warm *warm, struct monotime until)
 
 int warm_open(struct warm *warm, struct loop *loop)
 {
+	warm->piece = WARM_ACTS_MIN;
 	for (unsigned i = 0; i < 4; i++) {
 		warm->acts[i] = calloc(WARM_ACTS_MAX, sizeof(*warm->acts[i]));
 		if (warm->acts[i] == NULL)

@@ -16,8 +16,8 @@
 
 struct drive;
 
-/* of each kind, in one step of the node */
-enum { WARM_ACTS_MAX = 256 };
+/* of each kind, in one step of the node; and to what a step shrinks while the kernel is slow */
+enum { WARM_ACTS_MIN = 8, WARM_ACTS_MAX = 32 * WARM_ACTS_MIN };
 
 struct warm {
 	struct drive *drive;
@@ -33,6 +33,7 @@ struct warm {
 	bool has_old;             /* what is in the kernel may be from an earlier time as primary */
 	struct warm_act *acts[4]; /* by enum node_foreign_act, WARM_ACTS_MAX each; owned */
 	unsigned counts[4];
+	unsigned piece; /* acts asked for in a step, by what the last ones took */
 };
 
 /* 0 or -ENOMEM; warm_close() is due either way. */

@@ -102,8 +102,8 @@ def test_no_connection_notices_whatever_lies_behind():
         start_pair(lab, WARM)
         for daemon in lab.daemon.values():  # the load here is the traffic's ends and the generator on the same processors
             os.setpriority(os.PRIO_PROCESS, daemon.process.pid, NICE)
-        traffic = lab.traffic(LIVE, address=SERVER, speak="half", duration_s=900, verdict_s=180)
-        assert lab.flowgen(1, "create", "--count", IDLE, "--snat", WAN_VIP)["done"] == IDLE
+        traffic = lab.traffic(LIVE, address=SERVER, speak="half", duration_s=1800, verdict_s=180)
+        assert lab.flowgen(1, "create", "--count", IDLE, "--snat", WAN_VIP, timeout=900)["done"] == IDLE
         wait_for(lambda: warm(lab, 2)["flows"] == IDLE + LIVE, 300, "all copies are there", interval=0.5)
         lab.daemon[1].wait_synced()
         time.sleep(2 if limits else 0)  # undisturbed by what it took to make them

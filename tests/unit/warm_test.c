@@ -606,6 +606,29 @@ static void what_the_kernel_goes_on_refusing_is_tried_once_a_second(void **state
 	cluster_free(c);
 }
 
+static void a_step_names_no_more_than_it_is_asked_for_and_all_comes_with_the_next(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	struct cluster_node *backup = &c->nodes[BACKUP];
+	struct node_event event = {.type = NODE_FOREIGN_RUN};
+	(void)state;
+
+	backup->holds_copies_back = true;
+	create(c, PRIMARY, 0, 100);
+	assert_int_equal(backup->foreign_count, 0);
+	for (unsigned max = 1; max <= 8; max++) {
+		size_t before = backup->foreign_count;
+
+		event.acts_max = max;
+		cluster_step(c, BACKUP, &event);
+		assert_in_range(backup->foreign_count - before, 1, max);
+	}
+	backup->holds_copies_back = false;
+	cluster_warm_run(backup);
+	assert_backup_is_warm(c, BACKUP, 100);
+	cluster_free(c);
+}
+
 /* More than can be noted: all tables are looked through again, but not without a pause. */
 static void a_takeover_comes_to_an_end_whatever_the_kernel_refuses(void **state)
 {
@@ -701,6 +724,7 @@ int main(void)
 	    cmocka_unit_test(what_is_still_to_be_adopted_is_not_deleted_for_its_former_owner),
 	    cmocka_unit_test(what_the_kernel_refuses_is_tried_again),
 	    cmocka_unit_test(what_the_kernel_goes_on_refusing_is_tried_once_a_second),
+	    cmocka_unit_test(a_step_names_no_more_than_it_is_asked_for_and_all_comes_with_the_next),
 	    cmocka_unit_test(a_takeover_comes_to_an_end_whatever_the_kernel_refuses),
 	};
 
