@@ -22,8 +22,6 @@ static void allow_words(const struct config_word *words, char *out, size_t size)
 	const char *separator = "";
 
 	for (; words->text != NULL; words++) {
-		if (words->is_unsupported)
-			continue;
 		append(out, size, "%s%s", separator, words->text);
 		separator = ", ";
 	}
@@ -127,9 +125,6 @@ void config_key_allowed(const struct config_key *key, char *out, size_t size)
 	case VALUE_MARK:
 		append(out, size, "VALUE or VALUE/MASK, such as 7 or 0x100/0xff00, with no bits beyond MASK");
 		break;
-	case VALUE_UNSUPPORTED:
-		append(out, size, "to leave the key out");
-		break;
 	}
 }
 
@@ -195,8 +190,7 @@ void config_key_advise(enum config_section section, const char *name, char *out,
 
 	out[0] = '\0';
 	for (size_t i = 0; i < config_key_count; i++)
-		if (config_keys[i].section == section && config_keys[i].type != VALUE_UNSUPPORTED &&
-		    name_is_near(name, config_keys[i].name, &best))
+		if (config_keys[i].section == section && name_is_near(name, config_keys[i].name, &best))
 			nearest = &config_keys[i];
 	if (nearest != NULL)
 		append(out, size, "did you mean %s? ", nearest->name);
@@ -208,7 +202,7 @@ void config_key_advise(enum config_section section, const char *name, char *out,
 	}
 	append(out, size, "allowed: ");
 	for (size_t i = 0; i < config_key_count; i++) {
-		if (config_keys[i].section != section || config_keys[i].type == VALUE_UNSUPPORTED)
+		if (config_keys[i].section != section)
 			continue;
 		append(out, size, "%s%s", separator, config_keys[i].name);
 		separator = ", ";

@@ -130,7 +130,7 @@ static void take_setting(struct config_parser *parser, const char *name, const c
 		return;
 	}
 	position = &parser->position[block][key - config_keys];
-	if (position->line != 0 && key->capacity == 0 && key->type != VALUE_UNSUPPORTED) {
+	if (position->line != 0 && key->capacity == 0) {
 		config_errors_add(parser->errors, parser->lines.number,
 				  "[%s] %s: given again, first at line %d; allowed: once", section, name,
 				  position->line);

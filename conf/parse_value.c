@@ -39,7 +39,6 @@ const char *parse_result_text(enum parse_result result)
 	    [PARSE_MASKED_BITS] = "the value has bits that the mask leaves out",
 	    [PARSE_NOT_MULTICAST] = "not a multicast address that leaves this node",
 	    [PARSE_NOT_UNICAST] = "not a unicast address",
-	    [PARSE_UNSUPPORTED] = "not supported by this version",
 	};
 	return text[result];
 }

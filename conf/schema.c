@@ -29,32 +29,32 @@ _Static_assert(sizeof(enum config_commit_mode) == sizeof(int), "a VALUE_WORD is 
 _Static_assert(sizeof(enum config_cipher) == sizeof(int), "a VALUE_WORD is stored as an int");
 
 static const struct config_word mode_words[] = {
-    {"active-backup", CONFIG_MODE_ACTIVE_BACKUP, false},
-    {"active-active", CONFIG_MODE_ACTIVE_ACTIVE, false},
-    {NULL, 0, false},
+    {"active-backup", CONFIG_MODE_ACTIVE_BACKUP},
+    {"active-active", CONFIG_MODE_ACTIVE_ACTIVE},
+    {NULL, 0},
 };
 
 static const struct config_word cipher_words[] = {
-    {"aes-256-gcm", CONFIG_CIPHER_AES_256_GCM, false},
-    {"chacha20-poly1305", CONFIG_CIPHER_CHACHA20_POLY1305, false},
-    {NULL, 0, false},
+    {"aes-256-gcm", CONFIG_CIPHER_AES_256_GCM},
+    {"chacha20-poly1305", CONFIG_CIPHER_CHACHA20_POLY1305},
+    {NULL, 0},
 };
 
 static const struct config_word commit_mode_words[] = {
-    {"on-failover", CONFIG_COMMIT_ON_FAILOVER, false},
-    {"warm", CONFIG_COMMIT_WARM, false},
-    {NULL, 0, false},
+    {"on-failover", CONFIG_COMMIT_ON_FAILOVER},
+    {"warm", CONFIG_COMMIT_WARM},
+    {NULL, 0},
 };
 
 static const struct config_word tcp_window_words[] = {
-    {"liberal", 0, false},
-    {"strict", 1, false},
-    {NULL, 0, false},
+    {"liberal", 0},
+    {"strict", 1},
+    {NULL, 0},
 };
 
 static const struct config_word level_words[] = {
-    {"error", LOG_ERR, false}, {"warning", LOG_WARNING, false}, {"notice", LOG_NOTICE, false},
-    {"info", LOG_INFO, false}, {"debug", LOG_DEBUG, false},     {NULL, 0, false},
+    {"error", LOG_ERR}, {"warning", LOG_WARNING}, {"notice", LOG_NOTICE},
+    {"info", LOG_INFO}, {"debug", LOG_DEBUG},     {NULL, 0},
 };
 
 /* clang-format off */
@@ -184,12 +184,10 @@ static enum parse_result parse_word(const struct config_word *words, const char 
 	for (; words->text != NULL; words++) {
 		if (strcmp(text, words->text) != 0)
 			continue;
-		if (words->is_unsupported)
-			return PARSE_UNSUPPORTED;
 		*value = words->value;
 		return PARSE_OK;
 	}
-	return words->is_unsupported ? PARSE_UNSUPPORTED : PARSE_MALFORMED;
+	return PARSE_MALFORMED;
 }
 
 static enum parse_result parse_unsigned(const struct config_key *key, const char *text, uint64_t *value)
@@ -274,8 +272,6 @@ enum parse_result config_key_parse(const struct config_key *key, const char *tex
 		return parse_tcp_states(text, out);
 	case VALUE_MARK:
 		return parse_mark(text, out);
-	case VALUE_UNSUPPORTED:
-		return PARSE_UNSUPPORTED;
 	}
 	return PARSE_MALFORMED;
 }

@@ -47,14 +47,12 @@ enum config_value_type {
 	VALUE_PROTOCOLS,
 	VALUE_TCP_STATES,
 	VALUE_MARK,
-	VALUE_UNSUPPORTED, /* this version refuses any value; `allowed` says what to do instead */
 };
 
-/* One word of a VALUE_WORD key.  A list ends with a NULL text, which stands for all other words. */
+/* One word of a VALUE_WORD key.  A list ends with a NULL text. */
 struct config_word {
 	const char *text;
 	int value;
-	bool is_unsupported;
 };
 
 struct config_key {

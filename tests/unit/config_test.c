@@ -180,10 +180,8 @@ static void the_reference_names_every_key_and_shows_the_defaults(void **state)
 		char setting[128];
 
 		snprintf(setting, sizeof(setting), "\n%s = ", config_keys[i].name);
-		if (strstr(text, setting) != NULL || config_keys[i].type == VALUE_UNSUPPORTED) {
-			assert_non_null(strstr(text, config_keys[i].name));
+		if (strstr(text, setting) != NULL)
 			continue;
-		}
 		snprintf(setting, sizeof(setting), "\n;%s = ", config_keys[i].name);
 		if (strstr(text, setting) == NULL)
 			fail_msg("%s isn't in the reference", config_keys[i].name);
