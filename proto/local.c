@@ -252,7 +252,7 @@ void local_audit_end(struct local *local, bool clean)
 	local->pass_runs = false;
 	local->passes++;
 	keyset_clear(&local->noted);
-	if (!clean || local->pass_is_tainted || local->deaf)
+	if (!clean || local->pass_is_tainted || local->deaf || local->lossy)
 		return;
 	local->sweeps = true;
 	local->sweep_walked = local->sweep_was_spared = false;
@@ -333,9 +333,10 @@ static void events_are_missing(struct local *local)
 	local->sweeps = false;
 }
 
-void local_overrun(struct local *local)
+void local_overrun(struct local *local, bool ended)
 {
-	local->overruns++;
+	local->overruns += ended;
+	local->lossy = !ended;
 	events_are_missing(local);
 }
 

@@ -40,6 +40,7 @@ struct local {
 	struct keyset noted;   /* keys that a DESTROY named during the pass */
 	bool complete;         /* a first pass is merged whole */
 	bool suspect;          /* events were lost, no clean pass since */
+	bool lossy;            /* an overrun has not ended: no pass proves anything */
 	bool deaf;             /* not all events are listened to: no pass proves anything */
 	bool frozen;           /* the table stays as it is, whatever the kernel says (handover.h) */
 	bool refused;          /* the table is not all of the kernel's: its limit refused flows */
@@ -77,8 +78,9 @@ bool local_sweep_is_due(const struct local *local);
 /* The kernel's answer: it has the flow (`found`), or it has none of that key. */
 void local_get_reply(struct local *local, const struct flow *flow, bool found);
 
-/* Events were lost.  The caller starts an audit at once. */
-void local_overrun(struct local *local);
+/* Events are lost from now on; or were, and are not any more (`ended`, which counts it).  The caller starts an
+ * audit at once, each time: only one that began after the end proves anything. */
+void local_overrun(struct local *local, bool ended);
 
 /* From now on, events of new flows are not listened to (true), or again (false): suspect until a pass that
  * began after that. */

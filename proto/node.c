@@ -247,9 +247,9 @@ static void run(struct node *node)
 	node_send(node);
 }
 
-static void overrun(struct node *node)
+static void overrun(struct node *node, bool ended)
 {
-	local_overrun(&node->local);
+	local_overrun(&node->local, ended);
 	node->sink.audit_now(node->sink.context);
 	node_want_status(node);
 }
@@ -361,7 +361,8 @@ void node_step(struct node *node, const struct node_event *event)
 		set_deaf(node, event->type == NODE_DEAF);
 		break;
 	case NODE_OVERRUN:
-		overrun(node);
+	case NODE_OVERRUN_ENDED:
+		overrun(node, event->type == NODE_OVERRUN_ENDED);
 		break;
 	case NODE_ROLE:
 		change_role(node, event->role);

@@ -115,12 +115,14 @@ enum node_event_type {
 				there now */
 	/* an audit pass: begin, rows, end */
 	NODE_AUDIT_BEGIN,
-	NODE_AUDIT_ROW, /* .flow */
-	NODE_AUDIT_END, /* .clean: nothing was missed on the way (no resize); else it is to be repeated */
-	NODE_GET_REPLY, /* .flow (the key if !.found), .found */
-	NODE_OVERRUN,   /* the kernel dropped events */
-	NODE_DEAF,      /* events of new flows are not listened to from now on ... */
-	NODE_HEARS,     /* ... and are again: what was missed, a pass finds */
+	NODE_AUDIT_ROW,     /* .flow */
+	NODE_AUDIT_END,     /* .clean: nothing was missed on the way (no resize); else it is to be repeated */
+	NODE_GET_REPLY,     /* .flow (the key if !.found), .found */
+	NODE_OVERRUN,       /* the kernel drops events ... */
+	NODE_OVERRUN_ENDED, /* ... and delivers them again: what was dropped, a pass begun from now on finds.
+			       May come alone */
+	NODE_DEAF,          /* events of new flows are not listened to from now on ... */
+	NODE_HEARS,         /* ... and are again: what was missed, a pass finds */
 	/* requests */
 	NODE_ROLE,           /* .role */
 	NODE_RESYNC,         /* .peer, 0: all: full catch-up from it, now */

@@ -18,6 +18,7 @@ static const char *event_name(enum node_event_type type)
 	    [NODE_AUDIT_END] = "audit-end",
 	    [NODE_GET_REPLY] = "get-reply",
 	    [NODE_OVERRUN] = "overrun",
+	    [NODE_OVERRUN_ENDED] = "overrun-ended",
 	    [NODE_DEAF] = "deaf",
 	    [NODE_HEARS] = "hears",
 	    [NODE_ROLE] = "role",

@@ -238,7 +238,8 @@ static int read_kernel_events(struct drive *drive, unsigned budget)
 {
 	int count = watch_read(drive->parts.watch, budget, take_kernel_event, drive);
 	if (count == -ENOBUFS) {
-		struct node_event event = {.type = NODE_OVERRUN};
+		bool more = watch_is_congested(drive->parts.watch);
+		struct node_event event = {.type = more ? NODE_OVERRUN : NODE_OVERRUN_ENDED};
 		drive_give(drive, &event);
 	} else if (count < 0) {
 		log_write(drive->parts.log, LOG_ERR, "watch-failed", "reading the kernel's events failed: %s",

@@ -22,6 +22,7 @@ enum { BATCH = 64, DATAGRAM = 2048 };
 struct watch {
 	int fd;
 	watch_expect *expect;
+	bool is_congested;   /* events were lost, and are until the queue is empty */
 	size_t asked, limit; /* bytes of buffer asked for, and up to what it may grow */
 	struct watch_statistics statistics;
 	struct mmsghdr headers[BATCH];
@@ -194,12 +195,22 @@ static int note_overrun(struct watch *watch)
 	size_t doubled = watch->asked * 2;
 
 	watch->statistics.overruns++;
+	watch->is_congested = !watch_is_drained(watch);
 	if (doubled > watch->limit)
 		doubled = watch->limit;
 	if (doubled > watch->asked)
 		(void)set_buffer(
 		    watch, doubled); /* if refused, the old size stays, and the overrun is told anyway */
 	return -ENOBUFS;
+}
+
+/* Told even when the budget ends with the queue: nothing may ever wake the caller again. */
+static bool congestion_ends(struct watch *watch)
+{
+	if (!watch->is_congested || !watch_is_drained(watch))
+		return false;
+	watch->is_congested = false;
+	return true;
 }
 
 int watch_read(struct watch *watch, unsigned budget, watch_event *event, void *context)
@@ -223,7 +234,12 @@ int watch_read(struct watch *watch, unsigned budget, watch_event *event, void *c
 		if ((unsigned)got < want)
 			break; /* drained, or an error that the next call will be told */
 	}
-	return (int)done;
+	return congestion_ends(watch) ? -ENOBUFS : (int)done;
+}
+
+bool watch_is_congested(const struct watch *watch)
+{
+	return watch->is_congested;
 }
 
 bool watch_is_drained(const struct watch *watch)

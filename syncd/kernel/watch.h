@@ -46,11 +46,15 @@ typedef void watch_event(void *context, enum convert_kind kind, const struct flo
 /*
  * Reads what is there, at most `budget` datagrams (recvmmsg), and calls `event` for each flow.  Never blocks.
  * Returns how many datagrams were read, 0 when nothing is waiting; -ENOBUFS: events were lost here (the
- * buffer has been grown), or another negative errno.  After -ENOBUFS go on reading until nothing waits: up to
- * then the kernel drops further events without saying so again, so that only an audit begun later sees all.
- * -ENOBUFS may come after events of the same call were told.
+ * buffer has been grown), or another negative errno.  From an overrun on the kernel drops every event until
+ * the queue is empty, without a word (netlink_overrun(), netlink_rcv_wake()): so it is told twice, first with
+ * watch_is_congested(), then, when the queue has been read to its end, without.  Only an audit begun after
+ * the second sees all.  -ENOBUFS may come after events of the same call were told.
  */
 int watch_read(struct watch *watch, unsigned budget, watch_event *event, void *context);
+
+/* True from an overrun on that was told until the queue has been read to its end. */
+bool watch_is_congested(const struct watch *watch);
 
 /* True when nothing waits on the socket at this moment. */
 bool watch_is_drained(const struct watch *watch);

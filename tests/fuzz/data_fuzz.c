@@ -165,7 +165,7 @@ static void request(struct world *world, uint16_t argument)
 		event = (struct node_event){.type = NODE_FLUSH_INTERNAL};
 		break;
 	case 4:
-		event = (struct node_event){.type = NODE_OVERRUN};
+		event = (struct node_event){.type = argument & 256 ? NODE_OVERRUN : NODE_OVERRUN_ENDED};
 		break;
 	case 5:
 		event = (struct node_event){.type = NODE_KERNEL_LIMITS};

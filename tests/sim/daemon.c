@@ -11,7 +11,7 @@
 enum {
 	AUDIT_PAUSE_US = 5000,
 	GETS_A_TURN = 32,
-	DRAIN_BUDGET = 1024,
+	DRAIN_BUDGET = 32, /* less than a queue holds, as in the daemon */
 	COST_STEP_NS = 500,
 	COST_SEND_NS = 2000,
 };
@@ -165,8 +165,14 @@ void daemon_read_events(struct host *host, unsigned budget)
 		if (!got)
 			return;
 		if (got < 0)
-			event.type = NODE_OVERRUN;
+			event.type = host->kernel.congested ? NODE_OVERRUN : NODE_OVERRUN_ENDED;
+		host->is_lossy |= event.type == NODE_OVERRUN;
 		daemon_step(host, &event);
+		if (host->is_lossy && !host->kernel.congested) {
+			event.type = NODE_OVERRUN_ENDED;
+			host->is_lossy = false;
+			daemon_step(host, &event);
+		}
 	}
 	host->kernel.readable_us = host->world->now_us;
 }

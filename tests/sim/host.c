@@ -142,6 +142,7 @@ void host_start(struct host *host)
 	host->starts++;
 	host->role = FRAME_ROLE_INIT;
 	kernel_listen(&host->kernel, true);
+	host->is_lossy = false;
 	host->audit = (struct host_audit){.wanted = true,
 					  .at_us = host->world->now_us,
 					  .interval_us = host->audit.interval_us,

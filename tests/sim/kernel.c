@@ -40,7 +40,7 @@ void kernel_reset(struct kernel *kernel)
 void kernel_listen(struct kernel *kernel, bool listening)
 {
 	kernel->listening = listening;
-	kernel->overrun = false;
+	kernel->overrun = kernel->congested = false;
 	kernel->queue_count = 0;
 }
 
@@ -54,11 +54,12 @@ static void queue_event(struct kernel *kernel, enum node_event_type type, uint32
 
 	if (!kernel->listening || !flow->has_events)
 		return;
-	if (kernel->queue_count >= kernel->queue_limit) {
-		kernel->overruns += !kernel->overrun;
-		kernel->overrun = true;
-		return;
+	if (!kernel->congested && kernel->queue_count >= kernel->queue_limit) {
+		kernel->overruns++;
+		kernel->overrun = kernel->congested = true;
 	}
+	if (kernel->congested)
+		return;
 	if (!kernel->queue_count)
 		kernel->readable_us = now_us;
 	at = (kernel->queue_first + kernel->queue_count++) % kernel->queue_max;
@@ -81,6 +82,7 @@ int kernel_read(struct kernel *kernel, enum node_event_type *type, struct flow *
 
 	if (kernel->overrun) { /* netlink_recvmsg(): the error comes before what is still queued */
 		kernel->overrun = false;
+		kernel->congested = kernel->queue_count > 0;
 		return -ENOBUFS;
 	}
 	if (!kernel->queue_count)
@@ -92,7 +94,8 @@ int kernel_read(struct kernel *kernel, enum node_event_type *type, struct flow *
 		flow->present |= event->parts;
 	}
 	kernel->queue_first = (kernel->queue_first + 1) % kernel->queue_max;
-	kernel->queue_count--;
+	if (!--kernel->queue_count)
+		kernel->congested = false;
 	return 1;
 }
 

@@ -38,6 +38,7 @@ struct kernel {
 	bool always_events;         /* nf_conntrack_events = 1 */
 	bool listening;             /* a daemon's socket is there */
 	bool overrun;               /* events were dropped, and it has not been told */
+	bool congested;             /* and all are dropped until the queue is empty (netlink_rcv_wake()) */
 	struct kernel_event *queue; /* ring */
 	uint32_t queue_first, queue_count, queue_max;
 	uint32_t queue_limit; /* at most queue_max: what fits its socket's buffer now */

@@ -453,7 +453,7 @@ void cluster_flow_destroy(struct cluster *c, unsigned index, const struct flow *
 
 void cluster_overrun(struct cluster *c, unsigned index)
 {
-	struct node_event event = {.type = NODE_OVERRUN};
+	struct node_event event = {.type = NODE_OVERRUN_ENDED};
 
 	step(&c->nodes[index], &event);
 }

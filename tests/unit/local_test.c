@@ -219,12 +219,35 @@ static void an_overrun_during_a_pass_taints_it(void **state)
 
 	first_pass(b, &f, 1);
 	local_audit_begin(&b->local);
-	local_overrun(&b->local);
+	local_overrun(&b->local, true);
 	finish_pass(b);
 	assert_true(b->local.suspect);
 	assert_int_equal(b->asked_count, 0);
 	first_pass(b, &f, 1);
 	assert_false(b->local.suspect);
+}
+
+static void only_a_pass_that_began_after_the_end_of_an_overrun_proves_anything(void **state)
+{
+	struct bench *b = *state;
+	struct flow f = flow_with(1, 10, 1), lost = flow_with(2, 11, 1);
+
+	first_pass(b, &f, 1);
+	local_overrun(&b->local, false);
+	first_pass(b, &f, 1); /* whole before the end */
+	assert_true(b->local.suspect);
+	local_audit_begin(&b->local); /* begun before the end */
+	local_audit_row(&b->local, &f);
+	local_overrun(&b->local, true);
+	finish_pass(b);
+	assert_true(b->local.suspect);
+	local_audit_begin(&b->local);
+	local_audit_row(&b->local, &f);
+	local_audit_row(&b->local, &lost);
+	finish_pass(b);
+	assert_false(b->local.suspect);
+	assert_non_null(known(b, &lost));
+	assert_int_equal(b->local.overruns, 1);
 }
 
 static void what_is_not_heard_is_suspect_until_a_pass_that_began_after_it_is_heard_again(void **state)
@@ -259,7 +282,7 @@ static void an_overrun_while_the_end_is_confirmed_keeps_it_suspect(void **state)
 	first_pass(b, &f, 1);
 	local_audit_begin(&b->local);
 	finish_pass(b);
-	local_overrun(&b->local);
+	local_overrun(&b->local, true);
 	local_get_reply(&b->local, &f, true);
 	local_sweep(&b->local);
 	assert_true(b->local.suspect);
@@ -361,7 +384,7 @@ static void a_pass_after_an_overrun_that_could_not_ask_for_all_is_not_clean(void
 	struct bench *b = *state;
 
 	first_pass(b, NULL, 0);
-	local_overrun(&b->local);
+	local_overrun(&b->local, true);
 	local_audit_begin(&b->local);
 	b->local.noted.overflowed = true; /* so many were destroyed meanwhile: each row must be confirmed */
 	for (uint32_t i = 0; i < LOCAL_ASKED_MAX + 1; i++) {
@@ -520,6 +543,7 @@ int main(void)
 	    promise(an_update_of_an_unknown_flow_asks_for_the_whole),
 	    promise(an_interrupted_dump_proves_nothing),
 	    promise(an_overrun_during_a_pass_taints_it),
+	    promise(only_a_pass_that_began_after_the_end_of_an_overrun_proves_anything),
 	    promise(what_is_not_heard_is_suspect_until_a_pass_that_began_after_it_is_heard_again),
 	    promise(an_overrun_while_the_end_is_confirmed_keeps_it_suspect),
 	    promise(a_flush_during_a_pass_makes_the_next_the_first),

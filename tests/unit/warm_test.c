@@ -660,7 +660,7 @@ static void a_takeover_comes_to_an_end_whatever_the_kernel_refuses(void **state)
 static void an_overrun_during_a_commit_is_made_good(void **state)
 {
 	struct cluster *c = cluster_new(3, 7);
-	struct node_event overrun = {.type = NODE_OVERRUN}, takeover = {.type = NODE_TAKEOVER},
+	struct node_event overrun = {.type = NODE_OVERRUN_ENDED}, takeover = {.type = NODE_TAKEOVER},
 			  role = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
 	struct node_view view;
 	(void)state;
