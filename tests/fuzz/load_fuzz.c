@@ -52,7 +52,7 @@ static int check_request(void *context, const struct request *request, uint32_t 
 /* Whether a message begins with the file and a line.  In its middle may stand any word of the input. */
 static bool names_a_line(const char *said, size_t length)
 {
-	static const char start[] = "fuzz v" TWINTRACK_VERSION " (fuzz): input:";
+	static const char start[] = "fuzz v" TWINTRACK_VERSION " (twintrack): input:";
 	const size_t size = sizeof(start) - 1;
 
 	for (const char *at = said; at && (size_t)(said + length - at) >= size; at++) {
