@@ -78,8 +78,8 @@ bool local_sweep_is_due(const struct local *local);
 /* The kernel's answer: it has the flow (`found`), or it has none of that key. */
 void local_get_reply(struct local *local, const struct flow *flow, bool found);
 
-/* Events are lost from now on; or were, and are not any more (`ended`, which counts it).  The caller starts an
- * audit at once, each time: only one that began after the end proves anything. */
+/* Events are lost from now on; or were, and are not any more (`ended`, which counts it).  The caller starts
+ * an audit at once, each time: only one that began after the end proves anything. */
 void local_overrun(struct local *local, bool ended);
 
 /* From now on, events of new flows are not listened to (true), or again (false): suspect until a pass that

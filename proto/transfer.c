@@ -234,6 +234,14 @@ static void claim_newcomer(struct node *node, struct peer *peer)
 	open_late(node, peer, claims_find(&node->claims, peer->id, &peer->current.id));
 }
 
+/* What comes later is told apart, should its owner's stream as primary go on. */
+static void close_claim(struct peer *peer, struct claim *claim)
+{
+	claim->state = CLAIM_CLOSED;
+	receive_follow(&peer->receive, NULL, NULL, 0, 0);
+	receive_claim(&peer->receive, claim->version);
+}
+
 /* What it gets later, as primary of a higher rank than ours, is brought here by nobody, and not covered. */
 static void review_covered(struct node *node, struct peer *peer, struct claim *claim)
 {
@@ -242,7 +250,14 @@ static void review_covered(struct node *node, struct peer *peer, struct claim *c
 	if (!rules && receive_is_whole(&peer->receive))
 		claim_extend(claim, receive_position(&peer->receive));
 	if (rules || stream_has_ended(peer))
-		claim->state = CLAIM_CLOSED;
+		close_claim(peer, claim);
+}
+
+/* Its owner rules once more, or did, and was not to know of our term: it gives way by another end. */
+static bool goes_on(const struct node *node, const struct peer *peer, const struct claim *claim)
+{
+	return !claim->is_void && yields_to_us(node, peer) &&
+	       (peer->status.role == FRAME_ROLE_PRIMARY || peer->status.frozen_at > claim->version + 1);
 }
 
 static void review_claim(struct node *node, struct peer *peer, struct claim *claim)
@@ -251,17 +266,19 @@ static void review_claim(struct node *node, struct peer *peer, struct claim *cla
 		review_covered(node, peer, claim);
 	if (claim->state == CLAIM_IDLE && yields_to_us(node, peer))
 		open_late(node, peer, claim);
+	else if (claim->state == CLAIM_CLOSED && goes_on(node, peer, claim))
+		open_late(node, peer, claim);
 	if (claim->walks)
 		walk_slice(node, peer, claim);
 	if (claim->state == CLAIM_OPEN && !claim->walks)
 		/* what was refused, or could not be read, was not followed either */
 		if (receive_is_whole(&peer->receive))
 			claim_extend(claim, receive_position(&peer->receive));
-	if (claim->state != CLAIM_OPEN || claim->walks || !stream_has_ended(peer))
+	/* until we rule, its owner may rule again in a term below that which will be ours */
+	if (claim->state != CLAIM_OPEN || claim->walks || node->takes_over || !stream_has_ended(peer))
 		return;
 	follow_gone(node, peer);
-	claim->state = CLAIM_CLOSED;
-	receive_follow(&peer->receive, NULL, NULL, 0, 0);
+	close_claim(peer, claim);
 }
 
 /* Claims go as far as what was followed; one whose owner's stream has ended is closed. */

@@ -80,7 +80,7 @@ struct host {
 	int64_t slowness; /* how much work costs: 1 is a good machine */
 	int64_t paused_until_us, busy_until_us;
 	int64_t cost_ns; /* of this turn */
-	bool is_lossy; /* an overrun was told, its end not yet */
+	bool is_lossy;   /* an overrun was told, its end not yet */
 	int64_t event_latency_us, get_delay_us;
 	struct packet inbox[HOST_INBOX];
 	unsigned inbox_first, inbox_count;

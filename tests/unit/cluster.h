@@ -110,6 +110,9 @@ uint64_t cluster_random(struct cluster *c);
  * kernel.
  */
 void cluster_role(struct cluster *c, unsigned index, enum frame_role role);
+/* Its two parts, for what happens between them. */
+void cluster_takeover_begin(struct cluster *c, unsigned index);
+void cluster_takeover_end(struct cluster *c, unsigned index);
 /* The node loses power, and comes back with an empty kernel and another instance. */
 void cluster_reboot(struct cluster *c, unsigned index);
 /* Carries out what the node's effects asked for: follows and withdrawal (called after each step). */

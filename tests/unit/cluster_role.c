@@ -109,30 +109,46 @@ static void commit_table(struct cluster_node *n, const struct table *table)
 	}
 }
 
-void cluster_role(struct cluster *c, unsigned index, enum frame_role role)
+static bool takes_over(struct cluster *c, unsigned index)
+{
+	struct node_view view = cluster_view(c, index);
+
+	return view.role != FRAME_ROLE_PRIMARY || view.must_retake;
+}
+
+void cluster_takeover_begin(struct cluster *c, unsigned index)
+{
+	tell(&c->nodes[index], NODE_TAKEOVER, NULL);
+	cluster_warm_run(&c->nodes[index]);
+}
+
+void cluster_takeover_end(struct cluster *c, unsigned index)
 {
 	struct cluster_node *n = &c->nodes[index];
-	struct node_event event = {.type = NODE_ROLE, .role = role};
+	struct node_event event = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
 	struct node_table_view tables[NODE_TABLES_MAX];
-	struct node_view view;
+	struct node_foreign_view foreign;
+	bool is_here;
 
-	if (n->down)
-		return;
-	node_view(n->node, c->now, &view);
-	if (role == FRAME_ROLE_PRIMARY && (view.role != FRAME_ROLE_PRIMARY || view.must_retake)) {
-		struct node_foreign_view foreign;
-
-		node_foreign_view(n->node, &foreign);
-		tell(n, NODE_TAKEOVER, NULL);
-		cluster_warm_run(n);
-		if (foreign.active && !view.leftovers) {
-			cluster_step(c, index, &event);
-			return;
-		}
-		for (unsigned i = 0, count = node_tables(n->node, tables); i < count; i++)
-			commit_table(n, tables[i].table);
-	}
+	node_foreign_view(n->node, &foreign);
+	is_here = foreign.active && !cluster_view(c, index).leftovers;
+	for (unsigned i = 0, count = is_here ? 0 : node_tables(n->node, tables); i < count; i++)
+		commit_table(n, tables[i].table);
 	cluster_step(c, index, &event);
+}
+
+void cluster_role(struct cluster *c, unsigned index, enum frame_role role)
+{
+	struct node_event event = {.type = NODE_ROLE, .role = role};
+
+	if (c->nodes[index].down)
+		return;
+	if (role != FRAME_ROLE_PRIMARY || !takes_over(c, index)) {
+		cluster_step(c, index, &event);
+		return;
+	}
+	cluster_takeover_begin(c, index);
+	cluster_takeover_end(c, index);
 }
 
 void cluster_reboot(struct cluster *c, unsigned index)

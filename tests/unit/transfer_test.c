@@ -320,6 +320,53 @@ static void the_rival_with_the_lower_term_takes_over_again_when_the_other_yields
 	cluster_free(c);
 }
 
+/* The owner gives way, rules again and gives way again, all before the takeover is done. */
+static void a_stream_that_goes_on_during_a_takeover_is_followed_to_its_end(void **state)
+{
+	struct cluster *c = start(2);
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, 0, 50);
+	cluster_run_us(c, 1000000);
+	cluster_takeover_begin(c, B);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, 1000, 30);
+	cluster_flows_destroy(c, A, 0, 10);
+	cluster_run_us(c, 100000);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 100000);
+	cluster_takeover_end(c, B);
+	assert_clean_end(c, B, A, 70);
+	cluster_free(c);
+}
+
+/* Its second time as primary has a term as low as its heir's: it does not know of that one yet. */
+static void an_owner_that_rules_again_unaware_of_its_heir_hands_that_over_too(void **state)
+{
+	struct cluster *c = start(2);
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, 0, 50);
+	cluster_run_us(c, 1000000);
+	c->nodes[B].muted = true;
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 300000);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	assert_int_equal(cluster_view(c, A).term, cluster_view(c, B).term);
+	cluster_flows_new(c, A, 1000, 30);
+	cluster_run_us(c, 10000);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 100000);
+	c->nodes[B].muted = false;
+	assert_clean_end(c, B, A, 80);
+	cluster_free(c);
+}
+
 static void a_restarted_heir_brings_over_what_is_frozen(void **state)
 {
 	struct cluster *c = start(2);
@@ -498,6 +545,8 @@ int main(void)
 	    cmocka_unit_test(a_withdrawal_beyond_the_tombstones_touches_no_kernel),
 	    cmocka_unit_test(what_a_rival_did_in_the_dark_is_brought_over_when_it_yields),
 	    cmocka_unit_test(the_rival_with_the_lower_term_takes_over_again_when_the_other_yields),
+	    cmocka_unit_test(a_stream_that_goes_on_during_a_takeover_is_followed_to_its_end),
+	    cmocka_unit_test(an_owner_that_rules_again_unaware_of_its_heir_hands_that_over_too),
 	    cmocka_unit_test(a_restarted_heir_brings_over_what_is_frozen),
 	    cmocka_unit_test(there_and_back_again_commits_nothing_that_had_ended),
 	    cmocka_unit_test(a_restarted_node_with_leftovers_withdraws_them),
