@@ -48,7 +48,7 @@ struct control {
 	struct loop_timer timer, wake_timer;
 	control_handler *handler;
 	void *context;
-	unsigned clients_count, readers_count;
+	unsigned clients_count, not_root_count, readers_count;
 	struct control_client *clients;
 };
 
@@ -142,6 +142,7 @@ static void close_client(struct control_client *client)
 		at = &(*at)->next;
 	*at = client->next;
 	control->clients_count--;
+	control->not_root_count -= client->who.uid != 0;
 	control->readers_count -= !client->is_administrator;
 	if (client->gone != NULL)
 		client->gone(client->stream_context, client);
@@ -399,6 +400,25 @@ void control_restrict_readers(struct control *control, gid_t readers)
 	control->readers_are_restricted = true;
 }
 
+static unsigned clients_of(const struct control *control, uid_t uid)
+{
+	unsigned count = 0;
+	for (const struct control_client *client = control->clients; client != NULL; client = client->next)
+		count += client->who.uid == uid;
+	return count;
+}
+
+static bool is_turned_away(const struct control *control, uid_t uid, bool administrator)
+{
+	if (control->clients_count >= CONTROL_CLIENTS_MAX)
+		return true;
+	if (uid == 0)
+		return false;
+	return control->not_root_count >= CONTROL_NOT_ROOT_MAX ||
+	       (!administrator && control->readers_count >= CONTROL_READERS_MAX) ||
+	       clients_of(control, uid) >= CONTROL_OF_USER_MAX;
+}
+
 static void add_client(struct control *control, int fd)
 {
 	struct ucred who;
@@ -409,12 +429,13 @@ static void add_client(struct control *control, int fd)
 	}
 	bool administrator = is_administrator(control, fd, &who);
 	struct control_client *client = NULL;
-	if (control->clients_count < CONTROL_CLIENTS_MAX &&
-	    (administrator || control->readers_count < CONTROL_READERS_MAX))
+	if (!is_turned_away(control, who.uid, administrator))
 		client = calloc(1, sizeof(*client));
 	if (client == NULL) {
-		log_write(control->log, LOG_WARNING, "clients-full",
-			  "too many clients on the control socket: pid %d is turned away", who.pid);
+		log_write(
+		    control->log, LOG_WARNING, "clients-full",
+		    "too many clients on the control socket, %u of them of uid %u: its pid %d is turned away",
+		    clients_of(control, who.uid), who.uid, who.pid);
 		close(fd);
 		return;
 	}
@@ -433,6 +454,7 @@ static void add_client(struct control *control, int fd)
 	client->next = control->clients;
 	control->clients = client;
 	control->clients_count++;
+	control->not_root_count += who.uid != 0;
 	control->readers_count += !administrator;
 }
 

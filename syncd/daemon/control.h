@@ -18,7 +18,9 @@ struct control_client;
 
 enum {
 	CONTROL_CLIENTS_MAX = 64,
+	CONTROL_NOT_ROOT_MAX = 56,   /* the rest is left for root */
 	CONTROL_READERS_MAX = 48,    /* the rest is left for administrators */
+	CONTROL_OF_USER_MAX = 16,    /* of one user (uid) who isn't root, so that nobody takes all places */
 	CONTROL_ROOM = 256 << 10,    /* a stream goes on only while no more than this is queued */
 	CONTROL_QUEUE_MAX = 2 << 20, /* an answer that would queue more is cut off */
 	CONTROL_STALL_S = 60,        /* a client that takes nothing for so long is cut off */

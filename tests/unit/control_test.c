@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -82,7 +83,7 @@ static void *serve(void *context)
 	return NULL;
 }
 
-static int make_world(void **state)
+static int make_world_for(gid_t group, void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	struct config_log_target target = {.destination = CONFIG_LOG_STDERR};
@@ -92,12 +93,22 @@ static int make_world(void **state)
 	snprintf(world->path, sizeof(world->path), "%s/s", world->directory);
 	world->log = log_open(LOG_DEBUG, target, clock_now);
 	log_set_output(world->log, no_log, NULL);
-	if (control_open(&world->control, world->path, (gid_t)-1) < 0 ||
+	if (control_open(&world->control, world->path, group) < 0 ||
 	    control_serve(world->control, world->loop, world->log, handle, world) < 0)
 		return -1;
 	world->runs = pthread_create(&world->thread, NULL, serve, world) == 0;
 	*state = world;
 	return world->runs ? 0 : -1;
+}
+
+static int make_world(void **state)
+{
+	return make_world_for((gid_t)-1, state);
+}
+
+static int make_world_of_administrators(void **state)
+{
+	return make_world_for(getgid(), state);
 }
 
 static int connect_to(const struct world *world)
@@ -243,12 +254,12 @@ static void a_stream_is_sent_whole_however_slowly_it_is_read(void **state)
 
 static void clients_that_stop_reading_hold_up_nobody(void **state)
 {
-	int stalled[20];
-	for (unsigned i = 0; i < 20; i++)
+	int stalled[CONTROL_OF_USER_MAX - 1];
+	for (unsigned i = 0; i < CONTROL_OF_USER_MAX - 1; i++)
 		stalled[i] = ASK(*state, "stream");
-	for (unsigned i = 0; i < 20; i++)
+	for (unsigned i = 0; i < CONTROL_OF_USER_MAX - 1; i++)
 		expect_echo(*state);
-	for (unsigned i = 0; i < 20; i++)
+	for (unsigned i = 0; i < CONTROL_OF_USER_MAX - 1; i++)
 		close(stalled[i]);
 	expect_echo(*state);
 }
@@ -285,23 +296,96 @@ static void a_stream_that_waits_goes_on_by_itself(void **state)
 	free(payload);
 }
 
+static void crowd(const struct world *world, int *connections, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		connections[i] = connect_to(world);
+}
+
+/* How many of them were turned away within `wait_us` for each. */
+static unsigned turned_away(const int *connections, unsigned count, long wait_us)
+{
+	struct timeval wait = {.tv_usec = wait_us};
+	unsigned cut = 0;
+	for (unsigned i = 0; i < count; i++) {
+		char byte;
+		setsockopt(connections[i], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+		cut += recv(connections[i], &byte, 1, 0) == 0;
+	}
+	return cut;
+}
+
+static void leave(const int *connections, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		close(connections[i]);
+}
+
 static void there_is_a_bound_to_the_number_of_clients(void **state)
 {
-	int idle[CONTROL_CLIENTS_MAX + 10];
-	unsigned cut = 0;
-	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX + 10; i++)
-		idle[i] = connect_to(*state);
-	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX + 10; i++) {
-		char byte;
-		struct timeval soon = {.tv_usec = 20000};
-		setsockopt(idle[i], SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
-		cut += recv(idle[i], &byte, 1, 0) == 0;
-		close(idle[i]);
-	}
-	/* who isn't root is a reader, and there are fewer places for those */
-	assert_int_equal(cut, CONTROL_CLIENTS_MAX + 10 -
-				  (getuid() == 0 ? CONTROL_CLIENTS_MAX : CONTROL_READERS_MAX));
+	enum { COUNT = CONTROL_CLIENTS_MAX + 10 };
+	int idle[COUNT];
+	crowd(*state, idle, COUNT);
+	/* who isn't root has fewer places */
+	assert_int_equal(turned_away(idle, COUNT, 20000),
+			 COUNT - (getuid() == 0 ? CONTROL_CLIENTS_MAX : CONTROL_OF_USER_MAX));
+	leave(idle, COUNT);
 	expect_echo(*state);
+}
+
+/* This thread connects as that user from now on; the C library's call would change the server's, too. */
+static void become(uid_t uid)
+{
+	assert_int_equal(syscall(SYS_setresuid, -1, uid, -1), 0);
+}
+
+/*
+ * USERS users take what they get; returns how many were turned away of COUNT connections each.  Connections
+ * are taken in their order, so once root, who came last, is answered all others have had their answer.
+ */
+enum { USERS = 5, COUNT = CONTROL_OF_USER_MAX + 5 };
+static unsigned crowd_of_users(const struct world *world, int idle[USERS][COUNT])
+{
+	unsigned cut = 0;
+	chmod(world->directory, 0755);
+	for (unsigned user = 0; user < USERS; user++) {
+		become(1001 + user);
+		crowd(world, idle[user], COUNT);
+		become(0);
+		expect_echo(world);
+		cut += turned_away(idle[user], COUNT, 1);
+	}
+	return cut;
+}
+
+static void one_user_cannot_take_the_places_of_others(void **state)
+{
+	struct world *world = *state;
+	int idle[USERS][COUNT];
+	if (getuid() != 0)
+		skip();
+	assert_int_equal(crowd_of_users(world, idle), USERS * COUNT - CONTROL_READERS_MAX);
+	assert_int_equal(turned_away(idle[0], COUNT, 1), COUNT - CONTROL_OF_USER_MAX);
+	assert_int_equal(turned_away(idle[1], COUNT, 1), COUNT - CONTROL_OF_USER_MAX);
+	leave(idle[0], USERS * COUNT);
+	expect_echo(world);
+	become(1001);
+	expect_echo(world);
+	become(0);
+}
+
+static void root_gets_through_a_crowd_of_administrators(void **state)
+{
+	struct world *world = *state;
+	int idle[USERS][COUNT];
+	if (getuid() != 0)
+		skip();
+	assert_int_equal(crowd_of_users(world, idle), USERS * COUNT - CONTROL_NOT_ROOT_MAX);
+	int own[CONTROL_CLIENTS_MAX - CONTROL_NOT_ROOT_MAX - 1];
+	crowd(world, own, sizeof(own) / sizeof(own[0]));
+	expect_echo(world);
+	leave(own, sizeof(own) / sizeof(own[0]));
+	leave(idle[0], USERS * COUNT);
 }
 
 static void a_socket_that_is_served_is_not_taken_away(void **state)
@@ -355,6 +439,9 @@ int main(void)
 	    TEST(a_client_that_leaves_in_the_middle_is_forgotten),
 	    TEST(a_stream_that_waits_goes_on_by_itself),
 	    TEST(there_is_a_bound_to_the_number_of_clients),
+	    TEST(one_user_cannot_take_the_places_of_others),
+	    cmocka_unit_test_setup_teardown(root_gets_through_a_crowd_of_administrators,
+					    make_world_of_administrators, end_world),
 	    TEST(a_socket_that_is_served_is_not_taken_away),
 	    cmocka_unit_test(a_socket_that_nobody_serves_is_replaced),
 	    cmocka_unit_test(a_file_that_is_no_socket_is_left_alone),
