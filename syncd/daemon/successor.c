@@ -46,10 +46,10 @@ static int write_to(const struct daemon *daemon, int fd, struct snapshot_report 
 	return snapshot_write(drive_node(daemon->drive), clock_now(), write_all, &fd, report);
 }
 
-/* 0: it is in the store; -ENOENT: there is no store. */
+/* 0: it was handed over; -ENOENT: there is no store. */
 static int leave_in_store(const struct daemon *daemon, struct snapshot_report *report)
 {
-	if (!supervise_has_manager())
+	if (!supervise_has_store())
 		return -ENOENT;
 	int fd = memfd_create(store_name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
@@ -83,40 +83,39 @@ static int leave_in_file(const struct daemon *daemon, struct snapshot_report *re
 	return error;
 }
 
+/*
+ * In both places: whether the manager keeps a descriptor it doesn't say (its unit may have no store, or a
+ * full one), and a stopped service's it drops.
+ */
 void successor_leave(struct daemon *daemon)
 {
-	struct snapshot_report report;
+	struct snapshot_report filed, stored;
 	if (!snapshot_has_content(drive_node(daemon->drive)))
 		return;
-	int error = leave_in_store(daemon, &report);
-	if (error == -ENOENT)
-		error = leave_in_file(daemon, &report);
-	if (error < 0)
-		log_write(
-		    daemon->log, LOG_ERR, "not-left",
-		    "what is held for the peers could not be kept for the next start: %s; peers that live "
-		    "send it again, of others it is lost",
-		    strerror(-error));
-	else
+	int in_file = leave_in_file(daemon, &filed);
+	int in_store = leave_in_store(daemon, &stored);
+	if (in_file == 0 || in_store == 0)
 		log_write(daemon->log, LOG_NOTICE, "left",
-			  "%zu flows of %u tables of peers are kept for the next start", report.flows,
-			  report.tables);
+			  "%zu flows of %u tables of peers are kept for the next start",
+			  in_file == 0 ? filed.flows : stored.flows,
+			  in_file == 0 ? filed.tables : stored.tables);
+	if (in_file < 0)
+		log_write(
+		    daemon->log, in_store == 0 ? LOG_WARNING : LOG_ERR, "not-left",
+		    "what is held for the peers could not be kept in %s.tables for the next start: %s; %s",
+		    daemon->config.control.socket, strerror(-in_file),
+		    in_store == 0 ? "it rests with the service manager alone, if its unit has a store"
+				  : "peers that live send it again, of others it is lost");
 }
 
 /* ---- taking ---- */
 
-/* From the store, or from the file; -1: nothing was left.  It is removed from there. */
-static int find(struct daemon *daemon, bool *is_stored)
+/* The file that was left; -1: there is none.  It is removed. */
+static int open_file(struct daemon *daemon)
 {
 	char path[PATH_SIZE];
-	int fd = supervise_take_stored(store_name);
-	*is_stored = fd >= 0;
 	file_path(daemon, ".tables", path);
-	if (fd >= 0) {
-		unlink(path); /* older than what the store had */
-		return fd;
-	}
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 && errno != ENOENT)
 		log_write(daemon->log, LOG_WARNING, "not-taken", "%s can't be read: %s", path,
 			  strerror(errno));
@@ -154,14 +153,11 @@ static const char *reason(int error)
 	}
 }
 
-void successor_take(struct daemon *daemon)
+/* True: it is taken over.  Closes the descriptor. */
+static bool take(struct daemon *daemon, int fd, bool is_stored)
 {
 	struct snapshot_report report = {0};
 	size_t length = 0;
-	bool is_stored;
-	int fd = find(daemon, &is_stored);
-	if (fd < 0)
-		return;
 	int error = check_file(fd, is_stored, &length);
 	void *bytes = error == 0 ? mmap(NULL, length, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
 	if (error == 0 && bytes == MAP_FAILED)
@@ -174,10 +170,23 @@ void successor_take(struct daemon *daemon)
 	if (error < 0)
 		log_write(
 		    daemon->log, LOG_WARNING, "not-taken",
-		    "what the daemon before us left is passed over: %s; peers that live send theirs again",
-		    reason(error));
+		    "what the daemon before us left %s is passed over: %s; peers that live send theirs again",
+		    is_stored ? "with the service manager" : "in a file", reason(error));
 	else
 		log_write(daemon->log, LOG_NOTICE, "taken",
 			  "%zu flows of %u tables of peers are taken over from the daemon before",
 			  report.flows, report.tables);
+	return error == 0;
+}
+
+/* The file is never older than what the store has: each start removes it, and each end that leaves something
+ * makes it anew. */
+void successor_take(struct daemon *daemon)
+{
+	int file = open_file(daemon), stored = supervise_take_stored(store_name);
+	bool taken = file >= 0 && take(daemon, file, false);
+	if (stored >= 0 && taken)
+		close(stored);
+	else if (stored >= 0)
+		take(daemon, stored, true);
 }

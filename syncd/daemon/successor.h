@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a daemon that ends on purpose leaves to the one that starts after it: the peers' flows (snapshot.h).
- * With a service manager it is a sealed memory file in the manager's descriptor store; else a file beside the
- * control socket, SOCKET.tables.  Whoever takes it removes it, so that nothing is taken twice.
+ * It is a file beside the control socket, SOCKET.tables, and with a service manager that has a descriptor
+ * store also a sealed memory file there.  Whoever takes it removes both, so that nothing is taken twice.
  */
 #ifndef DAEMON_SUCCESSOR_H
 #define DAEMON_SUCCESSOR_H

@@ -40,10 +40,10 @@ uint64_t supervise_watchdog_us(void)
 	return sd_watchdog_enabled(0, &us) > 0 ? us : 0;
 }
 
-bool supervise_has_manager(void)
+bool supervise_has_store(void)
 {
-	const char *socket = getenv("NOTIFY_SOCKET");
-	return socket != NULL && *socket != '\0';
+	const char *socket = getenv("NOTIFY_SOCKET"), *places = getenv("FDSTORE");
+	return socket != NULL && *socket != '\0' && (places == NULL || strcmp(places, "0") != 0);
 }
 
 bool supervise_store(int fd, const char *name)
@@ -94,7 +94,7 @@ uint64_t supervise_watchdog_us(void)
 	return 0;
 }
 
-bool supervise_has_manager(void)
+bool supervise_has_store(void)
 {
 	return false;
 }

@@ -22,10 +22,10 @@ class Supervisor:
     store: {name: descriptor}, kept between two starts and handed to the next daemon.
     """
 
-    def __init__(self, daemon, watchdog_us=0, keeps_descriptors=True):
+    def __init__(self, daemon, watchdog_us=0, keeps_descriptors=True, tells_store=False):
         self.daemon = daemon
         self.watchdog_us = watchdog_us
-        self.keeps_descriptors = keeps_descriptors
+        self.keeps_descriptors, self.tells_store = keeps_descriptors, tells_store
         self.messages, self.store = [], {}
         self.path = os.path.join(daemon.directory, "notify")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -71,6 +71,8 @@ class Supervisor:
         environment = {**os.environ, "NOTIFY_SOCKET": self.path}
         if self.watchdog_us:
             environment["WATCHDOG_USEC"] = str(self.watchdog_us)
+        if self.tells_store:  # systemd does since version 254
+            environment["FDSTORE"] = "4" if self.keeps_descriptors else "0"
         names, descriptors = list(self.store), list(self.store.values())
         environment["LISTEN_FDNAMES"] = ":".join(names)
         environment["LISTEN_FDS"] = str(len(names))

@@ -15,11 +15,17 @@ FLOWS = 5000
 
 
 @pytest.fixture
-def managed(lab):
-    """Node 2's service manager."""
-    manager = Supervisor(lab.daemon[2])
-    yield manager
-    manager.close()
+def supervise(lab):
+    """supervise(...): node 2's service manager."""
+    made = []
+
+    def make(**options):
+        made.append(Supervisor(lab.daemon[2], **options))
+        return made[-1]
+
+    yield make
+    for manager in made:
+        manager.close()
 
 
 def hold(lab, start=None, fence="no"):
@@ -38,18 +44,65 @@ def orphans(daemon, node=1):
     return sum(orphan["flows"] for orphan in daemon.peer(node).get("orphans", []))
 
 
-def test_an_upgrade_of_a_backup_whose_active_node_has_died_loses_nothing(lab, managed):
-    hold(lab, lambda overrides: managed.start(overrides))
+def left_alone(lab, manager):
+    """Node 2, which `manager` runs, holds what a dead node 1 had, and is stopped."""
+    hold(lab, manager.start)
     lab.power_cut(1)
     wait_for(lambda: not lab.daemon[2].peer(1)["alive"], what="node 1 is gone")
-    managed.stop()
-    wait_for(lambda: "twintrack-tables" in managed.store, what="it is in the store")
-    assert not os.path.exists(lab.daemon[2].socket + ".tables")
-    managed.start()
-    assert orphans(lab.daemon[2]) >= FLOWS
-    assert "FDSTOREREMOVE=1" in managed.lines(), "nothing is taken twice"
-    lab.daemon[2].twintrack("primary")
+    assert manager.stop() == 0
+
+
+def is_all_here(lab):
+    daemon = lab.daemon[2]
+    assert orphans(daemon) >= FLOWS
+    assert not os.path.exists(daemon.socket + ".tables"), "nothing is taken twice"
+    daemon.twintrack("primary")
     assert lab.flow_count(2) >= FLOWS
+
+
+@pytest.mark.parametrize("tells", [False, True])
+def test_an_upgrade_of_a_backup_whose_active_node_has_died_loses_nothing(lab, supervise, tells):
+    manager = supervise(tells_store=tells)
+    left_alone(lab, manager)
+    wait_for(lambda: "twintrack-tables" in manager.store, what="it is in the store")
+    manager.start()
+    wait_for(lambda: manager.store == {}, what="nothing is taken twice")
+    is_all_here(lab)
+
+
+@pytest.mark.parametrize("tells", [False, True])
+def test_a_manager_without_a_store_costs_nothing(lab, supervise, tells):
+    """FileDescriptorStoreMax=0, or a unit of the operator's own: that a descriptor was told of does not mean that it is kept."""
+    manager = supervise(keeps_descriptors=False, tells_store=tells)
+    left_alone(lab, manager)
+    if tells:
+        assert not any(line.startswith("FDSTORE=1") for line in manager.lines())
+    manager.start()
+    is_all_here(lab)
+
+
+def test_a_stop_and_a_start_lose_nothing(lab, supervise):
+    """A manager drops the store of a service that is stopped and not restarted."""
+    manager = supervise()
+    left_alone(lab, manager)
+    wait_for(lambda: "twintrack-tables" in manager.store, what="it is in the store")
+    manager.forget("twintrack-tables")
+    manager.start()
+    is_all_here(lab)
+
+
+@pytest.mark.parametrize("spoil", ["gone", "cut"])
+def test_the_store_has_what_the_file_has_not(lab, supervise, spoil):
+    manager, path = supervise(), lab.daemon[2].socket + ".tables"
+    left_alone(lab, manager)
+    wait_for(lambda: "twintrack-tables" in manager.store, what="it is in the store")
+    if spoil == "gone":
+        os.unlink(path)
+    else:
+        os.truncate(path, 5000)
+    manager.start()
+    assert ("[not-taken]" in lab.daemon[2].log()) == (spoil == "cut")
+    is_all_here(lab)
 
 
 def test_without_a_service_manager_a_file_does_it(lab):
