@@ -39,7 +39,7 @@ bool handover_completed(struct handover *handover, enum frame_role role, uint64_
 bool handover_may_withdraw(const struct handover *handover, const struct handover_heir *heir)
 {
 	return handover->state == HANDOVER_FROZEN && heir->alive && heir->primary && heir->complete &&
-	       !heir->suspect && heir->outranks_us && heir->holds_in_sync && heir->follows &&
+	       !heir->suspect && heir->outranks_us && heir->holds_in_sync && heir->follows && heir->knows &&
 	       heir->applied >= handover->v_end && heir->claims && heir->claimed >= handover->v_end;
 }
 

@@ -15,12 +15,14 @@
 #define PROTO_HANDOVER_H
 
 #include "proto/frame.h"
+#include "proto/monotime.h"
 
 enum handover_state { HANDOVER_NONE, HANDOVER_FROZEN, HANDOVER_WITHDRAWING };
 
 struct handover {
 	enum handover_state state;
-	uint64_t v_end; /* while frozen or withdrawing */
+	uint64_t v_end;            /* while frozen or withdrawing */
+	struct monotime frozen_at; /* and since when */
 	bool leftovers; /* the kernel may hold flows of a time as primary: freeze as soon as the table is
 			   complete */
 };
@@ -32,6 +34,7 @@ struct handover_heir {
 	uint32_t term;
 	bool holds_in_sync; /* we hold its table, proven */
 	bool follows;       /* it knows our session and is in no full catch-up */
+	bool knows;         /* it has heard that our stream has ended, and so taken what fell silent there */
 	bool claims;        /* it has claimed our session ... */
 	uint64_t claimed;   /* ... and brought it to its kernel up to here */
 	uint64_t applied;   /* of our stream */

@@ -54,6 +54,9 @@ static bool store_record(struct local *local, const uint8_t *record, const struc
 	entry->mark = local->pass;
 	entry->flags &= (uint8_t) ~(TABLE_ENTRY_OURS | TABLE_ENTRY_ENDING);
 	entry->flags |= ours;
+	if (ours) /* others have it, too: that it ends here is worth knowing, also if no frame has told of it
+		   */
+		entry->flags |= TABLE_ENTRY_EXPOSED;
 	return change != TABLE_SAME;
 }
 

@@ -340,6 +340,7 @@ void node_step(struct node *node, const struct node_event *event)
 		break;
 	case NODE_FLOW_DESTROY:
 		local_flow_destroyed(local, event->flow);
+		node_note_silent(node, event->flow);
 		break;
 	case NODE_FLOW_COMMITTED:
 		local_flow_committed(local, event->flow);
@@ -355,6 +356,7 @@ void node_step(struct node *node, const struct node_event *event)
 		break;
 	case NODE_GET_REPLY:
 		local_get_reply(local, event->flow, event->found);
+		node_note_silent(node, event->flow);
 		break;
 	case NODE_DEAF:
 	case NODE_HEARS:

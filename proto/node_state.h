@@ -95,6 +95,10 @@ void node_takeover_failed(struct node *node);
 bool node_must_retake(const struct node *node);
 /* A primary has committed again. */
 void node_taken_again(struct node *node);
+/* That flow may have left our kernel: noted, if it was not closed, and is a primary's beside us, too. */
+void node_note_silent(struct node *node, const struct flow *flow);
+/* That primary has given way: what only fell silent here, and is in its kernel still, comes back. */
+void node_revive_silent(struct node *node, struct peer *peer);
 /* After a role change: freezes, or claims and drops. */
 void node_role_changed(struct node *node, bool was_primary);
 void node_withdraw_end(struct node *node);
@@ -107,6 +111,8 @@ bool node_succeed_session(struct node *node, struct peer *peer, const struct ses
 void node_review_transfer(struct node *node);
 /* Which of the claimed streams have ended: as soon as their owners say so. */
 void node_review_claims(struct node *node);
+/* Brings a peer's flow to our own kernel, or its end. */
+void node_bring_over(const struct node *node, const uint8_t *record, bool gone);
 /* Versions of our stream that others have claimed; returns how many. */
 unsigned node_claimed_versions(const struct node *node, uint64_t versions[FRAME_PEERS_MAX]);
 

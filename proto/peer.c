@@ -148,29 +148,29 @@ void peer_add_orphan(struct peer *peer, const struct peer_orphan *orphan)
 	peer->orphans[0] = *orphan;
 }
 
-bool peer_note_gone(struct peer *peer, const uint8_t *record)
+bool peer_notes_add(struct peer_notes *notes, const uint8_t *record)
 {
 	size_t length = record_length(record);
 
-	if (!peer->gone_later)
-		peer->gone_later = malloc(PEER_GONE_LATER_MAX);
-	if (!peer->gone_later || peer->gone_later_length + length > PEER_GONE_LATER_MAX)
+	if (!notes->bytes)
+		notes->bytes = malloc(PEER_NOTES_MAX);
+	if (!notes->bytes || notes->length + length > PEER_NOTES_MAX)
 		return false;
-	memcpy(peer->gone_later + peer->gone_later_length, record, length);
-	peer->gone_later_length += length;
+	memcpy(notes->bytes + notes->length, record, length);
+	notes->length += length;
 	return true;
 }
 
-void peer_forget_gone(struct peer *peer)
+void peer_notes_forget(struct peer_notes *notes)
 {
-	free(peer->gone_later);
-	peer->gone_later = NULL;
-	peer->gone_later_length = 0;
+	free(notes->bytes);
+	*notes = (struct peer_notes){0};
 }
 
 void peer_destroy(struct peer *peer)
 {
-	peer_forget_gone(peer);
+	peer_notes_forget(&peer->gone_there);
+	peer_notes_forget(&peer->silent_here);
 	while (peer->orphans[0].table)
 		peer_drop_orphan(peer, 0);
 	session_forget(&peer->current);

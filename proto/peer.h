@@ -12,7 +12,13 @@
 #include "proto/session.h"
 #include "proto/stream.h"
 
-enum { PEER_CANDIDATES = 4, PEER_GONE_LATER_MAX = 256 << 10 };
+enum { PEER_CANDIDATES = 4, PEER_NOTES_MAX = 256 << 10 };
+
+/* Records that are noted for later, one behind the other; at most PEER_NOTES_MAX bytes. */
+struct peer_notes {
+	uint8_t *bytes; /* owned; NULL: none */
+	size_t length;
+};
 
 /* Where a round over a silent owner's flows, for those that have run out, is. */
 struct peer_ageing {
@@ -68,10 +74,9 @@ struct peer {
 	bool has_about_us;
 	struct receive receive;
 	struct peer_orphan orphans[NODE_ORPHANS_MAX]; /* the newer first */
-	/* records of flows that it destroyed while it was primary beside us: to be followed when it has given
-	 * way */
-	uint8_t *gone_later; /* owned */
-	size_t gone_later_length;
+	/* while it is primary beside us, to be looked at when it has given way: flows that it destroyed, and
+	 * flows of its that fell silent in our kernel */
+	struct peer_notes gone_there, silent_here;
 	struct frame_kernel_instance instance; /* that the table in `receive` is of */
 	bool instance_is_known;
 	struct peer_ageing ageing;
@@ -132,8 +137,8 @@ void peer_add_orphan(struct peer *peer, const struct peer_orphan *orphan);
 void peer_drop_orphan(struct peer *peer, unsigned index);
 
 /* Keeps a copy of the record; false if the bound is reached or memory is out. */
-bool peer_note_gone(struct peer *peer, const uint8_t *record);
-void peer_forget_gone(struct peer *peer);
+bool peer_notes_add(struct peer_notes *notes, const uint8_t *record);
+void peer_notes_forget(struct peer_notes *notes);
 
 /* Frees sessions and tables. */
 void peer_destroy(struct peer *peer);

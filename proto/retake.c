@@ -37,6 +37,7 @@ void node_taken_again(struct node *node)
 	if (node->config.active_active)
 		return;
 	role_renew(&node->role);
+	node_review_claims(node); /* before they are told */
 	node_log(node, NODE_LOG_NOTICE, "role", "primary again, term %u", node->role.term);
 	node_want_status(node);
 }
@@ -69,4 +70,50 @@ bool node_has_ended(const struct node *node, const struct table *of, struct reco
 		return false;
 	closed_at = table_version(node->local.table, entry);
 	return closed_at > node->primary_since && !is_later_there(node, of, key, closed_at);
+}
+
+/* Not a live entry here, and it was not closed.  NULL: nobody was told that it existed, or it is forgotten.
+ */
+static bool fell_silent(const struct table_entry *own)
+{
+	return own && own->flags & TABLE_ENTRY_TOMBSTONE && !(own->flags & TABLE_ENTRY_CLOSED);
+}
+
+/*
+ * Of two primaries one has a flow's packets, and in the kernel of the other it runs out.  A packet that only
+ * keeps a flow alive makes no event, so the stream of the one does not tell; that its table still names the
+ * flow when it gives way does.  What there is no room to note stays ended.
+ */
+void node_note_silent(struct node *node, const struct flow *flow)
+{
+	uint8_t record[RECORD_MAX];
+	const struct table_entry *own;
+
+	if (!node->claims.count || node->config.active_active || !record_encode(flow, record))
+		return;
+	own = table_find(node->local.table, record_key(record));
+	if (!fell_silent(own))
+		return;
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		struct peer *peer = &node->peers[i];
+
+		/* (of one that is out of sight we keep no copy once it is claimed) */
+		if (peer->id && peer->status.role == FRAME_ROLE_PRIMARY &&
+		    (own->flags & TABLE_ENTRY_OURS || table_find(peer->receive.table, record_key(record))))
+			peer_notes_add(&peer->silent_here, record);
+	}
+}
+
+void node_revive_silent(struct node *node, struct peer *peer)
+{
+	const struct peer_notes *notes = &peer->silent_here;
+
+	for (size_t at = 0; at < notes->length; at += record_length(notes->bytes + at)) {
+		struct record_key key = record_key(notes->bytes + at);
+		const struct table_entry *theirs = table_find(peer->receive.table, key);
+
+		if (theirs && fell_silent(table_find(node->local.table, key)))
+			node_bring_over(node, theirs->bytes, false);
+	}
+	peer_notes_forget(&peer->silent_here);
 }

@@ -22,7 +22,7 @@ struct table;
 
 enum {
 	TABLE_ENTRY_TOMBSTONE = 1 << 0, /* bytes[] is the key alone */
-	TABLE_ENTRY_EXPOSED = 1 << 1,   /* a frame has carried it in this session */
+	TABLE_ENTRY_EXPOSED = 1 << 1,   /* others know it: from a frame, or it was taken over */
 	TABLE_ENTRY_WITHDRAWN = 1 << 2, /* of a tombstone: its removal is to touch no kernel elsewhere */
 	TABLE_ENTRY_OURS = 1 << 3,      /* the user's: local.h */
 	TABLE_ENTRY_ENDING = 1 << 4,    /* the user's: local.h */

@@ -21,8 +21,7 @@ static struct peer *peer_of(struct node *node, uint16_t id)
 	return NULL;
 }
 
-/* To our own kernel. */
-static void bring_over(const struct node *node, const uint8_t *record, bool gone)
+void node_bring_over(const struct node *node, const uint8_t *record, bool gone)
 {
 	struct expect expect;
 	struct flow flow;
@@ -51,21 +50,23 @@ static void followed(void *context, uint16_t id, const uint8_t *record, bool gon
 		return;
 	node_warm_adopt_flow(node, record_key(record)); /* what is done about it is done to a flow of ours */
 	if (gone && peer->status.role == FRAME_ROLE_PRIMARY) {
-		peer_note_gone(peer, record);
+		peer_notes_add(&peer->gone_there, record);
 		return;
 	}
-	bring_over(node, record, gone);
+	node_bring_over(node, record, gone);
 }
 
 /* The owner has given way: what it destroyed meanwhile, and has not created anew, has ended. */
 static void follow_gone(struct node *node, struct peer *peer)
 {
-	for (size_t at = 0; at < peer->gone_later_length; at += record_length(peer->gone_later + at)) {
-		if (table_find(peer->receive.table, record_key(peer->gone_later + at)))
+	const struct peer_notes *notes = &peer->gone_there;
+
+	for (size_t at = 0; at < notes->length; at += record_length(notes->bytes + at)) {
+		if (table_find(peer->receive.table, record_key(notes->bytes + at)))
 			continue;
-		bring_over(node, peer->gone_later + at, true);
+		node_bring_over(node, notes->bytes + at, true);
 	}
-	peer_forget_gone(peer);
+	peer_notes_forget(&peer->gone_there);
 }
 
 /* Only an owner that is, or was, primary has something under way that must not be lost. */
@@ -134,7 +135,8 @@ static void stop_following(struct node *node)
 		if (!node->peers[i].id)
 			continue;
 		receive_follow(&node->peers[i].receive, NULL, NULL, 0, 0);
-		peer_forget_gone(&node->peers[i]);
+		peer_notes_forget(&node->peers[i].gone_there);
+		peer_notes_forget(&node->peers[i].silent_here);
 		for (unsigned o = 0; o < NODE_ORPHANS_MAX; o++)
 			node->peers[i].orphans[o].is_taken = false;
 	}
@@ -249,6 +251,8 @@ static void review_covered(struct node *node, struct peer *peer, struct claim *c
 
 	if (!rules && receive_is_whole(&peer->receive))
 		claim_extend(claim, receive_position(&peer->receive));
+	if (!rules && stream_has_ended(peer))
+		node_revive_silent(node, peer);
 	if (rules || stream_has_ended(peer))
 		close_claim(peer, claim);
 }
@@ -278,6 +282,7 @@ static void review_claim(struct node *node, struct peer *peer, struct claim *cla
 	if (claim->state != CLAIM_OPEN || claim->walks || node->takes_over || !stream_has_ended(peer))
 		return;
 	follow_gone(node, peer);
+	node_revive_silent(node, peer);
 	close_claim(peer, claim);
 }
 
@@ -308,6 +313,7 @@ static bool table_is_trusted(const struct node *node)
 static void begin_freeze(struct node *node)
 {
 	local_freeze(&node->local);
+	node->handover.frozen_at = node->now;
 	node_log(node, NODE_LOG_INFO, "frozen",
 		 "our stream ends at version %llu, until a new primary has all of it",
 		 (unsigned long long)node->handover.v_end);
@@ -324,6 +330,7 @@ void node_role_changed(struct node *node, bool was_primary)
 		node->primary_since = newest;
 		node->handover = (struct handover){.state = HANDOVER_NONE};
 		thaw(node);
+		node_review_claims(node); /* before they are told */
 		return;
 	}
 	node->takes_over = false;
@@ -348,6 +355,7 @@ static struct handover_heir heir_of(const struct node *node, const struct peer *
 	    .term = peer->status.term,
 	    .holds_in_sync = node_holds_in_sync(node, peer),
 	    .follows = peer->has_about_us && !peer->about_us.full_id,
+	    .knows = peer->about_us.stamp >= (uint64_t)node->handover.frozen_at.us,
 	    .claims = claims,
 	    .claimed = claimed,
 	    .applied = peer->about_us.applied,
@@ -576,7 +584,7 @@ bool node_succeed_session(struct node *node, struct peer *peer, const struct ses
 	peer->instance = successor->instance;
 	peer->instance_is_known = true;
 	peer->ageing = (struct peer_ageing){0};
-	peer_forget_gone(peer);
+	peer_notes_forget(&peer->gone_there);
 	return true;
 }
 

@@ -134,6 +134,11 @@ struct connection connection_of(const struct flow *flow)
 	return c;
 }
 
+bool connection_is_closed(uint32_t number, const struct connection *connection)
+{
+	return protocol_of(number) == PROTOCOL_TCP && connection->state >= CONNECTION_CLOSING;
+}
+
 uint32_t connection_timeout_s(uint32_t number, const struct connection *connection)
 {
 	static const uint32_t tcp[CONNECTION_STATES] = {60, 60, 3600, 120, 30};

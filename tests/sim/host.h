@@ -53,6 +53,7 @@ struct host_takeover {
 	bool runs;
 	struct host_table tables[HOST_TABLES];
 	unsigned count, table, round;
+	int64_t begun_us;
 	bool stale_seen;
 	uint64_t after;
 	uint64_t results[KERNEL_NOT_OURS + 1];

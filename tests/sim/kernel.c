@@ -12,11 +12,13 @@ int kernel_init(struct kernel *kernel, uint32_t numbers, uint32_t max, uint32_t 
 	kernel->queue = calloc(queue_max, sizeof(*kernel->queue));
 	kernel->begun_us = calloc(numbers, sizeof(*kernel->begun_us));
 	kernel->ended_us = calloc(numbers, sizeof(*kernel->ended_us));
+	kernel->closed_us = calloc(numbers, sizeof(*kernel->closed_us));
 	kernel->expired_us = calloc(numbers, sizeof(*kernel->expired_us));
 	kernel->numbers = numbers;
 	kernel->max = max;
 	kernel->queue_max = kernel->queue_limit = queue_max;
-	return kernel->flows && kernel->queue && kernel->begun_us && kernel->ended_us && kernel->expired_us
+	return kernel->flows && kernel->queue && kernel->begun_us && kernel->ended_us && kernel->closed_us &&
+		       kernel->expired_us
 		   ? 0
 		   : -ENOMEM;
 }
@@ -27,6 +29,7 @@ void kernel_finish(struct kernel *kernel)
 	free(kernel->queue);
 	free(kernel->begun_us);
 	free(kernel->ended_us);
+	free(kernel->closed_us);
 	free(kernel->expired_us);
 }
 
@@ -178,6 +181,8 @@ bool kernel_destroy_flow(struct kernel *kernel, uint32_t number, int64_t now_us)
 		return false;
 	queue_event(kernel, NODE_FLOW_DESTROY, number, 0, now_us);
 	kernel->ended_us[number] = now_us;
+	if (connection_is_closed(number, &kernel->flows[number].connection))
+		kernel->closed_us[number] = now_us;
 	return kernel_delete(kernel, number);
 }
 

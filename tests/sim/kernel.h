@@ -46,6 +46,7 @@ struct kernel {
 	uint32_t expire_next;
 	int64_t *begun_us;   /* by number: when a packet last began it here */
 	int64_t *ended_us;   /* by number: when it last ended here, by itself or as its users wanted */
+	int64_t *closed_us;  /* the same, of a connection that was closed */
 	int64_t *expired_us; /* by number: when its commit last came too late */
 	uint64_t overruns, refused;
 };

@@ -207,6 +207,7 @@ static void begin_takeover(struct host *host)
 {
 	memset(&host->takeover, 0, sizeof(host->takeover));
 	host->takeover.runs = true;
+	host->takeover.begun_us = host->world->now_us;
 	list_tables(host);
 	daemon_step(host, &(struct node_event){.type = NODE_TAKEOVER});
 	invariant_before_takeover(host);

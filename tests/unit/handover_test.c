@@ -15,6 +15,7 @@ static const struct handover_heir good = {.alive = true,
 					  .term = 2,
 					  .holds_in_sync = true,
 					  .follows = true,
+					  .knows = true,
 					  .claims = true,
 					  .claimed = 100,
 					  .applied = 100};
@@ -72,10 +73,10 @@ static void taking_the_role_again_ends_it(void **state)
 static void leftovers_go_only_when_every_condition_holds(void **state)
 {
 	struct handover h = frozen_at(100);
-	struct handover_heir heirs[11];
+	struct handover_heir heirs[12];
 
 	(void)state;
-	for (unsigned i = 0; i < 11; i++)
+	for (unsigned i = 0; i < 12; i++)
 		heirs[i] = good;
 	heirs[1].alive = false;
 	heirs[2].primary = false;
@@ -87,7 +88,8 @@ static void leftovers_go_only_when_every_condition_holds(void **state)
 	heirs[8].applied = 99;
 	heirs[9].claims = false;
 	heirs[10].claimed = 99;
-	for (unsigned i = 0; i < 11; i++)
+	heirs[11].knows = false;
+	for (unsigned i = 0; i < 12; i++)
 		assert_int_equal(handover_may_withdraw(&h, &heirs[i]), i == 0);
 	handover_withdraw(&h);
 	assert_true(handover_is_frozen(&h));

@@ -249,6 +249,33 @@ static void what_only_fell_silent_here_is_taken(void **state)
 	cluster_free(c);
 }
 
+/* Its packets went to the other, and made no event there; it runs out here, seen or in the dark. */
+static void what_fell_silent_at_the_heir_comes_back(void **state)
+{
+	(void)state;
+	for (unsigned dark = 0; dark < 2; dark++) {
+		struct cluster *c = start(2, false);
+
+		two_primaries(c, A, B);
+		c->dark = dark;
+		cluster_run_us(c, 2000000);
+		destroy(c, B, 0, 20, FLOW_TCP_ESTABLISHED);
+		destroy(c, B, 20, 10, FLOW_TCP_TIME_WAIT);
+		cluster_run_us(c, 1000000);
+		assert_int_equal(table_count(c->nodes[B].kernel), 50);
+		c->dark = false;
+		cluster_run_us(c, 3000000);
+		assert_true(cluster_view(c, A).split_brain && cluster_view(c, B).split_brain);
+		assert_int_equal(table_count(c->nodes[B].kernel), 50); /* not before the other gives way */
+		cluster_role(c, A, FRAME_ROLE_BACKUP);
+		cluster_run_us(c, 3000000);
+		assert_int_equal(table_count(c->nodes[B].kernel), 70); /* and what was closed stays so */
+		assert_int_equal(table_count(c->nodes[A].kernel), 0);
+		assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+		cluster_free(c);
+	}
+}
+
 /* What ended before has another owner by now, who may have had it anew. */
 static void what_had_ended_before_we_were_primary_is_taken(void **state)
 {
@@ -304,6 +331,7 @@ int main(void)
 	    cmocka_unit_test(what_was_closed_here_since_is_not_taken),
 	    cmocka_unit_test(what_began_anew_there_since_is_taken),
 	    cmocka_unit_test(what_only_fell_silent_here_is_taken),
+	    cmocka_unit_test(what_fell_silent_at_the_heir_comes_back),
 	    cmocka_unit_test(what_had_ended_before_we_were_primary_is_taken),
 	    cmocka_unit_test(what_was_withdrawn_has_not_ended),
 	};

@@ -460,8 +460,13 @@ static void a_silent_owner_that_returns_takes_back_no_ended_flow(void **state)
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 1000000);
 	assert_int_equal(cluster_held(c, B, A), 0);
-	cluster_flows_destroy(c, B, 0, 60); /* they ended here */
-	cluster_flows_new(c, A, 500, 7);    /* these are new there */
+	for (uint32_t i = 0; i < 60; i++) { /* they ended here */
+		struct flow f = cluster_flow(i);
+
+		f.tcp.state = FLOW_TCP_TIME_WAIT;
+		cluster_flow_destroy(c, B, &f);
+	}
+	cluster_flows_new(c, A, 500, 7); /* these are new there */
 	c->dark = false;
 	cluster_run_us(c, 100000);
 	cluster_role(c, A, FRAME_ROLE_BACKUP);
