@@ -49,6 +49,7 @@ _twintrack_verb() {
 	wait-synced) echo "--timeout --peers" ;;
 	import-config) echo "--id" ;;
 	exporter) echo "--listen" ;;
+	metrics) echo "--textfile" ;;
 	esac
 }
 

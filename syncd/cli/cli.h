@@ -78,7 +78,7 @@ cli_run status_run;                                  /* status.c */
 cli_run top_run;                                     /* top.c */
 cli_run wait_run;                                    /* wait.c */
 cli_run steps_run_role, steps_run, steps_run_health, /* steps.c */
-    steps_run_flush;
+    steps_run_flush, steps_run_metrics;
 cli_run exporter_run;                                                /* exporter.c */
 cli_run import_run;                                                  /* import.c */
 cli_run local_run_genkey, local_run_check_config, local_run_version; /* local.c */

@@ -7,6 +7,7 @@
 #include "syncd/cli/client.h"
 #include "syncd/cli/exporter_page.h"
 #include "syncd/cli/json.h"
+#include "syncd/cli/metrics_text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -74,6 +75,14 @@ static void ask(const struct exporter *exporter, const char *verb, struct client
 	client_ask(exporter->cli, &question, from);
 }
 
+/* Whether the asker knows OpenMetrics; who does not say what it takes gets it, too. */
+static bool takes_openmetrics(struct MHD_Connection *connection)
+{
+	const char *accept = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+
+	return !accept || strstr(accept, "application/openmetrics-text") || !strstr(accept, "text/plain");
+}
+
 static enum MHD_Result serve_metrics(struct exporter *exporter, struct MHD_Connection *connection)
 {
 	struct client_reply reply = {0};
@@ -81,13 +90,16 @@ static enum MHD_Result serve_metrics(struct exporter *exporter, struct MHD_Conne
 	enum MHD_Result result;
 
 	ask(exporter, "metrics", &reply, &from);
-	if (from.outcome == CLIENT_ANSWERED && !from.code && reply.text.text) {
+	if (from.outcome != CLIENT_ANSWERED || from.code || !reply.text.text) {
+		result = answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, from.message);
+	} else if (takes_openmetrics(connection)) {
 		result =
 		    answer(connection, MHD_HTTP_OK,
 			   "application/openmetrics-text; version=1.0.0; charset=utf-8", reply.text.text);
 		reply.text.text = NULL; /* the response frees it */
 	} else {
-		result = answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, from.message);
+		result = answer(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8",
+				metrics_text_older(reply.text.text));
 	}
 	client_reply_free(&reply);
 	return result;

@@ -5,11 +5,13 @@
  */
 #include "syncd/cli/client.h"
 #include "syncd/cli/json.h"
+#include "syncd/cli/metrics_text.h"
 #include "syncd/cli/report.h"
 #include "syncd/control/state.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The value of the option with this name; NULL: not given, or the verb has none. */
@@ -85,6 +87,27 @@ int steps_run(const struct cli *cli, const struct cli_verb *verb, const struct c
 		return CLI_USAGE;
 	ask(cli, &question, &reply, &answer);
 	code = show(cli, &reply, &answer, option_value(verb, arguments, "json") != NULL);
+	client_reply_free(&reply);
+	return code;
+}
+
+int steps_run_metrics(const struct cli *cli, const struct cli_verb *verb,
+		      const struct cli_arguments *arguments)
+{
+	struct client_question question = {.verb = verb->name};
+	struct client_reply reply = {0};
+	struct client_answer answer;
+	int code;
+
+	ask(cli, &question, &reply, &answer);
+	if (option_value(verb, arguments, "textfile") && reply.text.text) {
+		char *older = metrics_text_older(reply.text.text);
+
+		free(reply.text.text);
+		reply.text = (struct client_text){
+		    .text = older, .length = older ? strlen(older) : 0, .failed = !older};
+	}
+	code = show(cli, &reply, &answer, false);
 	client_reply_free(&reply);
 	return code;
 }

@@ -102,9 +102,10 @@ const struct cli_verb cli_verbs[] = {
 	.name = "metrics",
 	.summary = "counters and states as OpenMetrics text",
 	.help =
-	    "Prints the daemon's counters and states in the OpenMetrics text format, for node_exporter's\n"
-	    "textfile collector and the like.\n",
-	.run = steps_run,
+	    "Prints the daemon's counters and states in the OpenMetrics text format, or in the older one that\n"
+	    "node_exporter's textfile collector reads.\n",
+	.options = {{"textfile", NULL, "the older text format of Prometheus, for a textfile collector"}},
+	.run = steps_run_metrics,
     },
     {
 	.name = "exporter",

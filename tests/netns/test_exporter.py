@@ -66,6 +66,14 @@ def test_metrics_are_openmetrics_with_their_type(exporter):
     assert len(list(text_string_to_metric_families(body))) > 60
 
 
+def test_who_knows_only_the_older_format_gets_that(exporter):
+    older = exporter.get("/metrics", "-H", "Accept: text/plain;version=0.0.4;q=0.5")
+    assert older[0] == 200 and "content-type: text/plain; version=0.0.4" in older[1]
+    assert "# EOF" not in older[2] and "# TYPE twintrack_build_info gauge" in older[2]
+    both = exporter.get("/metrics", "-H", "Accept: application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5")
+    assert "openmetrics-text" in both[1] and both[2].endswith("# EOF\n")
+
+
 def test_healthz_is_what_health_says(exporter):
     status, _, body = exporter.get("/healthz")
     assert status == 200 and body.startswith("backup: ")

@@ -4,9 +4,12 @@
 import json
 import os
 import re
+import shutil
+import subprocess
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as parse_older
 
 from lab import Lab, wait_for
 from programs import ROOT
@@ -92,6 +95,27 @@ def test_every_name_in_alerts_and_dashboard_exists(pair):
     used |= set(re.findall(r"\btwintrack_\w+", rules))
     assert len(used) > 25
     assert used - exported - labels == set()
+
+
+def samples(text, parse):
+    return {(sample.name, *sorted(sample.labels.items())) for family in parse(text) for sample in family.samples}
+
+
+def test_the_older_format_has_the_same_samples(pair):
+    daemon = pair.daemon[2]
+    older = daemon.twintrack("metrics", "--textfile").stdout
+    assert "# EOF" not in older and "# UNIT" not in older
+    assert set(re.findall(r"^# TYPE \S+ (\S+)$", older, re.M)) == {"gauge", "counter"}
+    now = samples(daemon.twintrack("metrics").stdout, text_string_to_metric_families)
+    assert len(now) > 100 and samples(older, parse_older) == now
+
+
+def test_promtool_finds_no_fault_in_the_older_format(pair):
+    if not shutil.which("promtool"):
+        pytest.skip("promtool is not installed (make test-monitoring installs it)")
+    text = pair.daemon[2].twintrack("metrics", "--textfile").stdout
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_what_is_broken_shows_in_the_end(pair):
