@@ -293,7 +293,7 @@ install: all man
 	install -m 0644 conf/prometheus/twintrack.rules.yml conf/grafana/twintrack.json $(DOCDIR)/monitoring
 
 # a Debian package in build/deb; the packaging is kept in conf/debian
-.PHONY: deb test-deb test-exporter test-pacemaker
+.PHONY: deb test-deb rpm test-rpm test-exporter test-pacemaker test-monitoring
 deb:
 	$(Q)scripts/install-deps --build --package
 	$(Q)scripts/make-deb
@@ -301,7 +301,22 @@ deb:
 # installs it in a fresh root, runs a pair by the README, upgrades it under traffic, purges it; as root
 test-deb:
 	$(Q)scripts/install-deps --test --package
-	$(Q)/usr/bin/python3 -m pytest -v tests/package
+	$(Q)/usr/bin/python3 -m pytest -v tests/package/test_deb.py
+
+# an rpm package in build/rpm, from conf/rpm/twintrack.spec; built, looked through, installed in an empty root and erased
+rpm:
+	$(Q)scripts/install-deps --build --rpm
+	$(Q)scripts/make-rpm
+
+test-rpm:
+	$(Q)scripts/install-deps --build --demo --rpm
+	$(Q)/usr/bin/python3 -m pytest -v tests/package/test_rpm.py
+
+# alert rules and exported metrics, as Prometheus's own promtool sees them; as root
+test-monitoring:
+	$(Q)scripts/install-deps --test --monitoring
+	$(Q)$(MAKE) --no-print-directory all tools
+	$(Q)TWINTRACK_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -v -rs tests/cli/test_alerts.py tests/netns/test_metrics.py
 
 # the resource agent under ocf-tester, and in a cluster of two nodes with corosync and pacemaker; as root
 test-pacemaker:
