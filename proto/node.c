@@ -139,7 +139,8 @@ void node_restart_session(struct node *node, const char *why)
 	node_log(node, NODE_LOG_WARNING, "session-restart", "starting a new session: %s", why);
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
 		node->peers[i].has_about_us = false;
-		node->peers[i].receive.before_primary.ours = 0; /* in our new session versions begin anew */
+		node->peers[i].receive.before_primary.is_known =
+		    false; /* in our new session versions begin anew */
 		catchup_forget(&node->peers[i].catchup);
 		flight_reset(&node->peers[i].live);
 	}

@@ -46,10 +46,11 @@ struct node {
 	uint64_t claimed[FRAME_PEERS_MAX]; /* versions of our stream that others have claimed: stream_out
 					      borrows them */
 	unsigned claimed_count;
-	bool takes_over;             /* between NODE_TAKEOVER and its end */
-	struct foreign foreign;      /* warm mode */
-	uint64_t primary_since;      /* our newest version when we became primary */
-	struct monotime transfer_at; /* when both sides were last looked after */
+	bool takes_over;              /* between NODE_TAKEOVER and its end */
+	struct foreign foreign;       /* warm mode */
+	uint64_t primary_since;       /* our newest version when we became primary */
+	struct monotime took_over_at; /* when our last takeover ended */
+	struct monotime transfer_at;  /* when both sides were last looked after */
 	unsigned status_turn; /* the peer that the next STATUS to the group names first, when not all fit */
 	/* when which version was the newest: to date what peers have proven */
 	struct {

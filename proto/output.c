@@ -295,11 +295,15 @@ static void note_pace(struct node *node, struct peer *peer)
 void node_serve_peer(struct node *node, struct peer *peer, const struct frame_peer *us)
 {
 	bool followed = peer_follows(peer, &node->config, node->now);
+	uint64_t claimed;
 
 	peer->about_us = *us;
 	peer->has_about_us = true;
 	if (peer->status.role != FRAME_ROLE_PRIMARY && !peer->status.frozen_at)
 		receive_note_before_primary(&peer->receive, us->applied, peer->status.newest);
+	else if (peer->status.role == FRAME_ROLE_PRIMARY &&
+		 claims_are_announced(&peer->status, node->config.id, &node->outbox.session, &claimed))
+		receive_note_claim(&peer->receive, claimed);
 	if (us->full_id) {
 		serve_full(node, peer, us);
 		return;

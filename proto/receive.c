@@ -112,15 +112,24 @@ struct table *receive_exchange_table(struct receive *receive, struct table *empt
 
 void receive_note_before_primary(struct receive *receive, uint64_t ours, uint64_t newest)
 {
+	receive->before_primary.claimed = 0;
 	if (receive_has_stale(receive) || receive->applied < newest)
 		return;
 	receive->before_primary.ours = ours;
 	receive->before_primary.its = table_newest(receive->table);
+	receive->before_primary.is_known = true;
+}
+
+void receive_note_claim(struct receive *receive, uint64_t claimed)
+{
+	if (!receive->before_primary.claimed)
+		receive->before_primary.claimed = claimed;
 }
 
 bool receive_is_later(const struct receive *receive, const struct table_entry *entry, uint64_t ours)
 {
-	return ours <= receive->before_primary.ours &&
+	return receive->before_primary.is_known &&
+	       (ours <= receive->before_primary.ours || ours <= receive->before_primary.claimed) &&
 	       table_version(receive->table, entry) > receive->before_primary.its;
 }
 

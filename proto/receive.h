@@ -76,9 +76,11 @@ struct receive {
 	uint64_t newest;   /* the sender's newest version that we heard of */
 	uint64_t horizon;
 	/* as of its last STATUS in which it was no primary: what it had applied of our stream, and the newest
-	 * version (of `table`) that the copy then had; 0: not known, or the copy was emptied since */
+	 * version (of `table`) that the copy then had; 0: not known, or the copy was emptied since.  And of
+	 * our stream, how far it had that when it took over: its first claim as a primary */
 	struct {
-		uint64_t ours, its;
+		uint64_t ours, its, claimed;
+		bool is_known;
 	} before_primary;
 	uint8_t epoch; /* of the last full catch-up; entries that it named bear it as their mark */
 	struct {
@@ -132,6 +134,9 @@ unsigned receive_status(struct receive *receive, const struct frame_status *stat
 /* A STATUS in which its sender is no primary: it has applied `ours` of our stream, and its own newest is
  * `newest`.  Counts when all of that is here. */
 void receive_note_before_primary(struct receive *receive, uint64_t ours, uint64_t newest);
+/* A STATUS in which its sender is primary, and claims our stream up to `claimed`: the first after one of
+ * those counts. */
+void receive_note_claim(struct receive *receive, uint64_t claimed);
 /* Whether the sender got that entry, or a packet of it, after it knew what our version `ours` told. */
 bool receive_is_later(const struct receive *receive, const struct table_entry *entry, uint64_t ours);
 

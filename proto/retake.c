@@ -37,6 +37,7 @@ void node_taken_again(struct node *node)
 	if (node->config.active_active)
 		return;
 	role_renew(&node->role);
+	node->took_over_at = node->now;
 	node_review_claims(node); /* before they are told */
 	node_log(node, NODE_LOG_NOTICE, "role", "primary again, term %u", node->role.term);
 	node_want_status(node);

@@ -264,8 +264,20 @@ static bool goes_on(const struct node *node, const struct peer *peer, const stru
 	       (peer->status.role == FRAME_ROLE_PRIMARY || peer->status.frozen_at > claim->version + 1);
 }
 
+/*
+ * Its owner has heard how far we had its stream when we took over, before that grows: so it can tell a
+ * connection that we took from one of the same key that began here later (retake.c).
+ */
+static bool is_told(const struct node *node, const struct peer *peer)
+{
+	return peer->current.alive_at.us >= node->took_over_at.us ||
+	       !peer_is_alive(peer, &node->config, node->now);
+}
+
 static void review_claim(struct node *node, struct peer *peer, struct claim *claim)
 {
+	if (!is_told(node, peer))
+		return;
 	if (claim->state == CLAIM_COVERED)
 		review_covered(node, peer, claim);
 	if (claim->state == CLAIM_IDLE && yields_to_us(node, peer))
@@ -328,6 +340,7 @@ void node_role_changed(struct node *node, bool was_primary)
 		node->takes_over = false;
 		node_warm_adopt(node);
 		node->primary_since = newest;
+		node->took_over_at = node->now;
 		node->handover = (struct handover){.state = HANDOVER_NONE};
 		thaw(node);
 		node_review_claims(node); /* before they are told */

@@ -232,14 +232,16 @@ static void guard_run(struct host *holder, const struct host *owner, const struc
 		guard_check(holder, owner, lost);
 }
 
-/* Not just one of that key, from before. */
-static bool holds_as_it_is(const struct host *holder, const struct host *owner, uint32_t number)
+/* Not just one of that key, from before: it has applied that version. */
+static bool holds_as_it_is(const struct host *holder, const struct host *owner, uint64_t applied,
+			   uint32_t number)
 {
 	const struct table *copy = node_external(holder->node, owner->id);
 	const struct table_entry *held = copy ? invariant_find(copy, number) : NULL;
 	const struct table_entry *own = held ? invariant_find(node_internal(owner->node), number) : NULL;
 
-	return own && record_equals(held->bytes, own->bytes);
+	return own && table_version(node_internal(owner->node), own) <= applied &&
+	       record_equals(held->bytes, own->bytes);
 }
 
 static void guard_begin(struct host *holder, const struct host *owner)
@@ -247,9 +249,11 @@ static void guard_begin(struct host *holder, const struct host *owner)
 	struct guard *guard = &invariant_record(holder)->of[owner->index].guard;
 	int64_t now_us = world_of(holder)->now_us, heard_us;
 	struct node_peer_view view;
+	uint64_t applied;
 
 	if (!host_view_of(holder, owner, &view))
 		return;
+	applied = history_same_session(&view.session, &invariant_record(owner)->session) ? view.applied : 0;
 	heard_us = now_us - (host_clock_us(holder) - view.owner_proven_at.us);
 	if (!guard->flows || heard_us < guard->heard_us)
 		guard->heard_us = heard_us;
@@ -260,7 +264,7 @@ static void guard_begin(struct host *holder, const struct host *owner)
 	for (uint32_t n = 0; n < owner->kernel.numbers; n++) {
 		const struct kernel_flow *flow = &owner->kernel.flows[n];
 
-		if (flow->present && holds_as_it_is(holder, owner, n))
+		if (flow->present && holds_as_it_is(holder, owner, applied, n))
 			guard->flows[n] = (struct guarded){flow->born, flow->lived_us};
 	}
 }

@@ -231,6 +231,33 @@ static void what_began_anew_there_since_is_taken(void **state)
 	cluster_free(c);
 }
 
+/* The same, when the other took over before it had said that it knows. */
+static void what_began_anew_there_is_taken_also_if_it_said_nothing_between(void **state)
+{
+	struct cluster *c = start(2, false);
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, 0, 20);
+	cluster_run_us(c, 1000000);
+	destroy(c, A, 0, 10, FLOW_TCP_TIME_WAIT);
+	for (unsigned i = 0; cluster_held(c, B, A) > 10; i++) {
+		assert_true(i < 1000);
+		cluster_run_us(c, 10);
+	}
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, B, 0, 10);
+	cluster_run_us(c, 1000000);
+	destroy(c, A, 10, 10, FLOW_TCP_TIME_WAIT); /* these B took, and knows of their end later */
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	assert_int_equal(table_count(c->nodes[A].kernel), 10);
+	cluster_free(c);
+}
+
 /* It may live on at the other. */
 static void what_only_fell_silent_here_is_taken(void **state)
 {
@@ -330,6 +357,7 @@ int main(void)
 	    cmocka_unit_test(two_actives_never_take_over_again),
 	    cmocka_unit_test(what_was_closed_here_since_is_not_taken),
 	    cmocka_unit_test(what_began_anew_there_since_is_taken),
+	    cmocka_unit_test(what_began_anew_there_is_taken_also_if_it_said_nothing_between),
 	    cmocka_unit_test(what_only_fell_silent_here_is_taken),
 	    cmocka_unit_test(what_fell_silent_at_the_heir_comes_back),
 	    cmocka_unit_test(what_had_ended_before_we_were_primary_is_taken),
