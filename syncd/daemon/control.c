@@ -168,6 +168,11 @@ void control_close(struct control *control)
 	free(control);
 }
 
+static struct log_subject subject_of(const struct ucred *who)
+{
+	return (struct log_subject){.has_client = true, .uid = who->uid, .pid = who->pid};
+}
+
 /* ---- sending ---- */
 
 /* Makes room for `length` more bytes; false when that is too much. */
@@ -198,9 +203,11 @@ void control_send(struct control_client *client, enum message_type type, const v
 		return;
 	if (length > MESSAGE_PAYLOAD_MAX || !make_room(client, MESSAGE_HEADER_SIZE + length)) {
 		client->broken = true;
-		log_write(client->control->log, LOG_WARNING, "client-too-much",
-			  "the answer to the client of pid %d is too large for its queue: it is cut off",
-			  client->who.pid);
+		struct log_subject subject = subject_of(&client->who);
+		log_write_about(
+		    client->control->log, LOG_WARNING, "client-too-much", &subject,
+		    "the answer to the client of pid %d is too large for its queue: it is cut off",
+		    client->who.pid);
 		return;
 	}
 	if (client->output_length == 0)
@@ -432,8 +439,9 @@ static void add_client(struct control *control, int fd)
 	if (!is_turned_away(control, who.uid, administrator))
 		client = calloc(1, sizeof(*client));
 	if (client == NULL) {
-		log_write(
-		    control->log, LOG_WARNING, "clients-full",
+		struct log_subject subject = subject_of(&who);
+		log_write_about(
+		    control->log, LOG_WARNING, "clients-full", &subject,
 		    "too many clients on the control socket, %u of them of uid %u: its pid %d is turned away",
 		    clients_of(control, who.uid), who.uid, who.pid);
 		close(fd);
@@ -516,12 +524,7 @@ bool control_is_administrator(const struct control_client *client)
 	return client->is_administrator;
 }
 
-uid_t control_uid(const struct control_client *client)
+struct log_subject control_subject(const struct control_client *client)
 {
-	return client->who.uid;
-}
-
-pid_t control_pid(const struct control_client *client)
-{
-	return client->who.pid;
+	return subject_of(&client->who);
 }

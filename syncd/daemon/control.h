@@ -55,8 +55,8 @@ void control_restrict_readers(struct control *control, gid_t readers);
 
 bool control_is_administrator(const struct control_client *client);
 bool control_may_read(const struct control_client *client);
-uid_t control_uid(const struct control_client *client);
-pid_t control_pid(const struct control_client *client);
+/* Who it is, for the log. */
+struct log_subject control_subject(const struct control_client *client);
 
 /* Queues a message. */
 void control_send(struct control_client *client, enum message_type type, const void *payload, size_t length);

@@ -159,6 +159,7 @@ static void tell_of_sources(struct daemon *daemon)
 	for (unsigned i = 0; i < link_count(daemon->links); i++) {
 		const char *interface = daemon->config.links[i].interface;
 		struct link_statistics statistics;
+		struct log_subject subject = {0};
 		char text[160], id[16 + CONFIG_INTERFACE_SIZE];
 		link_statistics(daemon->links, i, &statistics);
 		problems_of_link(daemon, i, text, sizeof(text));
@@ -167,8 +168,9 @@ static void tell_of_sources(struct daemon *daemon)
 			continue;
 		daemon->link_lacks_source[i] = lacks;
 		snprintf(id, sizeof(id), "link-address-%s", interface);
-		log_write(daemon->log, lacks ? LOG_WARNING : LOG_NOTICE, id, "link %s: %s", interface,
-			  lacks ? text : "its address is there");
+		snprintf(subject.link, sizeof(subject.link), "%s", interface);
+		log_write_about(daemon->log, lacks ? LOG_WARNING : LOG_NOTICE, id, &subject, "link %s: %s",
+				interface, lacks ? text : "its address is there");
 	}
 }
 

@@ -88,11 +88,22 @@ static uint32_t do_remaining_s(void *context, const struct flow *flow, uint32_t 
 	return ageing_remaining_s(drive->parts.ageing, flow, elapsed_s);
 }
 
+/* The node names a peer as "node N", and never itself so. */
+static unsigned peer_in(const char *text)
+{
+	const char *at = strstr(text, "node ");
+	for (; at != NULL; at = strstr(at + 1, "node "))
+		if (at[5] >= '1' && at[5] <= '9')
+			return (unsigned)strtoul(at + 5, NULL, 10);
+	return 0;
+}
+
 static void do_log(void *context, enum node_log_level level, const char *id, const char *text)
 {
 	static const int levels[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
 	struct drive *drive = context;
-	log_write(drive->parts.log, levels[level], id, "%s", text);
+	struct log_subject subject = {.peer = peer_in(text)};
+	log_write_about(drive->parts.log, levels[level], id, &subject, "%s", text);
 }
 
 /*

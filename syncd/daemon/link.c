@@ -118,13 +118,16 @@ static enum link_problem_kind judge(const struct interface_state *state)
 /* One id for good and bad news of a link: so the last line that the log shows is how it is. */
 static void tell(const struct link_set *set, const struct link *link)
 {
+	const char *interface = link->config->interface;
 	char text[160], id[8 + CONFIG_INTERFACE_SIZE];
+	struct log_subject subject = {0};
+	snprintf(subject.link, sizeof(subject.link), "%s", interface);
 	link_problem_text(&link->statistics, text, sizeof(text));
-	snprintf(id, sizeof(id), "link-%s", link->config->interface);
+	snprintf(id, sizeof(id), "link-%s", interface);
 	if (link->statistics.problem == LINK_GOOD)
-		log_write(set->log, LOG_NOTICE, id, "link %s works again", link->config->interface);
+		log_write_about(set->log, LOG_NOTICE, id, &subject, "link %s works again", interface);
 	else
-		log_write(set->log, LOG_WARNING, id, "link %s: %s", link->config->interface, text);
+		log_write_about(set->log, LOG_WARNING, id, &subject, "link %s: %s", interface, text);
 }
 
 /* An interface that is not there yet, or down, is no failure: the link comes with it (link_follow()). */

@@ -8,9 +8,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#ifdef HAVE_LIBSYSTEMD
-#include <systemd/sd-journal.h>
-#endif
 
 enum { ID_SIZE = 40 };
 
@@ -22,11 +19,16 @@ struct limit {
 	int held_level;
 	struct monotime held_at;
 	char held_text[LOG_TEXT_SIZE]; /* the newest of them */
+	struct log_subject held_subject;
 };
 
 struct log {
 	int level;
 	struct config_log_target target;
+	bool stderr_is_journal;
+	int journal; /* socket; negative: not open */
+	const char *journal_path;
+	unsigned node;
 	log_clock *clock;
 	log_output *output;
 	void *output_context;
@@ -36,14 +38,10 @@ struct log {
 	struct limit limits[LOG_IDS_MAX];
 };
 
-bool log_target_is_supported(struct config_log_target target)
+static bool goes_to_journal(const struct log *log)
 {
-#ifdef HAVE_LIBSYSTEMD
-	(void)target;
-	return true;
-#else
-	return target.destination != CONFIG_LOG_JOURNAL;
-#endif
+	return log->target.destination == CONFIG_LOG_JOURNAL ||
+	       (log->target.destination == CONFIG_LOG_STDERR && log->stderr_is_journal);
 }
 
 static void apply_target(struct log *log)
@@ -52,6 +50,8 @@ static void apply_target(struct log *log)
 		openlog("twintrackd", LOG_PID | LOG_NDELAY, log->target.facility);
 	else
 		closelog();
+	if (goes_to_journal(log) && log->journal < 0)
+		log->journal = journal_open();
 }
 
 struct log *log_open(int level, struct config_log_target target, log_clock *clock)
@@ -63,6 +63,9 @@ struct log *log_open(int level, struct config_log_target target, log_clock *cloc
 	log->target = target;
 	log->clock = clock;
 	log->tick = MONOTIME_NEVER;
+	log->stderr_is_journal = journal_is_stream(STDERR_FILENO);
+	log->journal = -1;
+	log->journal_path = JOURNAL_SOCKET;
 	apply_target(log);
 	return log;
 }
@@ -80,6 +83,16 @@ void log_set_output(struct log *log, log_output *output, void *context)
 {
 	log->output = output;
 	log->output_context = context;
+}
+
+void log_set_node(struct log *log, unsigned node)
+{
+	log->node = node;
+}
+
+void log_set_journal(struct log *log, const char *path)
+{
+	log->journal_path = path;
 }
 
 static const char *level_name(int level)
@@ -110,26 +123,15 @@ static void write_stderr(int level, const char *id, const char *text)
 		return; /* there is nobody left to tell */
 }
 
-static void emit(struct log *log, int level, const char *id, const char *text)
+/* A journal that is not there, or takes nothing, leaves stderr. */
+static void emit(struct log *log, const struct journal_entry *entry)
 {
-	if (log->output != NULL) {
-		log->output(log->output_context, level, id, text);
-		return;
-	}
-	switch (log->target.destination) {
-	case CONFIG_LOG_SYSLOG:
-		syslog(level, "%s: %s [%s]", level_name(level), text, id);
-		return;
-	case CONFIG_LOG_JOURNAL:
-#ifdef HAVE_LIBSYSTEMD
-		sd_journal_send("MESSAGE=%s", text, "PRIORITY=%d", level, "SYSLOG_IDENTIFIER=twintrackd",
-				"TWINTRACK_MESSAGE=%s", id, NULL);
-		return;
-#endif
-	case CONFIG_LOG_STDERR:
-		break;
-	}
-	write_stderr(level, id, text);
+	if (log->output != NULL)
+		log->output(log->output_context, entry->level, entry->id, entry->text);
+	else if (log->target.destination == CONFIG_LOG_SYSLOG)
+		syslog(entry->level, "%s: %s [%s]", level_name(entry->level), entry->text, entry->id);
+	else if (!goes_to_journal(log) || journal_send(log->journal, log->journal_path, entry) < 0)
+		write_stderr(entry->level, entry->id, entry->text);
 }
 
 /* The limiter of an id.  When there are too many ids the one that rested longest, with nothing held, makes
@@ -164,10 +166,16 @@ static void release(struct log *log, struct limit *limit, struct monotime now)
 	if (limit->held > 1)
 		snprintf(more, sizeof(more), " (and %" PRIu64 " more like this before it)", limit->held - 1);
 	snprintf(text, sizeof(text), "%s%s%s", limit->held_text, age, more);
+	struct journal_entry entry = {.level = limit->held_level,
+				      .id = limit->id,
+				      .text = text,
+				      .node = log->node,
+				      .subject = limit->held_subject,
+				      .held = limit->held - 1};
 	log->suppressed += limit->held - 1;
 	limit->held = 0;
 	limit->next = monotime_add(now, monotime_from_s(1));
-	emit(log, limit->held_level, limit->id, text);
+	emit(log, &entry);
 }
 
 /* One message, one line, and nothing that a terminal obeys: parts of it may come from a client. */
@@ -178,15 +186,11 @@ static void clean(char *text)
 			*text = ' ';
 }
 
-void log_write(struct log *log, int level, const char *id, const char *format, ...)
+static void write_about(struct log *log, int level, const char *id, const struct log_subject *subject,
+			const char *format, va_list arguments)
 {
-	if (level > log->level)
-		return;
 	char text[LOG_TEXT_SIZE];
-	va_list arguments;
-	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
 	clean(text);
 
 	struct limit *limit = find_limit(log, id);
@@ -196,18 +200,43 @@ void log_write(struct log *log, int level, const char *id, const char *format, .
 		return;
 	}
 	if (limit->held == 0 && !monotime_is_before(now, limit->next)) {
+		struct journal_entry entry = {
+		    .level = level, .id = id, .text = text, .node = log->node, .subject = *subject};
 		limit->next = monotime_add(now, monotime_from_s(1));
-		emit(log, level, id, text);
+		emit(log, &entry);
 		return;
 	}
 	limit->held++;
 	limit->held_level = level;
 	limit->held_at = now;
+	limit->held_subject = *subject;
 	memcpy(limit->held_text, text, sizeof(text));
 	if (!monotime_is_before(now, limit->next))
 		release(log, limit, now);
 	else
 		log->tick = monotime_min(log->tick, limit->next);
+}
+
+void log_write(struct log *log, int level, const char *id, const char *format, ...)
+{
+	static const struct log_subject nothing;
+	va_list arguments;
+	if (level > log->level)
+		return;
+	va_start(arguments, format);
+	write_about(log, level, id, &nothing, format, arguments);
+	va_end(arguments);
+}
+
+void log_write_about(struct log *log, int level, const char *id, const struct log_subject *subject,
+		     const char *format, ...)
+{
+	va_list arguments;
+	if (level > log->level)
+		return;
+	va_start(arguments, format);
+	write_about(log, level, id, subject, format, arguments);
+	va_end(arguments);
 }
 
 struct monotime log_tick(struct log *log, struct monotime now)
@@ -240,5 +269,7 @@ void log_close(struct log *log)
 		if (log->limits[i].held > 0)
 			release(log, &log->limits[i], log->clock());
 	closelog();
+	if (log->journal >= 0)
+		close(log->journal);
 	free(log);
 }

@@ -80,13 +80,6 @@ static int load(const char *path, struct config *config)
 	if (error < 0)
 		config_errors_print(errors, stderr);
 	free(errors);
-	if (error == 0 && !log_target_is_supported(config->log.target)) {
-		fprintf(
-		    stderr,
-		    "%s: [log] target = journal: this program was built without libsystemd; use stderr or syslog\n",
-		    path);
-		error = -EINVAL;
-	}
 	return error < 0 ? EXIT_CONFIG : 0;
 }
 
@@ -98,6 +91,7 @@ static int run(struct daemon *daemon)
 		fprintf(stderr, "twintrackd: out of memory\n");
 		return 1;
 	}
+	log_set_node(daemon->log, daemon->config.node.id);
 	int exit_code = 1;
 	if (daemon_open(daemon, why, sizeof(why)) < 0) {
 		log_write(daemon->log, LOG_ERR, "start-failed", "not started: %s", why);

@@ -75,10 +75,6 @@ static int load(struct daemon *daemon, struct config *fresh, struct seal_ring *r
 		add(report, "%s", line);
 	}
 	free(errors);
-	if (error == 0 && !log_target_is_supported(fresh->log.target)) {
-		add(report, "[log] target = journal: this program was built without libsystemd");
-		error = -EINVAL;
-	}
 	if (error == 0 && (error = keys_read(fresh, ring, why, sizeof(why))) < 0)
 		add(report, "%s", why);
 	return error;

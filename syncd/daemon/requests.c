@@ -279,8 +279,16 @@ static void log_change(struct daemon *daemon, const struct verb *verb, struct co
 	for (size_t i = 0; i < request->arguments && length < sizeof(arguments); i++)
 		length += (size_t)snprintf(arguments + length, sizeof(arguments) - length, " %.40s",
 					   request->argument[i].name);
-	log_write(daemon->log, LOG_NOTICE, id, "%s%s asked by uid %u, pid %d", verb->name, arguments,
-		  control_uid(client), control_pid(client));
+	struct log_subject subject = control_subject(client);
+	log_write_about(daemon->log, LOG_NOTICE, id, &subject, "%s%s asked by uid %u, pid %d", verb->name,
+			arguments, subject.uid, subject.pid);
+}
+
+static void log_refusal(struct daemon *daemon, const struct verb *verb, struct control_client *client)
+{
+	struct log_subject subject = control_subject(client);
+	log_write_about(daemon->log, LOG_WARNING, "refused", &subject, "%s refused to uid %u, pid %d",
+			verb->name, subject.uid, subject.pid);
 }
 
 void requests_handle(void *context, struct control_client *client, const struct message_request *request)
@@ -292,15 +300,13 @@ void requests_handle(void *context, struct control_client *client, const struct 
 		return;
 	}
 	if (!control_may_read(client)) {
-		log_write(daemon->log, LOG_WARNING, "refused", "%s refused to uid %u, pid %d", verb->name,
-			  control_uid(client), control_pid(client));
+		log_refusal(daemon, verb, client);
 		control_finish(client, FAILED, "reading is for root and the members of the groups %s and %s",
 			       daemon->config.control.group, daemon->config.control.reader_group);
 		return;
 	}
 	if (verb->changes && !control_is_administrator(client)) {
-		log_write(daemon->log, LOG_WARNING, "refused", "%s refused to uid %u, pid %d", verb->name,
-			  control_uid(client), control_pid(client));
+		log_refusal(daemon, verb, client);
 		control_finish(client, FAILED, "%s is for root and the members of group %s", verb->name,
 			       daemon->config.control.group);
 		return;

@@ -18,8 +18,8 @@ def identifiers():
     """Of every message: the string before its format, or one of two of them."""
     found = {}
     for name, text in sources():
-        for call in re.findall(r"\b(?:log_write|node_log)\(((?:[^;\"]|\"(?:[^\"\\]|\\.)*\")*)\);", text):
-            for identifier in re.findall(r'"([a-z]+(?:-[a-z]+)*)"\s*,\s*"', call):
+        for call in re.findall(r"\b(?:log_write|log_write_about|node_log)\(((?:[^;\"]|\"(?:[^\"\\]|\\.)*\")*)\);", text):
+            for identifier in re.findall(r'"([a-z]+(?:-[a-z]+)*)"\s*,\s*(?:&subject,\s*)?"', call):
                 found.setdefault(identifier, name)
             for pair in re.findall(r'\? "([a-z-]+)"\s*: "([a-z-]+)",\s*"', call):
                 for identifier in pair:

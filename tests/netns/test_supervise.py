@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -76,6 +77,58 @@ def test_a_daemon_that_works_feeds_the_watchdog_and_one_that_hangs_is_ended(lab,
     assert manager.watch() == -signal.SIGABRT
     manager.start()
     assert lab.daemon[1].twintrack("status").returncode == 0, "and it starts again"
+
+
+# ---- the journal ----
+
+class Journal:
+    """Listens where journald does, for a daemon that sees it there in a mount namespace of its own."""
+
+    def __init__(self, daemon):
+        self.directory = os.path.join(daemon.directory, "journal")
+        os.mkdir(self.directory)
+        self.entries = []
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(os.path.join(self.directory, "socket"))
+        for path in (os.path.dirname(daemon.directory), daemon.directory, self.directory):
+            os.chmod(path, 0o755)
+        os.chmod(os.path.join(self.directory, "socket"), 0o666)
+        self.socket.setblocking(False)
+        script = "mount -t tmpfs tmpfs /run/systemd && mkdir /run/systemd/journal && " \
+                 f"mount --bind {self.directory} /run/systemd/journal && exec \"$0\" \"$@\""
+        self.launcher = ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                         f"mkdir -p /run/systemd && {script}"]
+
+    def find(self, **fields):
+        """The first entry that has all of these."""
+        while True:
+            try:
+                lines = self.socket.recv(65536).decode().splitlines()
+            except BlockingIOError:
+                break
+            self.entries.append(dict(line.split("=", 1) for line in lines))
+        return next((entry for entry in self.entries if fields.items() <= entry.items()), None)
+
+
+def test_messages_in_the_journal_have_fields(lab):
+    daemon = lab.daemon[1]
+    journal = Journal(daemon)
+    daemon.write_config(log={"target": "journal"})
+    with open(daemon.log_path, "a", encoding="utf-8") as log:
+        daemon.process = daemon.space.popen(*journal.launcher, program("twintrackd"), "-C", daemon.config, stdout=log, stderr=log)
+    wait_for(lambda: daemon.process.poll() is not None or daemon.twintrack("health", check=False).returncode != 3,
+             what="it answers, or has ended")
+    daemon.twintrack("primary")
+    asked = wait_for(lambda: journal.find(TWINTRACK_MESSAGE="asked-primary"), what="who asked")
+    assert asked["TWINTRACK_CLIENT_UID"] == "0" and asked["TWINTRACK_NODE"] == "1" and asked["PRIORITY"] == "5"
+    assert re.fullmatch("[0-9a-f]{32}", asked["MESSAGE_ID"]) and asked["MESSAGE"].startswith("primary asked by")
+    lab.daemon[2].start()
+    wait_for(lambda: journal.find(TWINTRACK_MESSAGE="peer-alive", TWINTRACK_PEER="2"), what="a peer by its number")
+    daemon.space.run("ip", "link", "set", "sync0", "down")
+    down = wait_for(lambda: journal.find(TWINTRACK_LINK="sync0", PRIORITY="4"), what="a link by its name")
+    assert down["TWINTRACK_MESSAGE"] == "link-sync0"
+    assert daemon.log() == "", "and nothing on stderr"
+    assert daemon.stop() == 0
 
 
 def test_without_a_service_manager_nothing_is_missing(lab):
