@@ -76,8 +76,20 @@ static size_t range_send(const struct stream_out *out, const struct outbox_desti
 
 /* ---- live ---- */
 
+static void look_at_rate(struct stream *stream, uint64_t newest, struct monotime now)
+{
+	int64_t past_us = now.us - stream->rated_at.us;
+
+	if (past_us < STREAM_RATE_US)
+		return;
+	stream->is_busy = (newest - stream->rated) * 1000000 / (uint64_t)past_us >= STREAM_BUSY_RATE;
+	stream->rated_at = now;
+	stream->rated = newest;
+}
+
 void stream_touch(struct stream *stream, const struct table *table, struct monotime now)
 {
+	look_at_rate(stream, table_newest(table), now);
 	if (stream->is_dirty || table_newest(table) == stream->sent)
 		return;
 	stream->is_dirty = true;
@@ -91,8 +103,10 @@ struct monotime stream_deadline(const struct stream *stream, const struct table 
 	if (table_newest(table) - stream->sent >= STREAM_COALESCE_CHANGES)
 		return stream->dirty_since;
 	/* what comes after a silence goes at once: nothing shows that company would come */
-	return monotime_max(stream->dirty_since,
-			    monotime_add(stream->sent_at, monotime_from_us(STREAM_COALESCE_US)));
+	return monotime_max(
+	    stream->dirty_since,
+	    monotime_add(stream->sent_at,
+			 monotime_from_us(stream->is_busy ? STREAM_BUSY_US : STREAM_COALESCE_US)));
 }
 
 size_t stream_send_live(struct stream *stream, const struct stream_out *out)

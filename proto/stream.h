@@ -13,6 +13,9 @@ enum {
 	STREAM_SLICE = 32,            /* datagrams for each call, so that nothing else waits long */
 	STREAM_COALESCE_US = 200,     /* between datagrams: so long a change waits for company ... */
 	STREAM_COALESCE_CHANGES = 40, /* ... unless there are about as many as fill a datagram */
+	STREAM_BUSY_US = 600,         /* the same while they come so fast that a datagram fills meanwhile: */
+	STREAM_BUSY_RATE = 30000,     /* changes a second, ... */
+	STREAM_RATE_US = 2000,        /* ... over at least that long */
 	STREAM_REPAIR_DATAGRAMS = 64,
 	STREAM_FULL_INTERVAL_US =
 	    500000,          /* between the starts of two full catch-ups of one session of a peer */
@@ -37,7 +40,10 @@ struct stream {
 	struct monotime dirty_since; /* when the first change after `sent` came; valid while sent < newest */
 	bool is_dirty;
 	struct monotime sent_at; /* the last frame */
-	bool tail_is_fresh;      /* the tail has been sent and not yet been confirmed by a STATUS */
+	bool is_busy;            /* at the last look at the rate of changes, from `rated_at` and `rated` on */
+	struct monotime rated_at;
+	uint64_t rated;     /* newest version then */
+	bool tail_is_fresh; /* the tail has been sent and not yet been confirmed by a STATUS */
 };
 
 /* Notes that the table may have changed. */

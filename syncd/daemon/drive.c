@@ -17,6 +17,10 @@
 enum {
 	EVENT_BUDGET = 1024, /* datagrams of the kernel a turn, read in pieces */
 	EVENT_PIECE = 128,
+	REST_US = 200, /* while events come fast, what comes within that is read at once: a wake-up costs more
+			  than an event */
+	REST_RATE = 25000, /* events a second, over at least RATE_US */
+	RATE_US = 2000,
 	TURN_US = 2000, /* what one descriptor may take of a turn, but for the piece that it began */
 };
 
@@ -35,6 +39,9 @@ struct drive {
 	bool has_committed; /* since the last drive_finish() */
 	struct monotime took_over_at;
 	uint64_t filtered;
+	bool events_are_fast; /* at the last look at their rate: `events` since `rated_at` */
+	unsigned events;
+	struct monotime rated_at;
 };
 
 /* ---- the node's effects ---- */
@@ -286,18 +293,35 @@ void drive_set_deaf(struct drive *drive, bool deaf)
 	drive_step(drive, &event);
 }
 
+static void look_at_rate(struct drive *drive, unsigned events, struct monotime now)
+{
+	int64_t past_us = monotime_sub(now, drive->rated_at).us;
+	drive->events += events;
+	if (past_us < RATE_US)
+		return;
+	drive->events_are_fast = (int64_t)drive->events * 1000000 / past_us >= REST_RATE;
+	drive->events = 0;
+	drive->rated_at = now;
+}
+
 static void watch_is_readable(void *context, uint32_t events)
 {
 	struct drive *drive = context;
 	struct monotime until = monotime_add(clock_now(), monotime_from_us(TURN_US));
+	unsigned read = 0;
 	int count, total = 0;
 	(void)events;
 	do {
 		drive->batch_runs = false;
 		count = read_kernel_events(drive, EVENT_PIECE);
 		total += count > 0 ? count : EVENT_PIECE;
+		read += count > 0 ? (unsigned)count : 0;
 	} while (count == EVENT_PIECE && total < EVENT_BUDGET && monotime_is_before(clock_now(), until));
+	struct monotime now = clock_now();
+	look_at_rate(drive, read, now);
 	drive_finish(drive);
+	if (drive->events_are_fast && count < EVENT_PIECE)
+		loop_rest(drive->parts.loop, monotime_add(now, monotime_from_us(REST_US)));
 }
 
 static void take_datagram(void *context, unsigned link, const struct node_endpoint *from,

@@ -33,6 +33,7 @@ struct loop {
 	void (*caught)(void *context, int signal);
 	void *caught_context;
 	struct monotime longest;
+	struct monotime rest_until;
 	bool stopping;
 };
 
@@ -207,14 +208,28 @@ static void set_timer(struct loop *loop, struct monotime deadline)
 	loop->armed = deadline;
 }
 
+/* Not on the timer's descriptor: this wait is short, and setting it costs as much as the wait saves. */
+static void rest(const struct loop *loop, struct monotime next)
+{
+	struct monotime until = monotime_min(loop->rest_until, next);
+	struct timespec at = {.tv_sec = until.us / 1000000, .tv_nsec = until.us % 1000000 * 1000};
+	clock_nanosleep(CLOCK_DAEMON, TIMER_ABSTIME, &at, NULL);
+}
+
 /* Waits for events, at most until `next`, and not at all when there is other work; returns when they came in
  * *since. */
 static int wait_for_events(struct loop *loop, struct monotime next, struct monotime *since)
 {
 	struct epoll_event events[EVENTS_MAX];
-	bool busy = has_active_slice(loop) || !monotime_is_before(clock_now(), next);
-	if (!busy)
+	struct monotime now = clock_now();
+	bool busy = has_active_slice(loop) || !monotime_is_before(now, next);
+	if (!busy && monotime_is_before(now, loop->rest_until)) {
+		rest(loop, next);
+		*since = clock_now();
+		busy = true; /* most likely there are events; if not, the next turn waits for them */
+	} else if (!busy) {
 		set_timer(loop, next);
+	}
 	int count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, busy ? 0 : -1);
 	if (!busy)
 		*since = clock_now();
@@ -256,6 +271,11 @@ int loop_run(struct loop *loop)
 void loop_stop(struct loop *loop)
 {
 	loop->stopping = true;
+}
+
+void loop_rest(struct loop *loop, struct monotime until)
+{
+	loop->rest_until = until;
 }
 
 struct monotime loop_longest_turn(const struct loop *loop)

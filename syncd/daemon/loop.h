@@ -56,6 +56,10 @@ int loop_add_signals(struct loop *loop, const int *signals, void (*caught)(void 
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
+/* Looks at no descriptor before `until`, so that what comes meanwhile is one piece of work; timers and slices
+ * run all the same. */
+void loop_rest(struct loop *loop, struct monotime until);
+
 /* How long one turn took at most, waiting apart: no heartbeat was later than that because of us. */
 struct monotime loop_longest_turn(const struct loop *loop);
 

@@ -141,6 +141,35 @@ static void a_change_after_a_silence_goes_at_once_and_others_wait_for_company_bu
 	assert_false(s.is_dirty);
 }
 
+static void while_changes_come_fast_datagrams_fill_and_after_that_they_do_not_wait(void **state)
+{
+	struct bench *b = *state;
+	struct stream s = {0};
+	int64_t sent_us;
+
+	b->out.now.us += STREAM_RATE_US;
+	stream_touch(&s, b->out.table, b->out.now);
+	put(b, 0, STREAM_BUSY_RATE / (1000000 / STREAM_RATE_US));
+	b->out.now.us += STREAM_RATE_US;
+	stream_touch(&s, b->out.table, b->out.now);
+	while (stream_send_live(&s, &b->out))
+		;
+	sent_us = b->out.now.us;
+	put(b, 1000, 1);
+	b->out.now.us += STREAM_COALESCE_US;
+	stream_touch(&s, b->out.table, b->out.now);
+	assert_int_equal(stream_deadline(&s, b->out.table).us, sent_us + STREAM_BUSY_US);
+	put(b, 1001, STREAM_COALESCE_CHANGES);
+	assert_true(stream_deadline(&s, b->out.table).us <= b->out.now.us);
+
+	while (stream_send_live(&s, &b->out))
+		;
+	b->out.now.us += STREAM_RATE_US;
+	put(b, 2000, 1);
+	stream_touch(&s, b->out.table, b->out.now);
+	assert_int_equal(stream_deadline(&s, b->out.table).us, b->out.now.us);
+}
+
 static void no_live_frame_claims_removals_that_are_forgotten(void **state)
 {
 	struct bench *b = *state;
@@ -298,6 +327,7 @@ int main(void)
 #define promise(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    promise(a_change_after_a_silence_goes_at_once_and_others_wait_for_company_but_not_for_long),
+	    promise(while_changes_come_fast_datagrams_fill_and_after_that_they_do_not_wait),
 	    promise(no_live_frame_claims_removals_that_are_forgotten),
 	    promise(a_catch_up_keeps_to_the_window),
 	    promise(a_catch_up_without_progress_goes_back_once_its_patience_is_over),
