@@ -157,7 +157,7 @@ test:
 
 # SEEDS simulated worlds from FIRST on, after those that failed once
 SEEDS ?= 2000
-FIRST ?= 1
+FIRST ?= 450001
 sim: $(BUILD)/sim
 	$(Q)$(BUILD)/sim --list tests/sim/seeds.txt --open tests/sim/open.txt --seeds $(SEEDS) --first $(FIRST) --jobs $(shell nproc)
 

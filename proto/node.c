@@ -86,6 +86,7 @@ int node_create(struct node **result, const struct node_config *config, const st
 	if (!node)
 		return -ENOMEM;
 	node->config = *config;
+	node->payload_wanted = config->payload_max;
 	node->sink = *sink;
 	node->now = now;
 	table = table_create(config->max_flows, config->max_tombstones,
@@ -191,6 +192,19 @@ static void change_role(struct node *node, enum frame_role wanted)
 	node_want_status(node);
 }
 
+/* What was too large for a path stays so until it is configured otherwise. */
+static void review_payload(struct node *node)
+{
+	bool is_as_before = node->config.payload_max == node->payload_wanted;
+
+	node->payload_wanted = node->config.payload_max;
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		node->peers[i].is_narrowed &= is_as_before;
+		if (node->peers[i].is_narrowed)
+			node->config.payload_max = FRAME_PAYLOAD_MIN;
+	}
+}
+
 /* Sessions that were opened with a key that is accepted no more can't be opened further (input.c asks the
  * ring each time). */
 static void configure(struct node *node, const struct node_config *config)
@@ -202,6 +216,7 @@ static void configure(struct node *node, const struct node_config *config)
 		return;
 	}
 	node->config = *config;
+	review_payload(node);
 	table_set_limits(node->local.table, config->max_flows, config->max_tombstones);
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
 		if (node->peers[i].id)

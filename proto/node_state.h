@@ -38,6 +38,7 @@ struct node {
 	struct monotime heartbeat_at, status_at, status_sent_at;
 	struct monotime restarted_at; /* our session, last */
 	int64_t restart_pause_us;     /* until the next may follow that one */
+	size_t payload_wanted;        /* as configured; config has less when that did not reach a peer */
 	struct monotime no_memory_at; /* when that was said last */
 	uint32_t conntrack_max, conntrack_buckets;
 	bool split_brain, duplicate_id, leaving;

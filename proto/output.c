@@ -292,6 +292,23 @@ static void note_pace(struct node *node, struct peer *peer)
 	peer->pace_at = node->now;
 }
 
+/* The path to it may carry less than our links: then the least that any link does is tried. */
+static void note_reach(struct node *node, struct peer *peer, const struct frame_peer *us)
+{
+	bool awaits = us->applied < table_newest(node->local.table) &&
+		      (us->holes_count || (peer->catchup.active && peer->catchup.cursor > us->applied));
+
+	if (!reach_note(&peer->reach, us->applied, us->full_id, awaits, node->now))
+		return;
+	peer->is_narrowed = true;
+	node_log(
+	    node, NODE_LOG_WARNING, "not-arriving",
+	    "node %u hears us, but what we send of our flows does not arrive: datagrams have %u bytes at "
+	    "most from now on; does the path carry [link] mtu?",
+	    peer->id, FRAME_PAYLOAD_MIN);
+	node->config.payload_max = FRAME_PAYLOAD_MIN;
+}
+
 void node_serve_peer(struct node *node, struct peer *peer, const struct frame_peer *us)
 {
 	bool followed = peer_follows(peer, &node->config, node->now);
@@ -299,6 +316,7 @@ void node_serve_peer(struct node *node, struct peer *peer, const struct frame_pe
 
 	peer->about_us = *us;
 	peer->has_about_us = true;
+	note_reach(node, peer, us);
 	if (peer->status.role != FRAME_ROLE_PRIMARY && !peer->status.frozen_at)
 		receive_note_before_primary(&peer->receive, us->applied, peer->status.newest);
 	else if (peer->status.role == FRAME_ROLE_PRIMARY &&

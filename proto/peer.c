@@ -104,6 +104,7 @@ void peer_promote(struct peer *peer, struct session *candidate, struct monotime 
 	peer->has_status = false;
 	peer->has_about_us = false;
 	peer->leaving = false;
+	peer->reach = (struct reach){0};
 	peer->is_behind = false;
 	peer->overflow_told = peer->incompatible_told = false;
 	catchup_forget(&peer->catchup);

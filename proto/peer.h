@@ -8,6 +8,7 @@
 
 #include "proto/foreign.h"
 #include "proto/node.h"
+#include "proto/reach.h"
 #include "proto/receive.h"
 #include "proto/session.h"
 #include "proto/stream.h"
@@ -86,8 +87,10 @@ struct peer {
 	uint64_t live_acked;
 	struct monotime pace_at; /* when it had last taken half a window of the live stream ... */
 	uint64_t pace_acked;     /* ... and what of it, then */
-	struct flight live;      /* of the live stream, as this peer acknowledges it */
-	struct monotime ack_at;  /* when the next STATUS to it alone is due; MONOTIME_NEVER: none */
+	struct reach reach;
+	bool is_narrowed;       /* large datagrams did not reach it: all are small since */
+	struct flight live;     /* of the live stream, as this peer acknowledges it */
+	struct monotime ack_at; /* when the next STATUS to it alone is due; MONOTIME_NEVER: none */
 	struct monotime ack_sent_at;
 	struct monotime behind_since; /* since when we have not applied all that it told of */
 	bool is_behind;

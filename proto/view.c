@@ -185,6 +185,9 @@ static void prove_held(const struct node *node, const struct peer *peer, struct 
 		reason_set(proof, "node", peer->id, "has no room for all our flows (its max-flows)");
 	else if (us->flags & FRAME_PEER_INCOMPATIBLE)
 		reason_set(proof, "node", peer->id, "does not know all attributes of our flows");
+	else if (peer->reach.is_lost)
+		reason_set(proof, "node", peer->id,
+			   "hears us, but what we send of our flows does not arrive");
 	else if (us->full_id)
 		reason_set(proof, "node", peer->id, "is in a full catch-up");
 	else if (!us->proven)
@@ -226,6 +229,13 @@ static void describe_problem(const struct node *node, const struct peer *peer, s
 		snprintf(problem, NODE_REASON_SIZE,
 			 "its nf_conntrack_max, %u, is above ours, %u: a takeover may not fit",
 			 peer->status.conntrack_max, node->conntrack_max);
+	else if (peer->reach.is_lost || peer->is_narrowed)
+		snprintf(
+		    problem, NODE_REASON_SIZE,
+		    peer->reach.is_lost
+			? "datagrams of %zu bytes do not reach it; set [link] mtu to what the path carries"
+			: "datagrams of %zu bytes do not reach it, smaller ones do; set [link] mtu to what the path carries",
+		    peer->reach.is_lost ? node->config.payload_max : node->payload_wanted);
 	else if (!session_exists(&peer->current))
 		snprintf(problem, NODE_REASON_SIZE, "its session has not proven to be live");
 	(void)now;

@@ -67,6 +67,8 @@ static void do_log(void *context, enum node_log_level level, const char *id, con
 
 	(void)level;
 	world_trace(host->world, host, "%s: %s", id, text);
+	if (!strcmp(id, "not-arriving"))
+		world_meets(host->world, SITUATION_NARROW_FOUND);
 }
 
 static void do_follow(void *context, const struct flow *flow, bool gone)

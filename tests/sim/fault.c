@@ -2,6 +2,7 @@
 #include "tests/sim/fault.h"
 
 #include "tests/sim/invariant.h"
+#include "tests/sim/wide.h"
 
 static const int64_t ms_us = 1000, second_us = 1000000;
 
@@ -40,6 +41,9 @@ const char *fault_name(enum action_kind kind)
 	    [ACTION_ATTACK_MORE] = "attack goes on",
 	    [ACTION_KILL_ONE] = "kill once",
 	    [ACTION_BURST] = "burst",
+	    [ACTION_LINK_FATE] = "fate of a link",
+	    [ACTION_NARROW] = "narrow path",
+	    [ACTION_WIDEN] = "wide path",
 	};
 
 	return names[kind];
@@ -238,7 +242,7 @@ static void partition(struct schedule *schedule, struct world *world, unsigned i
 static void loss(struct schedule *schedule, struct world *world, int64_t lasting)
 {
 	struct sim_random *r = &schedule->random;
-	struct net_link *link = &world->net.links[random_below(r, NET_LINKS_MAX)];
+	struct net_link *link = &world->net.links[random_below(r, WIDE_LINKS_BEFORE)];
 
 	if (lasting)
 		link = &world->net.links[0];
@@ -258,7 +262,7 @@ static void noise(struct schedule *schedule, struct world *world)
 {
 	struct sim_random *r = &schedule->random;
 
-	for (unsigned i = 0; i < NET_LINKS_MAX; i++) {
+	for (unsigned i = 0; i < WIDE_LINKS_BEFORE; i++) {
 		struct net_link *link = &world->net.links[i];
 
 		link->jitter_us = random_between(r, 0, 20 * ms_us);
@@ -440,7 +444,7 @@ void fault_run(struct schedule *schedule, struct world *world, const struct acti
 		partition(schedule, world, host->index, action->kind == ACTION_ONE_WAY);
 		break;
 	case ACTION_LINK_DOWN:
-		link_down(schedule, world, action->host % NET_LINKS_MAX);
+		link_down(schedule, world, action->host % WIDE_LINKS_BEFORE);
 		break;
 	case ACTION_LOSS:
 		loss(schedule, world, action->value);
@@ -521,6 +525,15 @@ void fault_run(struct schedule *schedule, struct world *world, const struct acti
 		break;
 	case ACTION_BURST:
 		traffic_upheaval(&world->traffic, world, host->index);
+		break;
+	case ACTION_LINK_FATE:
+		wide_link_fate(schedule, world, action->host);
+		break;
+	case ACTION_NARROW:
+		wide_narrow(schedule, world, action->host, (unsigned)action->value);
+		break;
+	case ACTION_WIDEN:
+		wide_widen(world);
 		break;
 	}
 }

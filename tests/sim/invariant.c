@@ -11,7 +11,7 @@
 
 enum {
 	CHECK_US = 7000,
-	STEP_SENDS_MAX = 32 * 6 * NET_LINKS_MAX + 64, /* STREAM_SLICE for the group and each peer, and some */
+	STEP_SENDS_MAX = 32 * 6 + 32, /* over each link: STREAM_SLICE for the group and each peer, and some */
 	STEP_GETS_MAX = 512,
 	TIME_REMOVED_MAX = 4096 + 4096, /* a slice of a sweep, and one of ageing */
 	REMOVAL_BYTES_MIN = 12,         /* in a frame: its kind and an IPv4 key */
@@ -218,7 +218,7 @@ static void check_work(struct host *host, const struct node_event *event)
 {
 	const struct host_record *record = invariant_record(host);
 
-	if (host->step_sends > STEP_SENDS_MAX || host->step_gets > STEP_GETS_MAX)
+	if (host->step_sends > STEP_SENDS_MAX * host->config.links || host->step_gets > STEP_GETS_MAX)
 		world_fail(host->world, "(i) host %u: a step sent %u datagrams and asked %u times", host->id,
 			   host->step_sends, host->step_gets);
 	if (event->type != NODE_TIME && event->type != NODE_DATAGRAM)

@@ -158,14 +158,22 @@ static void damage(struct net *net, struct datagram *datagram)
 			datagram->bytes[i] ^= (uint8_t)random_draw(&net->random);
 }
 
+/* Nobody says so: the host takes the path to be as wide as its link. */
+static bool is_too_large(const struct net_link *link, unsigned host, size_t length)
+{
+	return host < NET_HOSTS_MAX && link->carries[host] && length > link->carries[host];
+}
+
 static void transmit(struct net *net, struct packet packet, int64_t now_us)
 {
 	struct net_link *link = &net->links[packet.link];
 	bool is_corrupted = link->corruption && random_chance(&net->random, link->corruption);
 	unsigned copies = 1u + (link->duplication && random_chance(&net->random, link->duplication));
 
-	if (link->down || link->cut[packet.from] || link->cut[packet.to] ||
-	    net->blocked[packet.from][packet.to] || is_lost(net, link, packet.from, packet.to)) {
+	if (is_too_large(link, packet.from, packet.datagram->length) ||
+	    is_too_large(link, packet.to, packet.datagram->length) || link->down || link->cut[packet.from] ||
+	    link->cut[packet.to] || net->blocked[packet.from][packet.to] ||
+	    is_lost(net, link, packet.from, packet.to)) {
 		net->lost++;
 		return;
 	}

@@ -12,7 +12,7 @@
 
 enum {
 	NET_HOSTS_MAX = 5,
-	NET_LINKS_MAX = 2,
+	NET_LINKS_MAX = 4,
 	NET_SEEN = 1024,    /* datagrams that the attacker remembers */
 	NET_ATTACKER = 200, /* its address */
 };
@@ -45,6 +45,7 @@ struct net_link {
 	uint32_t burst_starts, burst_ends, burst_loss; /* per mille, for each datagram */
 	bool down;                                     /* for all */
 	bool cut[NET_HOSTS_MAX];                       /* that host's cable */
+	uint16_t carries[NET_HOSTS_MAX];               /* bytes of a datagram to and from that host; 0: any */
 	bool bad[NET_HOSTS_MAX][NET_HOSTS_MAX];        /* a burst of loss is on, from there to there */
 };
 

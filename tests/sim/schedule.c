@@ -3,6 +3,7 @@
 
 #include "tests/sim/fault.h"
 #include "tests/sim/invariant.h"
+#include "tests/sim/wide.h"
 
 #include <errno.h>
 #include <string.h>
@@ -125,6 +126,7 @@ static int make_hosts(struct schedule *schedule, struct world *world)
 	unsigned links = 1 + random_chance(r, 350);
 
 	draw_network(schedule, world, links);
+	links = wide_draw_links(world, links);
 	for (unsigned i = 0; i < world->hosts_count; i++) {
 		struct host *host = &world->hosts[i];
 
@@ -166,10 +168,12 @@ int schedule_init(struct schedule *schedule, struct world *world)
 	world->hosts_count = dice < 50 ? 2 : dice < 80 ? 3 : dice < 92 ? 4 : 5;
 	schedule->active_active = random_chance(r, 80);
 	traffic_init(&world->traffic, world->seed);
+	wide_init(&world->wide, world->seed);
 	if (make_hosts(schedule, world))
 		return -ENOMEM;
 	first_starts(schedule, world);
 	draw_faults(schedule, world);
+	wide_draw_faults(schedule, world);
 	if (world->traffic.leans_to_storms)
 		schedule_plan(schedule, world, START_US, (struct action){.kind = ACTION_LOSS, .value = 1});
 	return 0;

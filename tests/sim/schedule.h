@@ -53,6 +53,10 @@ enum action_kind {
 	ACTION_ATTACK_MORE,
 	ACTION_KILL_ONE,
 	ACTION_BURST,
+	/* of the wider worlds (wide.h) */
+	ACTION_LINK_FATE, /* .host: link */
+	ACTION_NARROW,    /* .host; .value: how many links, from the first on */
+	ACTION_WIDEN,
 };
 
 struct action {

@@ -36,6 +36,9 @@ const char *situation_name(enum situation situation)
 	    [SITUATION_ALONE] = "start without peers",
 	    [SITUATION_PARTITION] = "partition",
 	    [SITUATION_ATTACK] = "attack",
+	    [SITUATION_MANY_LINKS] = "three links or four",
+	    [SITUATION_NARROW_PATH] = "narrow path",
+	    [SITUATION_NARROW_FOUND] = "narrow path, said",
 	};
 
 	return names[situation];

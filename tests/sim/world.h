@@ -11,6 +11,7 @@
 #include "tests/sim/schedule.h"
 #include "tests/sim/situation.h"
 #include "tests/sim/traffic.h"
+#include "tests/sim/wide.h"
 
 #include <stdio.h>
 
@@ -26,6 +27,7 @@ struct world {
 	struct net net;
 	struct traffic traffic;
 	struct schedule schedule;
+	struct wide wide;
 	struct invariants *invariants;
 	uint64_t digest;     /* of all that was sent, and when: equal runs have equal ones */
 	uint32_t situations; /* bit for each enum situation */

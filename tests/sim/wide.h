@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What worlds were widened by after many a seed had failed: more links, each with a fate of its own, and
+ * paths that carry less than their ends believe.  It is drawn from a stream of its own, and only for seeds
+ * from WIDE_FIRST on, so that a seed of before still is the schedule that it was.
+ */
+#ifndef SIM_WIDE_H
+#define SIM_WIDE_H
+
+#include "tests/sim/random.h"
+
+struct schedule;
+struct world;
+
+enum {
+	WIDE_FIRST = 450000,
+	WIDE_LINKS_BEFORE = 2, /* links that worlds have at most without that */
+};
+
+struct wide {
+	struct sim_random random;
+	bool on;
+};
+
+void wide_init(struct wide *wide, uint64_t seed);
+
+/* Links on top of those; returns how many there are then. */
+unsigned wide_draw_links(struct world *world, unsigned links);
+void wide_draw_faults(struct schedule *schedule, struct world *world);
+
+/* One link alone is down, lossy, noisy or slow for a while. */
+void wide_link_fate(struct schedule *schedule, struct world *world, unsigned link);
+/* What is larger than that vanishes on that host's first links, for a while. */
+void wide_narrow(struct schedule *schedule, struct world *world, unsigned host, unsigned links);
+void wide_widen(struct world *world);
+
+#endif
