@@ -92,7 +92,7 @@ $(BUILD)/obj/stepping/%.o: $(BUILD)/obj/%.o
 	@mkdir -p $(@D)
 	$(Q)$(OBJCOPY) --redefine-sym node_step=stepping_node_step --redefine-sym node_create=stepping_node_create $< $@
 $(BUILD)/unit/allocation_test: $(BUILD)/obj/tests/unit/allocation_test.o $(BUILD)/obj/stepping/tests/unit/cluster.o \
-	$(call objects,$(addprefix tests/unit/,cluster_role.c cluster_setup.c cluster_warm.c)) $(patsubst %.c,$(BUILD)/obj/failing/%.o,$(PROTO))
+	$(call objects,$(addprefix tests/unit/,cluster_network.c cluster_role.c cluster_setup.c cluster_warm.c)) $(patsubst %.c,$(BUILD)/obj/failing/%.o,$(PROTO))
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LIBS) -lcmocka

@@ -6,8 +6,7 @@ import os
 import pathlib
 
 import pytest
-from twins import Twin, compare, lasting
-from twintrack_command import PROGRAM
+from twins import compare, lasting, twins_of
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
@@ -117,14 +116,8 @@ def labels():
 
 @pytest.fixture(scope="module")
 def twins(labels, tmp_path_factory):
-    link = tmp_path_factory.mktemp("bin") / "conntrack"
-    link.symlink_to(PROGRAM)
-    both = [Twin(f"ttdiff{os.getpid()}{n}", program) for n, program in enumerate(("conntrack", link))]
-    try:
+    with twins_of("ttdiff", tmp_path_factory.mktemp("bin")) as both:
         yield both
-    finally:
-        for twin in both:
-            twin.close()
 
 
 def outcome(twin, setup, line):

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from twins import Twin, compare, lasting
+from twins import Twin, compare, lasting, twins_of
 from twintrack_command import PROGRAM
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
@@ -80,16 +80,10 @@ def plain(text):
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
-    link = tmp_path_factory.mktemp("bin") / "conntrack"
-    link.symlink_to(PROGRAM)
-    both = [ExpectTwin(f"ttexp{os.getpid()}{n}", program) for n, program in enumerate(("conntrack", link))]
-    try:
+    with twins_of("ttexp", tmp_path_factory.mktemp("bin"), ExpectTwin) as both:
         for twin in both:
             twin.run("sysctl", "-qw", "net.netfilter.nf_conntrack_events=1")
         yield both
-    finally:
-        for twin in both:
-            twin.close()
 
 
 def outcome(twin, line):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from test_differential import FLOWS, labels  # noqa: F401  a fixture
-from twins import Twin, normal, substance
+from twins import normal, substance, twins_of
 from twintrack_command import PROGRAM
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
@@ -47,14 +47,8 @@ def outcomes(twin, lines, directory):
 
 @pytest.fixture(scope="module")
 def twins(labels, tmp_path_factory):  # noqa: F811
-    link = tmp_path_factory.mktemp("bin") / "conntrack"
-    link.symlink_to(PROGRAM)
-    both = [Twin(f"ttrefuse{os.getpid()}{n}", program) for n, program in enumerate(("conntrack", link))]
-    try:
+    with twins_of("ttrefuse", tmp_path_factory.mktemp("bin")) as both:
         yield both
-    finally:
-        for twin in both:
-            twin.close()
 
 
 def differing(lines, theirs, ours):

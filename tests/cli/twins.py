@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Two equal namespaces, one for the distribution's conntrack(8) and one for ours, and what is compared of a command line's outcome."""
+import contextlib
 import os
 import re
 import subprocess
+
+from twintrack_command import PROGRAM
 
 
 class Twin:
@@ -20,6 +23,19 @@ class Twin:
 
     def close(self):
         subprocess.run(["ip", "netns", "del", self.name], check=True)
+
+
+@contextlib.contextmanager
+def twins_of(name, directory, kind=Twin):
+    """The distribution's and ours, which is called by the same name through a link in `directory`."""
+    link = directory / "conntrack"
+    link.symlink_to(PROGRAM)
+    with contextlib.ExitStack() as stack:
+        both = []
+        for number, program in enumerate(("conntrack", link)):
+            both.append(kind(f"{name}{os.getpid()}{number}", program))
+            stack.callback(both[-1].close)
+        yield both
 
 
 def normal(text):

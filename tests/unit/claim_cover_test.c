@@ -33,6 +33,24 @@ static void limit(struct cluster *c, unsigned index, uint32_t flows)
 	cluster_step(c, index, &event);
 }
 
+/* C has seen all that B, the primary, has to say, and still keeps what it had of A. */
+static void expect_that_c_keeps_its_copy(struct cluster *c)
+{
+	assert_true(cluster_peer_view(c, C, B).holds.in_sync);
+	assert_int_equal(cluster_held(c, C, A), 500);
+	cluster_free(c);
+}
+
+/* B takes over 500 flows of A, and its kernel refuses one. */
+static void take_over_all_but_one(struct cluster *c)
+{
+	struct node_event refused = {.type = NODE_FLOW_REFUSED};
+
+	create(c, A, 0, 500);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_step(c, B, &refused);
+}
+
 static void a_copy_that_refused_flows_claims_nothing(void **state)
 {
 	struct cluster *c = start(3);
@@ -46,9 +64,7 @@ static void a_copy_that_refused_flows_claims_nothing(void **state)
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 5000000);
 	assert_int_equal(table_count(c->nodes[B].kernel), 100);
-	assert_true(cluster_peer_view(c, C, B).holds.in_sync);
-	assert_int_equal(cluster_held(c, C, A), 500);
-	cluster_free(c);
+	expect_that_c_keeps_its_copy(c);
 }
 
 static void nor_does_one_that_was_flushed(void **state)
@@ -63,9 +79,7 @@ static void nor_does_one_that_was_flushed(void **state)
 	cluster_step(c, B, &flush);
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 5000000);
-	assert_true(cluster_peer_view(c, C, B).holds.in_sync);
-	assert_int_equal(cluster_held(c, C, A), 500);
-	cluster_free(c);
+	expect_that_c_keeps_its_copy(c);
 }
 
 static void leftovers_stay_while_the_heir_has_no_room_for_all(void **state)
@@ -85,12 +99,9 @@ static void leftovers_stay_while_the_heir_has_no_room_for_all(void **state)
 static void nor_when_the_kernel_refuses_what_was_taken_over(void **state)
 {
 	struct cluster *c = start(2);
-	struct node_event refused = {.type = NODE_FLOW_REFUSED};
 
 	(void)state;
-	create(c, A, 0, 500);
-	cluster_role(c, B, FRAME_ROLE_PRIMARY);
-	cluster_step(c, B, &refused);
+	take_over_all_but_one(c);
 	cluster_role(c, A, FRAME_ROLE_BACKUP);
 	cluster_run_us(c, 5000000);
 	assert_int_equal(table_count(c->nodes[A].kernel), 500);
@@ -106,12 +117,9 @@ static void nor_when_the_kernel_refuses_what_was_taken_over(void **state)
 static void nor_when_its_owner_is_restarted_meanwhile(void **state)
 {
 	struct cluster *c = start(2);
-	struct node_event refused = {.type = NODE_FLOW_REFUSED};
 
 	(void)state;
-	create(c, A, 0, 500);
-	cluster_role(c, B, FRAME_ROLE_PRIMARY);
-	cluster_step(c, B, &refused);
+	take_over_all_but_one(c);
 	c->nodes[A].config.leftovers = true;
 	cluster_restart(c, A);
 	cluster_role(c, A, FRAME_ROLE_BACKUP);
@@ -167,9 +175,7 @@ static void a_claim_does_not_cover_what_is_left_from_before_a_restart(void **sta
 	cluster_run_us(c, 3000000);
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 3000000);
-	assert_true(cluster_peer_view(c, C, B).holds.in_sync);
-	assert_int_equal(cluster_held(c, C, A), 500);
-	cluster_free(c);
+	expect_that_c_keeps_its_copy(c);
 }
 
 /* A session that was claimed as far as it is held, because an earlier one was: no further than its time as

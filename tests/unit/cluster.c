@@ -8,116 +8,6 @@
 
 enum { IDLE_STEPS_MAX = 1000 };
 
-uint64_t cluster_random(struct cluster *c)
-{
-	uint64_t z = (c->random += 0x9e3779b97f4a7c15u); /* splitmix64 */
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
-}
-
-/* ---- packets: a heap ---- */
-
-static bool packet_before(const struct cluster_packet *a, const struct cluster_packet *b)
-{
-	return a->at.us != b->at.us ? a->at.us < b->at.us : a->order < b->order;
-}
-
-static void packet_push(struct cluster *c, struct cluster_packet packet)
-{
-	size_t i = c->packets_count++;
-
-	assert(c->packets_count < CLUSTER_IN_FLIGHT);
-	while (i && packet_before(&packet, &c->packets[(i - 1) / 2])) {
-		c->packets[i] = c->packets[(i - 1) / 2];
-		i = (i - 1) / 2;
-	}
-	c->packets[i] = packet;
-}
-
-static struct cluster_packet packet_pop(struct cluster *c)
-{
-	struct cluster_packet top = c->packets[0], last = c->packets[--c->packets_count];
-	size_t i = 0, child;
-
-	while ((child = 2 * i + 1) < c->packets_count) {
-		if (child + 1 < c->packets_count && packet_before(&c->packets[child + 1], &c->packets[child]))
-			child++;
-		if (!packet_before(&c->packets[child], &last))
-			break;
-		c->packets[i] = c->packets[child];
-		i = child;
-	}
-	c->packets[i] = last;
-	return top;
-}
-
-static uint8_t *copy_of(const uint8_t *bytes, size_t length)
-{
-	uint8_t *copy = malloc(length ? length : 1);
-
-	assert(copy);
-	memcpy(copy, bytes, length);
-	return copy;
-}
-
-static void record(struct cluster *c, const struct cluster_packet *packet)
-{
-	if (c->recorded_count == c->recorded_size) {
-		c->recorded_size = c->recorded_size ? c->recorded_size * 2 : 256;
-		c->recorded = realloc(c->recorded, c->recorded_size * sizeof(*c->recorded));
-		assert(c->recorded);
-	}
-	c->recorded[c->recorded_count] = *packet;
-	c->recorded[c->recorded_count++].bytes = copy_of(packet->bytes, packet->length);
-}
-
-void cluster_inject(struct cluster *c, unsigned from, unsigned to, const uint8_t *bytes, size_t length)
-{
-	struct cluster_packet packet = {.at = monotime_add(c->now, monotime_from_us(c->delay_us)),
-					.order = c->order++,
-					.from = from,
-					.to = to,
-					.bytes = copy_of(bytes, length),
-					.length = length};
-
-	packet_push(c, packet);
-}
-
-static void duplicate(struct cluster *c, struct cluster_packet packet)
-{
-	packet.bytes = copy_of(packet.bytes, packet.length);
-	packet.at.us += c->jitter_us;
-	if (c->dark || c->nodes[packet.from].muted)
-		free(packet.bytes);
-	else
-		packet_push(c, packet);
-}
-
-static void transmit(struct cluster_node *sender, unsigned to, unsigned link, const uint8_t *bytes,
-		     size_t length)
-{
-	struct cluster *c = sender->cluster;
-	struct cluster_packet packet = {
-	    .order = c->order++, .from = sender->index, .to = to, .link = link, .length = length};
-	int64_t jitter = c->jitter_us ? (int64_t)(cluster_random(c) % (uint64_t)c->jitter_us) : 0;
-
-	packet.bytes = copy_of(bytes, length);
-	packet.at = monotime_from_us(c->now.us + c->delay_us + c->link_delay_us[link] + jitter);
-	if (c->record)
-		record(c, &packet);
-	if (c->duplicate_percent && cluster_random(c) % 100 < c->duplicate_percent)
-		duplicate(c, packet);
-	if (c->dark || sender->muted || c->links_dark & 1u << link || c->nodes[to].down ||
-	    cluster_random(c) % 100 < c->loss_percent ||
-	    (c->tamper && !c->tamper(c->tamper_context, &packet))) {
-		free(packet.bytes);
-		return;
-	}
-	packet_push(c, packet);
-}
-
 /* ---- effects ---- */
 
 static void effect_send(void *context, unsigned link, const struct node_endpoint *to, const uint8_t *bytes,
@@ -128,12 +18,12 @@ static void effect_send(void *context, unsigned link, const struct node_endpoint
 	n->sent++;
 	n->sent_bytes += length;
 	if (to) {
-		transmit(n, to->bytes[0], link, bytes, length);
+		cluster_transmit(n, to->bytes[0], link, bytes, length);
 		return;
 	}
 	for (unsigned i = 0; i < n->cluster->count; i++)
 		if (i != n->index)
-			transmit(n, i, link, bytes, length);
+			cluster_transmit(n, i, link, bytes, length);
 }
 
 static void effect_get(void *context, const struct flow *key)
@@ -318,7 +208,7 @@ static void deliver(struct cluster *c, struct cluster_packet packet)
 
 	if (!n->down && is_paused(n)) {
 		packet.at = n->paused_until;
-		packet_push(c, packet);
+		cluster_packet_push(c, packet);
 		return;
 	}
 	if (!n->down) {
@@ -361,7 +251,7 @@ static void advance(struct cluster *c, struct monotime limit)
 {
 	c->now = next_time(c, limit);
 	while (c->packets_count && !monotime_is_before(c->now, c->packets[0].at))
-		deliver(c, packet_pop(c));
+		deliver(c, cluster_packet_pop(c));
 	for (unsigned i = 0; i < c->count; i++)
 		if (!c->nodes[i].down)
 			run_node(&c->nodes[i]);
@@ -540,70 +430,9 @@ void cluster_finish(struct cluster *c)
 		free(c->nodes[i].queue);
 	}
 	while (c->packets_count)
-		free(packet_pop(c).bytes);
+		free(cluster_packet_pop(c).bytes);
 	for (size_t i = 0; i < c->recorded_count; i++)
 		free(c->recorded[i].bytes);
 	free(c->recorded);
 	free(c->packets);
-}
-
-/* ---- what to look at ---- */
-
-struct flow cluster_flow(uint32_t i)
-{
-	struct flow f = {.family = FLOW_IPV4, .protocol = PROTOCOL_TCP};
-
-	f.present = FLOW_HAS_REPLY | FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK | FLOW_HAS_TCP;
-	f.orig.src[0] = 10;
-	f.orig.src[1] = (uint8_t)(i >> 24);
-	f.orig.src[2] = (uint8_t)(i >> 16);
-	f.orig.src[3] = 1;
-	f.orig.dst[0] = 198;
-	f.orig.dst[3] = 7;
-	f.orig.sport = (uint16_t)(i & 0xffff);
-	f.orig.dport = 80;
-	f.reply = flow_tuple_mirror(&f.orig, f.protocol);
-	f.reply.dst[0] = 203;
-	f.status = FLOW_STATUS_CONFIRMED | FLOW_STATUS_SEEN_REPLY | FLOW_STATUS_ASSURED |
-		   FLOW_STATUS_SRC_NAT | FLOW_STATUS_SRC_NAT_DONE | FLOW_STATUS_DST_NAT_DONE;
-	f.timeout_s = 432000;
-	f.tcp.state = FLOW_TCP_ESTABLISHED;
-	return f;
-}
-
-bool cluster_copy_equals(struct cluster *c, unsigned holder, unsigned owner)
-{
-	const struct table *copy = node_external(c->nodes[holder].node, c->nodes[owner].config.id);
-	const struct table *table = node_internal(c->nodes[owner].node);
-
-	return copy && table_count(copy) == table_count(table) && table_digest(copy) == table_digest(table);
-}
-
-struct node_peer_view cluster_peer_view(struct cluster *c, unsigned index, unsigned of)
-{
-	struct node_peer_view view = {0};
-	struct node_view whole;
-
-	node_view(c->nodes[index].node, c->now, &whole);
-	for (unsigned i = 0; i < whole.peers; i++) {
-		node_peer_view(c->nodes[index].node, cluster_clock(c, index), i, &view);
-		if (view.id == c->nodes[of].config.id)
-			return view;
-	}
-	return (struct node_peer_view){0};
-}
-
-bool cluster_is_in_sync(struct cluster *c)
-{
-	for (unsigned i = 0; i < c->count; i++)
-		for (unsigned j = 0; j < c->count; j++) {
-			struct node_peer_view view;
-
-			if (i == j || c->nodes[i].down || c->nodes[j].down)
-				continue;
-			view = cluster_peer_view(c, i, j);
-			if (!view.holds.in_sync || !view.held.in_sync || !cluster_copy_equals(c, i, j))
-				return false;
-		}
-	return true;
 }

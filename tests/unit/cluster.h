@@ -136,6 +136,13 @@ void cluster_audit(struct cluster *c, unsigned index);
 
 void cluster_inject(struct cluster *c, unsigned from, unsigned to, const uint8_t *bytes, size_t length);
 
+/* What cluster.c and its network (cluster_network.c) have of each other: a datagram that sets out, one that
+ * is on its way, and the next one that arrives. */
+void cluster_transmit(struct cluster_node *sender, unsigned to, unsigned link, const uint8_t *bytes,
+		      size_t length);
+void cluster_packet_push(struct cluster *c, struct cluster_packet packet);
+struct cluster_packet cluster_packet_pop(struct cluster *c);
+
 /* Runs simulated time on.  A node that asks for time again and again and does nothing with it aborts the
  * test. */
 void cluster_run_us(struct cluster *c, int64_t us);

@@ -99,3 +99,64 @@ size_t cluster_orphans(struct cluster *c, unsigned holder, unsigned owner)
 			flows += table_count(tables[i].table);
 	return flows;
 }
+
+/* ---- what to look at ---- */
+
+struct flow cluster_flow(uint32_t i)
+{
+	struct flow f = {.family = FLOW_IPV4, .protocol = PROTOCOL_TCP};
+
+	f.present = FLOW_HAS_REPLY | FLOW_HAS_STATUS | FLOW_HAS_TIMEOUT | FLOW_HAS_MARK | FLOW_HAS_TCP;
+	f.orig.src[0] = 10;
+	f.orig.src[1] = (uint8_t)(i >> 24);
+	f.orig.src[2] = (uint8_t)(i >> 16);
+	f.orig.src[3] = 1;
+	f.orig.dst[0] = 198;
+	f.orig.dst[3] = 7;
+	f.orig.sport = (uint16_t)(i & 0xffff);
+	f.orig.dport = 80;
+	f.reply = flow_tuple_mirror(&f.orig, f.protocol);
+	f.reply.dst[0] = 203;
+	f.status = FLOW_STATUS_CONFIRMED | FLOW_STATUS_SEEN_REPLY | FLOW_STATUS_ASSURED |
+		   FLOW_STATUS_SRC_NAT | FLOW_STATUS_SRC_NAT_DONE | FLOW_STATUS_DST_NAT_DONE;
+	f.timeout_s = 432000;
+	f.tcp.state = FLOW_TCP_ESTABLISHED;
+	return f;
+}
+
+bool cluster_copy_equals(struct cluster *c, unsigned holder, unsigned owner)
+{
+	const struct table *copy = node_external(c->nodes[holder].node, c->nodes[owner].config.id);
+	const struct table *table = node_internal(c->nodes[owner].node);
+
+	return copy && table_count(copy) == table_count(table) && table_digest(copy) == table_digest(table);
+}
+
+struct node_peer_view cluster_peer_view(struct cluster *c, unsigned index, unsigned of)
+{
+	struct node_peer_view view = {0};
+	struct node_view whole;
+
+	node_view(c->nodes[index].node, c->now, &whole);
+	for (unsigned i = 0; i < whole.peers; i++) {
+		node_peer_view(c->nodes[index].node, cluster_clock(c, index), i, &view);
+		if (view.id == c->nodes[of].config.id)
+			return view;
+	}
+	return (struct node_peer_view){0};
+}
+
+bool cluster_is_in_sync(struct cluster *c)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		for (unsigned j = 0; j < c->count; j++) {
+			struct node_peer_view view;
+
+			if (i == j || c->nodes[i].down || c->nodes[j].down)
+				continue;
+			view = cluster_peer_view(c, i, j);
+			if (!view.holds.in_sync || !view.held.in_sync || !cluster_copy_equals(c, i, j))
+				return false;
+		}
+	return true;
+}
