@@ -111,6 +111,7 @@ void foreign_adopt_all(struct foreign *foreign)
 	foreign->generation = foreign->generation == UINT8_MAX ? 1 : (uint8_t)(foreign->generation + 1);
 	foreign->adopts = true;
 	foreign->adopt_after = 0;
+	foreign->adopt_at = (struct monotime){0};
 }
 
 void foreign_note(struct foreign_notes *notes, struct record_key key)

@@ -40,18 +40,23 @@ struct foreign {
 	bool adopts;         /* all copies of earlier generations become flows of our own */
 	uint8_t generation;  /* mark of the copies that were made since the last takeover */
 	uint64_t adopt_after;
+	struct monotime adopt_at;     /* the next ones */
 	struct foreign_notes gone;    /* a table names them no more */
-	struct foreign_notes missing; /* a table names them, and they are not in our kernel */
+	struct foreign_notes missing; /* a table names them, and they are not in our kernel; or the other way
+				       * round, and the removal failed */
 	struct monotime missing_at;   /* when those are tried next */
 	size_t missing_pass;          /* of them, to be tried before the next pause */
 	size_t missing_left;          /* of them, to be tried before a takeover goes on */
 	struct monotime rescan_at;    /* when the tables may be searched again for what could not be noted */
 	bool sweep_wanted, sweeps;    /* look for copies that no table names */
+	struct monotime sweep_at;     /* not before, as a removal has just failed */
 	uint64_t sweep_after;
 	bool refreshes; /* a refresh pass runs */
 	uint64_t refresh_after;
 	struct monotime refresh_at, earliest; /* the next pass; the earliest date that this one has seen */
-	uint64_t installed, removed, refreshed, refused, vanished;
+	uint64_t installed, removed, refreshed, refused, vanished, failed;
+	struct monotime took_over_at; /* when the adoption began */
+	int64_t adopted_us;           /* and how long the last one took */
 };
 
 /* Makes the table, if there is none.  0 or -ENOMEM. */

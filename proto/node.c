@@ -471,8 +471,9 @@ struct monotime node_deadline(const struct node *node)
 {
 	struct monotime at = node_send_deadline(node);
 
-	if (local_sweep_is_due(&node->local) || node->foreign.adopts)
+	if (local_sweep_is_due(&node->local))
 		at = node->now;
+	at = monotime_min(at, node_warm_adopt_deadline(node));
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
 		if (node->peers[i].id)
 			at = monotime_min(at, peer_deadline(node, &node->peers[i]));

@@ -224,12 +224,17 @@ struct node_foreign_view {
 	size_t missing;          /* flows that could not be put there, and are tried again */
 	bool takeover_is_behind; /* NODE_TAKEOVER was given: what was here then is not in the kernel yet */
 	uint64_t installed, removed, refreshed, refused;
-	uint64_t vanished; /* copies that went from the kernel although their owner has them still */
-	size_t memory;     /* bytes */
+	uint64_t vanished;  /* copies that went from the kernel although their owner has them still */
+	uint64_t failed;    /* acts that the kernel did not carry out, and that are tried again */
+	int64_t adopted_us; /* how long the last adoption took; 0: there was none yet */
+	size_t memory;      /* bytes */
 };
 void node_foreign_view(const struct node *node, struct node_foreign_view *view);
 /* When NODE_FOREIGN_RUN has something to name, in the past: at once; MONOTIME_NEVER: nothing. */
 struct monotime node_foreign_deadline(const struct node *node);
+/* Whether that flow is a copy, and one that a takeover has still to make ours. */
+bool node_has_copy(const struct node *node, const struct flow *flow);
+bool node_is_to_adopt(const struct node *node, const struct flow *flow);
 /* Whether that flow, as the kernel shows it, is a copy, or a peer's rather than ours: no part of the internal
  * table. */
 bool node_passes_over(const struct node *node, const struct flow *flow);

@@ -134,8 +134,9 @@ void node_warm_adopt_flow(struct node *node, struct record_key key);
 /* An expectation's master: what is expected is our own only if its master is.  It becomes so if we committed
  * the expectation, or have taken over and not come to it yet. */
 void node_warm_adopt_master(struct node *node, const struct expect *expect, bool is_committed);
-/* Goes on with that, a slice for each call. */
+/* Goes on with that, a slice for each call, and when the next is due. */
 void node_warm_run(struct node *node);
+struct monotime node_warm_adopt_deadline(const struct node *node);
 /* True: the event is about a copy, or a peer's flow, and none of the internal table's business. */
 bool node_warm_takes(struct node *node, const struct node_event *event);
 void node_foreign_run(struct node *node, unsigned acts_max);

@@ -166,9 +166,12 @@ static void remove_gone(struct node *node, struct run *run)
 static void retry_one(struct node *node, struct run *run, struct record_key key)
 {
 	struct naming naming = naming_find(node, key);
+	const struct table_entry *copy = foreign_find(&node->foreign, key);
 
 	run->looked_at++;
-	if (!naming.entry || foreign_find(&node->foreign, key))
+	if (copy && !naming.entry && !foreign_is_to_adopt(&node->foreign, copy))
+		name_act(node, run, NODE_FOREIGN_REMOVE, copy->bytes, 0);
+	if (!naming.entry || (copy && !must_be_replaced(copy, naming.entry, naming.source.slot)))
 		return;
 	if (naming.source.is_alive || node->takes_over)
 		install(node, run, &naming.source, naming.entry);
@@ -240,7 +243,7 @@ static void sweep(struct node *node, struct run *run)
 		foreign->gone.overflowed = false;
 		foreign->sweep_wanted = true;
 	}
-	if (foreign->sweep_wanted && node_warm_may_sweep(node)) {
+	if (foreign->sweep_wanted && node->now.us >= foreign->sweep_at.us && node_warm_may_sweep(node)) {
 		foreign->sweep_wanted = false;
 		foreign->sweeps = true;
 		foreign->sweep_after = 0;

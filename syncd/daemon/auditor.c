@@ -14,6 +14,11 @@ enum {
 	PEERS_MS = 1500,       /* how long the first pass waits for a peer, in warm mode, ... */
 	TABLES_MS = 10000,     /* and then for its table */
 	LOOK_AT_PEERS_MS = 50, /* how often it is looked */
+	/* after a takeover: a pass over fewer flows is no burden */
+	GIVE_WAY_FLOWS = 50000,
+	HELD_S = 3,
+	GENTLE_S = 20,
+	LOOK_AT_COPIES_MS = 100,
 };
 
 static void give_row(void *context, const struct flow *flow)
@@ -30,6 +35,45 @@ static void give_row(void *context, const struct flow *flow)
 	}
 	drive_give(auditor->drive, &event);
 }
+
+/* How many flows the kernel has, as far as is known. */
+static size_t known_flows(const struct auditor *auditor)
+{
+	const struct node *node = drive_node(auditor->drive);
+	struct node_foreign_view foreign;
+	node_foreign_view(node, &foreign);
+	return table_count(node_internal(node)) + foreign.flows;
+}
+
+/* ---- after a takeover ---- */
+
+void auditor_give_way(struct auditor *auditor)
+{
+	struct monotime now = clock_now();
+	if (known_flows(auditor) < GIVE_WAY_FLOWS)
+		return;
+	auditor->held_until = monotime_add(now, monotime_from_s(HELD_S));
+	auditor->gentle_until = monotime_add(now, monotime_from_s(GENTLE_S));
+}
+
+static bool is_fast(const struct auditor *auditor, struct monotime now)
+{
+	return auditor->fast && !monotime_is_before(now, auditor->gentle_until);
+}
+
+/* When it may go on; now: it may. */
+static struct monotime may_run_at(const struct auditor *auditor, struct monotime now)
+{
+	struct node_foreign_view foreign;
+	if (monotime_is_before(now, auditor->held_until))
+		return auditor->held_until;
+	if (!monotime_is_before(now, auditor->gentle_until))
+		return now;
+	node_foreign_view(drive_node(auditor->drive), &foreign);
+	return foreign.adopts ? monotime_add(now, monotime_from_ms(LOOK_AT_COPIES_MS)) : now;
+}
+
+/* ---- passes ---- */
 
 /*
  * A flow that goes just after a pass has read it is found gone at the end of the next one.  For that to be
@@ -63,7 +107,7 @@ static void begin(struct auditor *auditor, bool fast)
 	auditor->begun = clock_now();
 	auditor->statistics.passes_begun++;
 	/* as if the table were as large as when it was last known */
-	int64_t slices = (int64_t)(table_count(node_internal(drive_node(auditor->drive))) / ROWS) + 1;
+	int64_t slices = (int64_t)(known_flows(auditor) / ROWS) + 1;
 	int64_t pause_us = spread_us(auditor) / slices;
 	auditor->pause = monotime_from_us(pause_us > 20000 ? 20000 : pause_us);
 	drive_step(auditor->drive, &event);
@@ -105,22 +149,29 @@ static void end(struct auditor *auditor, bool clean)
 /* A kernel that has far more than was known would take far too long: no pauses once the pass is late. */
 static struct monotime next_slice(const struct auditor *auditor, struct monotime now)
 {
-	bool is_late = monotime_sub(now, auditor->begun).us > spread_us(auditor);
+	bool is_late = monotime_sub(now, auditor->begun).us > spread_us(auditor) &&
+		       !monotime_is_before(now, auditor->gentle_until);
 	return is_late ? now : monotime_add(now, auditor->pause);
 }
 
 static void run_pass(void *context, struct monotime until)
 {
 	struct auditor *auditor = context;
+	struct monotime now = clock_now(), at = may_run_at(auditor, now);
 	int progress;
+	if (monotime_is_before(now, at)) {
+		auditor->slice.active = false;
+		auditor->timer.deadline = at;
+		return;
+	}
 	do {
 		/* what waits there may be older than the rows */
 		drive_drain(auditor->drive, DRAIN_BUDGET);
 		progress = audit_dump_read(auditor->audit, ROWS, give_row, auditor);
-	} while (progress == AUDIT_MORE && auditor->fast && monotime_is_before(clock_now(), until));
+	} while (progress == AUDIT_MORE && is_fast(auditor, now) && monotime_is_before(clock_now(), until));
 	drive_finish(auditor->drive);
 	if (progress == AUDIT_MORE) {
-		if (!auditor->fast) {
+		if (!is_fast(auditor, now)) {
 			auditor->slice.active = false;
 			auditor->timer.deadline = next_slice(auditor, clock_now());
 		}
@@ -161,8 +212,11 @@ static bool waits_for_peers(const struct auditor *auditor, struct monotime now)
 static void expired(void *context, struct monotime now)
 {
 	struct auditor *auditor = context;
+	struct monotime at = may_run_at(auditor, now);
 	if (auditor->runs)
 		auditor->slice.active = true;
+	else if (monotime_is_before(now, at))
+		auditor->timer.deadline = at;
 	else if (waits_for_peers(auditor, now))
 		auditor->timer.deadline = monotime_add(now, monotime_from_ms(LOOK_AT_PEERS_MS));
 	else

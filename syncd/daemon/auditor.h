@@ -3,6 +3,10 @@
  * Audit passes: when one begins, how fast it goes, and the single flows that the node wants read.  A pass at
  * start, after lost events, or that was asked for goes at full speed; the regular ones are spread, so that
  * what no event told is found within an interval.
+ *
+ * After a takeover of a large table users' packets wait for the processor, and a pass proves nothing to them:
+ * none goes on for some seconds, nor before the last copy of warm mode is adopted, and for some more none
+ * goes at full speed.
  */
 #ifndef DAEMON_AUDITOR_H
 #define DAEMON_AUDITOR_H
@@ -23,6 +27,7 @@ struct auditor {
 	struct loop_timer timer;     /* next slice of a spread pass, or the next pass */
 	struct loop_timer get_timer; /* after a GET that failed */
 	struct monotime interval, pause, begun, opened;
+	struct monotime held_until, gentle_until; /* after a takeover */
 	bool runs, fast;
 	bool wanted; /* another pass at full speed */
 	bool again;  /* another one, spread: rows that the running one has passed by are to be looked at again
@@ -38,6 +43,8 @@ void auditor_start(struct auditor *auditor, struct drive *drive, const struct dr
 		   struct monotime interval);
 void auditor_audit_now(struct auditor *auditor);
 void auditor_audit_soon(struct auditor *auditor);
+/* A takeover is over, and users' packets come first. */
+void auditor_give_way(struct auditor *auditor);
 void auditor_get(struct auditor *auditor, const struct flow *key);
 void auditor_set_interval(struct auditor *auditor, struct monotime interval);
 

@@ -209,7 +209,7 @@ static const struct table_entry *find_known(const struct drive *drive, const str
 
 bool drive_knows(const struct drive *drive, const struct flow *flow)
 {
-	return find_known(drive, flow) != NULL;
+	return find_known(drive, flow) != NULL || node_is_to_adopt(drive->node, flow);
 }
 
 /* The filter decides on the whole flow, of which the event of a change tells a part: of one that is not known
@@ -236,10 +236,12 @@ static void take_kernel_event(void *context, enum convert_kind kind, const struc
 	struct node_event event = {.type = types[kind], .flow = flow};
 	if (!passes_filter(drive, kind, flow)) {
 		drive->filtered++;
-		if (!drive_knows(drive, flow))
-			return;
-		event.type = NODE_FLOW_DESTROY; /* a known key always takes its DESTROY, and leaves when it no
-						   longer matches */
+		if (drive_knows(drive, flow))
+			event.type = NODE_FLOW_DESTROY; /* a known key always takes its DESTROY, and leaves
+							   when it no longer matches */
+		else if (!node_has_copy(drive->node, flow))
+			return; /* a copy takes what it is told: whether it stays is its owner's filter's
+				   affair */
 	}
 	drive_give(drive, &event);
 }
@@ -520,6 +522,11 @@ void drive_audit_now(struct drive *drive)
 void drive_audit_soon(struct drive *drive)
 {
 	auditor_audit_soon(&drive->auditor);
+}
+
+void drive_give_way(struct drive *drive)
+{
+	auditor_give_way(&drive->auditor);
 }
 
 void drive_set_audit_interval(struct drive *drive, struct monotime interval)

@@ -91,7 +91,7 @@ void drive_set_deaf(struct drive *drive, bool deaf);
 void drive_set_warm_takeover(struct drive *drive, bool takes_over, bool fence_is_closed);
 bool drive_bring_foreign(struct drive *drive, struct monotime until);
 
-/* Whether the node's internal table has the flow. */
+/* Whether the node's internal table has the flow, or is about to have it as what a warm takeover adopts. */
 bool drive_knows(const struct drive *drive, const struct flow *flow);
 
 /* Opens links whose interface has come, or whose socket could not be had before. */
@@ -101,6 +101,8 @@ void drive_follow_links(struct drive *drive);
 void drive_audit_now(struct drive *drive);
 /* A whole pass, begun within seconds, at the pace of the regular ones. */
 void drive_audit_soon(struct drive *drive);
+/* A takeover is over, and users' packets come first: no audit for a while (auditor.h). */
+void drive_give_way(struct drive *drive);
 void drive_set_audit_interval(struct drive *drive, struct monotime interval);
 
 void drive_statistics(const struct drive *drive, struct drive_statistics *statistics);

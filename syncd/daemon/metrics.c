@@ -223,6 +223,43 @@ static const struct metrics_field handover_fields[] = {
 	  "Leftovers that were removed from this kernel after a hand-over."),
 };
 
+static const struct metrics_field warm_fields[] = {
+    ENTRY(node_foreign_view, active, METRICS_BOOL, METRICS_GAUGE, "warm_active", NULL,
+	  "1 while the peers' flows are kept in this kernel ([commit] mode = warm)."),
+    ENTRY(node_foreign_view, flows, METRICS_SIZE, METRICS_GAUGE, "warm_copies", NULL,
+	  "Flows of peers that are in this kernel."),
+    ENTRY(node_foreign_view, waiting, METRICS_U64, METRICS_GAUGE, "warm_waiting", NULL,
+	  "Changes of the peers' tables that are still to come into this kernel, at most."),
+    ENTRY(node_foreign_view, missing, METRICS_SIZE, METRICS_GAUGE, "warm_missing", NULL,
+	  "Flows whose copy could not be written, and is tried again."),
+    ENTRY(node_foreign_view, memory, METRICS_SIZE, METRICS_GAUGE, "warm_memory_bytes", BYTES,
+	  "Memory of the table of copies."),
+    ENTRY(node_foreign_view, failed, METRICS_U64, METRICS_COUNTER, "warm_failures", NULL,
+	  "Writes of copies that the kernel did not carry out, each attempt counted."),
+    ENTRY(node_foreign_view, vanished, METRICS_U64, METRICS_COUNTER, "warm_vanished", NULL,
+	  "Copies that went from this kernel by themselves."),
+    ENTRY(node_foreign_view, adopts, METRICS_BOOL, METRICS_GAUGE, "warm_adopting", NULL,
+	  "1 after a takeover until the last copy is in the internal table."),
+    ENTRY(node_foreign_view, adopted_us, METRICS_US, METRICS_GAUGE, "warm_adoption_seconds", SECONDS,
+	  "How long that took the last time."),
+};
+
+static void write_warm(FILE *out, const struct scene *scene)
+{
+	struct metrics_family writes = {"twintrack_warm_writes", METRICS_COUNTER, NULL,
+					"Copies that were created or changed, kept alive, or removed."};
+	struct metrics_labels create = metrics_label("act", "create"),
+			      refresh = metrics_label("act", "refresh"),
+			      remove = metrics_label("act", "remove");
+	struct node_foreign_view view;
+	node_foreign_view(drive_node(scene->daemon->drive), &view);
+	metrics_fields(out, warm_fields, COUNT(warm_fields), &view, 1, 0, NULL);
+	metrics_begin(out, &writes);
+	metrics_sample(out, &writes, &create, view.installed);
+	metrics_sample(out, &writes, &refresh, view.refreshed);
+	metrics_sample(out, &writes, &remove, view.removed);
+}
+
 static void write_fence_counters(FILE *out, const struct scene *scene)
 {
 	struct fence *fence = scene->daemon->guard_fence.fence;
@@ -428,6 +465,7 @@ char *metrics_text(struct daemon *daemon)
 	write_internal(out, scene);
 	write_kernel(out, scene);
 	metrics_fields(out, handover_fields, COUNT(handover_fields), &scene->drive, 1, 0, NULL);
+	write_warm(out, scene);
 	write_fence(out, scene);
 	write_peers(out, scene);
 	write_links(out, scene);

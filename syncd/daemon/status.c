@@ -186,6 +186,8 @@ static json_t *describe_warm(const struct daemon *daemon)
 	status_set(warm, "refreshed", foreign.refreshed);
 	status_set(warm, "refused", foreign.refused);
 	status_set(warm, "vanished", foreign.vanished);
+	status_set(warm, "failed", foreign.failed);
+	status_set(warm, "adopted_us", (uint64_t)foreign.adopted_us);
 	status_set(warm, "memory_bytes", foreign.memory);
 	return warm;
 }

@@ -379,8 +379,10 @@ static void end_takeover(struct transition *transition)
 	view(transition, &before);
 	transition->commits = false;
 	json_t *committed = takeover_report(takeover);
-	if (request->kind == TRANSITION_PRIMARY)
+	if (request->kind == TRANSITION_PRIMARY) {
+		drive_give_way(transition->parts.drive);
 		enter_role(transition, FRAME_ROLE_PRIMARY);
+	}
 	guard_set_taking_over(transition->parts.guard, false, clock_now());
 	if (takeover->results[COMMIT_TABLE_FULL] > 0) {
 		exit_code = 1;

@@ -207,10 +207,14 @@ class Lab:
     def interfaces(self, node):
         return ["lan0", "wan0"] + [f"sync{k}" for k in self.sync_links]
 
-    def power_cut(self, node):
-        """All links at once, then everything that runs there: nothing of it is heard or sent any more."""
+    def cables_out(self, node):
+        """All cables of a firewall at once: nothing of it is heard any more."""
         self.switch.ip(*[f"link set {self._port_of[self.fw[node].name, interface]} down"
                          for interface in self.interfaces(node)])
+
+    def power_cut(self, node):
+        """All links at once, then everything that runs there: nothing of it is heard or sent any more."""
+        self.cables_out(node)
         self.daemon[node].kill()
         kill_all(self.fw[node].name)
 

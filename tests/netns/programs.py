@@ -145,8 +145,9 @@ class Traffic:
     def mark(self):
         """Now is the cut: what is sent from now on proves that a connection lives."""
         self._marks = (self.server.position(), self.client.position())
-        for side, after in zip((self.server, self.client), self._marks):
+        for side in (self.server, self.client):
             side.signal(signal.SIGUSR1)
+        for side, after in zip((self.server, self.client), self._marks):
             side.wait_event("marked", after=after)
 
     def verdict(self, timeout=60):

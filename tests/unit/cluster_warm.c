@@ -54,9 +54,9 @@ static void carry_out(struct cluster_node *n, struct cluster_foreign *act)
 		install(n, act);
 		break;
 	case NODE_FOREIGN_REMOVE:
-		if (entry)
+		if (entry && !n->keeps_copies)
 			table_remove(n->kernel, entry);
-		done(n, act, NODE_FOREIGN_GONE, 0);
+		done(n, act, n->keeps_copies ? NODE_FOREIGN_FAILED : NODE_FOREIGN_GONE, 0);
 		break;
 	case NODE_FOREIGN_REFRESH:
 		if (entry)

@@ -450,6 +450,55 @@ static void a_kernel_that_was_flushed_is_filled_again(void **state)
 	cluster_free(c);
 }
 
+/* The flow ends, or the mode does, while the kernel removes nothing. */
+static void a_removal_that_failed_is_tried_again_until_it_is_done(void **state)
+{
+	for (unsigned ends = 0; ends < 2; ends++) {
+		struct cluster *c = warm_cluster(2);
+		struct cluster_node *backup = &c->nodes[BACKUP];
+		struct flow gone = cluster_flow(1);
+
+		create(c, PRIMARY, 0, 10);
+		backup->keeps_copies = true;
+		if (ends)
+			cluster_flow_destroy(c, PRIMARY, &gone);
+		else
+			make_warm(c, BACKUP, false);
+		cluster_run_us(c, 5 * SECOND_US);
+		assert_int_equal(copies(c, BACKUP), 10);
+		/* once a second, not in a circle */
+		assert_in_range(backup->acts[NODE_FOREIGN_REMOVE], 3, 70);
+		backup->keeps_copies = false;
+		cluster_run_us(c, 2 * SECOND_US);
+		assert_int_equal(copies(c, BACKUP), ends ? 9 : 0);
+		assert_false(is_in_kernel(c, BACKUP, 1));
+		cluster_free(c);
+	}
+	(void)state;
+}
+
+/* Users' packets come first: a primary's adoption leaves most of the time to them. */
+static void adoption_takes_its_time_while_it_is_primary(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	size_t before, after;
+	(void)state;
+
+	create(c, PRIMARY, 0, 20000);
+	cluster_stop(c, PRIMARY);
+	cluster_run_us(c, 2 * SECOND_US);
+	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
+	before = internal_count(c, BACKUP);
+	cluster_run_us(c, SECOND_US / 10);
+	after = internal_count(c, BACKUP);
+	assert_in_range(after, before + 2000, before + 10000);
+	/* given away, nobody waits for this node any more, and the heir waits for the rest */
+	cluster_role(c, BACKUP, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, SECOND_US / 20);
+	assert_int_equal(internal_count(c, BACKUP), 20000);
+	cluster_free(c);
+}
+
 static void turning_it_on_and_off_puts_copies_there_and_takes_them_out(void **state)
 {
 	struct cluster *c = warm_cluster(2);
@@ -717,6 +766,8 @@ int main(void)
 	    cmocka_unit_test(an_orphan_stays_in_the_kernel_until_a_primary_has_it),
 	    cmocka_unit_test(flushing_the_external_table_brings_the_copies_anew),
 	    cmocka_unit_test(a_kernel_that_was_flushed_is_filled_again),
+	    cmocka_unit_test(a_removal_that_failed_is_tried_again_until_it_is_done),
+	    cmocka_unit_test(adoption_takes_its_time_while_it_is_primary),
 	    cmocka_unit_test(turning_it_on_and_off_puts_copies_there_and_takes_them_out),
 	    cmocka_unit_test(another_flow_under_the_same_key_replaces_the_copy),
 	    cmocka_unit_test(with_two_primaries_each_takeover_makes_the_copies_its_own),
