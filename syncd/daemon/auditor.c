@@ -89,9 +89,19 @@ static struct monotime next_pass(const struct auditor *auditor)
 	return monotime_add(auditor->begun, monotime_from_us(auditor->interval.us - spread_us(auditor)));
 }
 
+/* What the filter keeps out is not even dumped, once a pass has shown what of it was known. */
+static int start_dump(struct auditor *auditor)
+{
+	struct audit_filter filter;
+	bool is_chosen =
+	    !auditor->wants_all && !auditor->no_dump_filter && filter_for_dump(auditor->filter, &filter);
+	auditor->reads_all = !is_chosen;
+	return audit_dump_start(auditor->audit, is_chosen ? &filter : NULL);
+}
+
 static void begin(struct auditor *auditor, bool fast)
 {
-	int error = audit_dump_start(auditor->audit);
+	int error = start_dump(auditor);
 	auditor->wanted = false;
 	auditor->again = false;
 	if (error < 0) {
@@ -128,6 +138,7 @@ static void end(struct auditor *auditor, bool clean)
 	auditor->runs = false;
 	auditor->slice.active = false;
 	if (clean) {
+		auditor->wants_all &= !auditor->reads_all;
 		auditor->statistics.last_pass_end = now;
 		auditor->statistics.last_pass_us = monotime_sub(now, auditor->begun).us;
 		auditor->repeats = 0;
@@ -177,7 +188,9 @@ static void run_pass(void *context, struct monotime until)
 		}
 		return;
 	}
-	if (progress < 0)
+	if ((progress == -EINVAL || progress == -EOPNOTSUPP) && !auditor->reads_all)
+		auditor->no_dump_filter = true;
+	else if (progress < 0)
 		log_write(auditor->log, LOG_ERR, "audit-failed", "reading the kernel's table failed: %s",
 			  strerror(-progress));
 	end(auditor, progress == AUDIT_DONE);
@@ -243,6 +256,12 @@ void auditor_audit_soon(struct auditor *auditor)
 	auditor->again = auditor->runs;
 	if (!auditor->runs)
 		auditor->timer.deadline = monotime_min(auditor->timer.deadline, soon);
+}
+
+void auditor_filter_changed(struct auditor *auditor)
+{
+	auditor->wants_all = true;
+	auditor->reads_all = false; /* the pass that runs began before it */
 }
 
 /* ---- single flows ---- */
@@ -325,7 +344,7 @@ void auditor_start(struct auditor *auditor, struct drive *drive, const struct dr
 	auditor->expectations = parts->expectations;
 	auditor->interval = interval;
 	auditor->opened = clock_now();
-	auditor->wanted = true;
+	auditor->wanted = auditor->wants_all = true;
 	auditor->statistics.last_pass_end = MONOTIME_NEVER;
 	auditor->slice = (struct loop_slice){.run = run_pass, .context = auditor};
 	auditor->get_slice = (struct loop_slice){.run = run_gets, .context = auditor};

@@ -32,7 +32,10 @@ struct auditor {
 	bool wanted; /* another pass at full speed */
 	bool again;  /* another one, spread: rows that the running one has passed by are to be looked at again
 		      */
-	unsigned repeats; /* passes in a row that were interrupted */
+	/* rows that the filter keeps out are wanted: after it has changed they are flows that are known */
+	bool wants_all, reads_all;
+	bool no_dump_filter; /* the kernel doesn't know it */
+	unsigned repeats;    /* passes in a row that were interrupted */
 	unsigned get_first, get_count;
 	struct flow gets[AUDITOR_GETS_MAX];
 	struct drive_statistics statistics;
@@ -45,6 +48,8 @@ void auditor_audit_now(struct auditor *auditor);
 void auditor_audit_soon(struct auditor *auditor);
 /* A takeover is over, and users' packets come first. */
 void auditor_give_way(struct auditor *auditor);
+/* The next whole pass looks at all flows, not only at those that the kernel chooses by the filter. */
+void auditor_filter_changed(struct auditor *auditor);
 void auditor_get(struct auditor *auditor, const struct flow *key);
 void auditor_set_interval(struct auditor *auditor, struct monotime interval);
 

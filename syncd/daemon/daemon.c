@@ -279,6 +279,18 @@ static int open_watch(struct daemon *daemon, char *why, size_t size)
 	return failed(audit_open(&daemon->audit), "netlink sockets for dumps", why, size);
 }
 
+void daemon_filter_events(struct daemon *daemon)
+{
+	struct event_filter events;
+	filter_for_events(&daemon->filter, &events);
+	int error = watch_set_filter(daemon->watch, &events);
+	if (error < 0)
+		log_write(
+		    daemon->log, LOG_NOTICE, "event-filter",
+		    "the kernel takes no filter for its events: %s; all of them are read, and filtered here",
+		    strerror(-error));
+}
+
 static int open_kernel(struct daemon *daemon, char *why, size_t size)
 {
 	int error = failed(interface_watch_open(&daemon->interfaces), "following the interfaces", why, size);
@@ -292,6 +304,8 @@ static int open_kernel(struct daemon *daemon, char *why, size_t size)
 		return error;
 	filter_configure(&daemon->filter, &daemon->config, address_watch_set(daemon->addresses));
 	error = open_watch(daemon, why, size);
+	if (error == 0)
+		daemon_filter_events(daemon);
 	if (error == 0)
 		error = guard_fence_open(&daemon->guard_fence, &daemon->config, &daemon->guard, daemon->log,
 					 why, size);

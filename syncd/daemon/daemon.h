@@ -65,5 +65,7 @@ void daemon_close(struct daemon *daemon);
 void daemon_fill_node_config(struct daemon *daemon, struct node_config *config);
 /* Has the node take daemon->node_config anew, if anything in it changed. */
 void daemon_configure_node(struct daemon *daemon);
+/* The kernel leaves out of its events what the filter, as it is now, keeps out for ever. */
+void daemon_filter_events(struct daemon *daemon);
 
 #endif

@@ -524,6 +524,11 @@ void drive_audit_soon(struct drive *drive)
 	auditor_audit_soon(&drive->auditor);
 }
 
+void drive_filter_changed(struct drive *drive)
+{
+	auditor_filter_changed(&drive->auditor);
+}
+
 void drive_give_way(struct drive *drive)
 {
 	auditor_give_way(&drive->auditor);

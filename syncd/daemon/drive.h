@@ -101,6 +101,8 @@ void drive_follow_links(struct drive *drive);
 void drive_audit_now(struct drive *drive);
 /* A whole pass, begun within seconds, at the pace of the regular ones. */
 void drive_audit_soon(struct drive *drive);
+/* The filter was changed: the next pass looks at what it keeps out now, too. */
+void drive_filter_changed(struct drive *drive);
 /* A takeover is over, and users' packets come first: no audit for a while (auditor.h). */
 void drive_give_way(struct drive *drive);
 void drive_set_audit_interval(struct drive *drive, struct monotime interval);

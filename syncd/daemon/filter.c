@@ -157,6 +157,74 @@ bool filter_may_accept(const struct filter *filter, const struct flow *part)
 	return passes(filter, part, false);
 }
 
+/* ---- in the kernel ---- */
+
+_Static_assert((int)CONFIG_FILTER_ADDRESSES_MAX <= (int)EVENT_FILTER_PREFIXES_MAX &&
+		   (int)CONFIG_FILTER_ZONES_MAX <= (int)EVENT_FILTER_ZONES_MAX,
+	       "all that can be configured can be given to the kernel");
+
+static void match_for_events(const struct config_match *match, struct event_match *events)
+{
+	memcpy(events->protocols, match->protocols, sizeof(events->protocols));
+	events->zone_count = match->zone_count;
+	memcpy(events->zone, match->zone, match->zone_count * sizeof(match->zone[0]));
+	events->prefix_count = match->address_count;
+	for (size_t i = 0; i < match->address_count; i++) {
+		const struct config_prefix *prefix = &match->address[i];
+		struct event_prefix *to = &events->prefix[i];
+		to->family = (uint8_t)prefix->address.family;
+		to->length = (uint8_t)prefix->length;
+		memcpy(to->bytes, &prefix->address.v6, to->family == AF_INET ? 4 : 16);
+	}
+}
+
+void filter_for_events(const struct filter *filter, struct event_filter *events)
+{
+	memset(events, 0, sizeof(*events));
+	match_for_events(&filter->accept, &events->accept);
+	match_for_events(&filter->ignore, &events->ignore);
+}
+
+/* The one protocol that is accepted; -1: there are more, or any. */
+static int only_protocol(const struct config_match *accept)
+{
+	int only = -1;
+	for (int number = 0; number < 8 * CONFIG_PROTOCOL_BYTES; number++) {
+		if (!has_bit(accept->protocols, (unsigned)number))
+			continue;
+		if (only >= 0)
+			return -1;
+		only = number;
+	}
+	return only;
+}
+
+/* The one family whose addresses are accepted; 0: both, or any. */
+static uint8_t only_family(const struct config_match *accept)
+{
+	for (size_t i = 1; i < accept->address_count; i++)
+		if (accept->address[i].address.family != accept->address[0].address.family)
+			return 0;
+	if (accept->address_count == 0)
+		return 0;
+	return accept->address[0].address.family == AF_INET ? FLOW_IPV4 : FLOW_IPV6;
+}
+
+bool filter_for_dump(const struct filter *filter, struct audit_filter *dump)
+{
+	const struct config_match *accept = &filter->accept;
+	int protocol = only_protocol(accept);
+	*dump = (struct audit_filter){.family = only_family(accept), .by_protocol = protocol >= 0};
+	if (dump->by_protocol)
+		dump->protocol = (uint8_t)protocol;
+	if (accept->mark_count == 1) {
+		dump->by_mark = true;
+		dump->mark = accept->mark[0].value;
+		dump->mark_mask = accept->mark[0].mask;
+	}
+	return dump->family != 0 || dump->by_protocol || dump->by_mark;
+}
+
 /* ---- comparing with a peer's ---- */
 
 /* The same whatever the order of the lines: each counts by itself. */

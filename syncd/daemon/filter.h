@@ -9,6 +9,8 @@
 #include "conf/config.h"
 #include "proto/flow.h"
 #include "syncd/kernel/address.h"
+#include "syncd/kernel/audit.h"
+#include "syncd/kernel/event_filter.h"
 
 struct filter {
 	struct config_match accept, ignore;
@@ -31,6 +33,12 @@ bool filter_accepts(const struct filter *filter, const struct flow *flow);
 /* The same of a flow of which only a part is known, as an event of a change tells: false when that part alone
  * keeps it out. */
 bool filter_may_accept(const struct filter *filter, const struct flow *part);
+
+/* The part of it that the kernel can apply to its events. */
+void filter_for_events(const struct filter *filter, struct event_filter *events);
+
+/* And to a dump.  False: to none of it. */
+bool filter_for_dump(const struct filter *filter, struct audit_filter *dump);
 
 /* The same number for the same filters on every node; 0 for the default ones. */
 uint32_t filter_hash(const struct filter *filter);

@@ -51,9 +51,13 @@ static void apply(struct daemon *daemon, const struct config *before)
 	ageing_refresh(&daemon->ageing);
 	daemon_configure_node(daemon);
 	drive_set_audit_interval(daemon->drive, monotime_from_us(config->kernel.audit_interval_us));
+	bool filter_changed = memcmp(&before->filter, &config->filter, sizeof(before->filter)) != 0;
+	if (filter_changed) {
+		daemon_filter_events(daemon);
+		drive_filter_changed(daemon->drive);
+	}
 	/* an audit brings in what was left out till now */
-	if (memcmp(&before->filter, &config->filter, sizeof(before->filter)) != 0 ||
-	    before->table.max_flows != config->table.max_flows)
+	if (filter_changed || before->table.max_flows != config->table.max_flows)
 		drive_audit_now(daemon->drive);
 	if (before->fence.timeout_us != config->fence.timeout_us && daemon->guard_fence.fence != NULL)
 		guard_fence_renew(&daemon->guard_fence);

@@ -278,7 +278,7 @@ void verify_start(struct control_client *client, struct daemon *daemon)
 	}
 	struct verify *verify = calloc(1, sizeof(*verify));
 	int error = verify == NULL ? -ENOMEM : audit_open(&verify->audit);
-	if (error == 0 && (error = audit_dump_start(verify->audit)) < 0)
+	if (error == 0 && (error = audit_dump_start(verify->audit, NULL)) < 0)
 		audit_close(verify->audit);
 	if (error < 0) {
 		control_finish(client, 1, "can't read the kernel's table: %s", strerror(-error));

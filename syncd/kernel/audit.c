@@ -2,7 +2,9 @@
 #include "syncd/kernel/audit.h"
 #include "syncd/kernel/timeouts.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdbool.h>
@@ -24,6 +26,8 @@ struct audit {
 	uint32_t sequence;
 	bool is_dumping;
 	bool is_interrupted;
+	bool ipv6_follows; /* the dump that runs is the first of two */
+	struct audit_filter filter;
 	uint32_t dump_sequence;
 	long buckets; /* when the dump began */
 	_Alignas(8) uint8_t get_bytes[GET_BUFFER];
@@ -100,18 +104,55 @@ static int transmit(int fd, const void *bytes, size_t length)
 	return (size_t)sent == length ? 0 : -EIO;
 }
 
-int audit_dump_start(struct audit *audit)
+/* The tuple of which CTA_FILTER says that only its protocol is meant. */
+static void put_protocol(struct nlmsghdr *request, uint8_t protocol)
 {
-	struct {
-		struct nlmsghdr header;
-		struct nfgenmsg nfgen;
-	} request = {
-	    .header = {.nlmsg_len = sizeof(request),
-		       .nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET,
-		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-		       .nlmsg_seq = ++audit->sequence},
-	    .nfgen = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0},
-	};
+	const uint32_t by_protocol = 1 << 3; /* ctnetlink_parse_filter(): CTA_FILTER_F_CTA_PROTO_NUM */
+	struct nlattr *nest = mnl_attr_nest_start(request, CTA_TUPLE_ORIG);
+	struct nlattr *part = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
+
+	mnl_attr_put_u8(request, CTA_PROTO_NUM, protocol);
+	mnl_attr_nest_end(request, part);
+	mnl_attr_nest_end(request, nest);
+	nest = mnl_attr_nest_start(request, CTA_FILTER);
+	mnl_attr_put_u32(request, CTA_FILTER_ORIG_FLAGS, by_protocol);
+	mnl_attr_put_u32(request, CTA_FILTER_REPLY_FLAGS, 0);
+	mnl_attr_nest_end(request, nest);
+}
+
+static void put_filter(struct nlmsghdr *request, const struct audit_filter *filter)
+{
+	if (filter->by_mark) {
+		mnl_attr_put_u32(request, CTA_MARK, htonl(filter->mark));
+		mnl_attr_put_u32(request, CTA_MARK_MASK, htonl(filter->mark_mask));
+	}
+	if (filter->by_protocol)
+		put_protocol(request, filter->protocol);
+}
+
+static int send_request(struct audit *audit, uint8_t family, const struct audit_filter *filter)
+{
+	_Alignas(8) uint8_t room[256];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(room);
+	struct nfgenmsg *nfgen = mnl_nlmsg_put_extra_header(request, sizeof(*nfgen));
+
+	request->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request->nlmsg_seq = audit->dump_sequence = ++audit->sequence;
+	*nfgen = (struct nfgenmsg){.nfgen_family = family, .version = NFNETLINK_V0};
+	put_filter(request, filter);
+	return transmit(audit->dump_fd, request, request->nlmsg_len);
+}
+
+static uint8_t first_family(const struct audit *audit)
+{
+	if (audit->ipv6_follows || audit->filter.family == FLOW_IPV4)
+		return AF_INET;
+	return audit->filter.family == FLOW_IPV6 ? AF_INET6 : AF_UNSPEC;
+}
+
+int audit_dump_start(struct audit *audit, const struct audit_filter *filter)
+{
 	int error = 0;
 
 	if (audit->is_dumping)
@@ -121,9 +162,10 @@ int audit_dump_start(struct audit *audit)
 	if (error)
 		return error;
 	audit->is_interrupted = false;
-	audit->dump_sequence = request.header.nlmsg_seq;
+	audit->filter = filter ? *filter : (struct audit_filter){0};
+	audit->ipv6_follows = audit->filter.by_protocol && !audit->filter.family;
 	audit->buckets = timeouts_conntrack_buckets();
-	error = transmit(audit->dump_fd, &request, sizeof(request));
+	error = send_request(audit, first_family(audit), &audit->filter);
 	audit->is_dumping = !error;
 	return error;
 }
@@ -139,7 +181,15 @@ void audit_dump_cancel(struct audit *audit)
 
 static int finish(struct audit *audit)
 {
+	int error = audit->ipv6_follows ? send_request(audit, AF_INET6, &audit->filter) : 0;
+
+	if (audit->ipv6_follows && !error) {
+		audit->ipv6_follows = false;
+		return AUDIT_MORE;
+	}
 	audit->is_dumping = false;
+	if (error)
+		return error;
 	if (audit->buckets != timeouts_conntrack_buckets())
 		audit->is_interrupted = true;
 	return audit->is_interrupted ? AUDIT_INTERRUPTED : AUDIT_DONE;

@@ -8,6 +8,9 @@
 
 #include "syncd/kernel/convert.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct audit;
 
 /* Opens a socket for dumps and one for GETs; neither makes events.  0 or a negative errno. */
@@ -16,8 +19,22 @@ void audit_close(struct audit *audit);
 
 typedef void audit_row(void *context, const struct flow *flow);
 
-/* Starts a dump of all zones and families.  0; -EBUSY while one runs, or another negative errno. */
-int audit_dump_start(struct audit *audit);
+/*
+ * What rows are wanted, as far as the kernel can choose them (CTA_FILTER, Linux 5.8).  No addresses: Linux
+ * 6.18 compares IPv6 ones the wrong way round (ctnetlink_filter_match_tuple()).  A protocol can be asked for
+ * in one family only (ctnetlink_parse_tuple_filter()): of any family, it takes two dumps, one after the
+ * other.
+ */
+struct audit_filter {
+	uint8_t family; /* FLOW_IPV4, FLOW_IPV6; 0: any */
+	bool by_protocol, by_mark;
+	uint8_t protocol;
+	uint32_t mark, mark_mask; /* (flow's mark & mask) == mark */
+};
+
+/* Starts a dump of all zones, of what `filter` wants (NULL: all).  0; -EBUSY while one runs, or another
+ * negative errno.  A kernel that does not know the filter ends the dump with -EINVAL or -EOPNOTSUPP. */
+int audit_dump_start(struct audit *audit, const struct audit_filter *filter);
 
 enum audit_progress {
 	AUDIT_MORE,        /* call again: there is more to read */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "syncd/kernel/watch.h"
+#include "syncd/kernel/event_filter.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,6 +22,8 @@ enum { BATCH = 64, DATAGRAM = 2048 };
 struct watch {
 	int fd;
 	watch_expect *expect;
+	uint32_t own_ports[WATCH_OWN_PORTS_MAX];
+	size_t own_ports_count;
 	bool is_congested;   /* events were lost, and are until the queue is empty */
 	size_t asked, limit; /* bytes of buffer asked for, and up to what it may grow */
 	struct watch_statistics statistics;
@@ -45,25 +47,36 @@ static int set_buffer(struct watch *watch, size_t size)
 	return 0;
 }
 
-/* Classic BPF loads words as big-endian numbers; nlmsg_pid stands in host order. */
-static int filter_own(struct watch *watch, const uint32_t *ports, size_t count)
+static int attach(struct watch *watch, const struct event_filter *filter)
 {
-	struct sock_filter code[2 * WATCH_OWN_PORTS_MAX + 2];
+	struct sock_filter *code = calloc(EVENT_FILTER_CODE_MAX, sizeof(*code));
 	struct sock_fprog program = {.filter = code};
-	unsigned short length = 0;
+	int error = 0;
 
-	if (!count)
+	if (!code)
+		return -ENOMEM;
+	program.len =
+	    (unsigned short)event_filter_build(filter, watch->own_ports, watch->own_ports_count, code);
+	if (setsockopt(watch->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)))
+		error = -errno;
+	free(code);
+	return error;
+}
+
+int watch_set_filter(struct watch *watch, const struct event_filter *filter)
+{
+	static const struct event_filter nothing;
+	struct event_filter shorter = *filter;
+	int error = attach(watch, filter);
+
+	if (!error)
 		return 0;
-	code[length++] =
-	    (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_pid));
-	for (size_t i = 0; i < count; i++) {
-		code[length++] =
-		    (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(ports[i]), 0, 1);
-		code[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
-	}
-	code[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
-	program.len = length;
-	return setsockopt(watch->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) ? -errno : 0;
+	/* long programs may not fit (net.core.optmem_max) */
+	shorter.accept.prefix_count = shorter.ignore.prefix_count = 0;
+	if (!attach(watch, &shorter))
+		return 0;
+	(void)attach(watch, &nothing);
+	return error;
 }
 
 static int join(struct watch *watch)
@@ -82,6 +95,7 @@ static int join(struct watch *watch)
 /* The filter comes before the groups, so that no event slips past it. */
 static int subscribe(struct watch *watch, const struct watch_options *options)
 {
+	static const struct event_filter nothing;
 	struct sockaddr_nl address = {.nl_family = AF_NETLINK};
 	int error;
 
@@ -92,7 +106,7 @@ static int subscribe(struct watch *watch, const struct watch_options *options)
 		return -errno;
 	error = set_buffer(watch, options->buffer);
 	if (!error)
-		error = filter_own(watch, options->own_ports, options->own_ports_count);
+		error = attach(watch, &nothing);
 	if (!error)
 		error = join(watch);
 	return error;
@@ -110,6 +124,8 @@ int watch_open(struct watch **result, const struct watch_options *options)
 		return -ENOMEM;
 	watch->limit = options->buffer_max;
 	watch->expect = options->expect;
+	watch->own_ports_count = options->own_ports_count;
+	memcpy(watch->own_ports, options->own_ports, sizeof(watch->own_ports));
 	for (unsigned i = 0; i < BATCH; i++) {
 		watch->slots[i] = (struct iovec){.iov_base = watch->datagrams[i], .iov_len = DATAGRAM};
 		watch->headers[i].msg_hdr = (struct msghdr){.msg_iov = &watch->slots[i], .msg_iovlen = 1};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The kernel's event stream: new, update and destroy of flows.  Events that our own requests caused are
- * dropped in the kernel (classic BPF on nlmsg_pid).  An overrun (ENOBUFS) is counted and told, and the buffer
- * grows up to its limit.
+ * dropped in the kernel, and so is what the filter keeps out for ever (event_filter.h).  An overrun (ENOBUFS)
+ * is counted and told, and the buffer grows up to its limit.
  */
 #ifndef KERNEL_WATCH_H
 #define KERNEL_WATCH_H
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct watch;
+struct event_filter;
 
 enum { WATCH_OWN_PORTS_MAX = 8 };
 
@@ -66,6 +67,12 @@ bool watch_is_drained(const struct watch *watch);
  * anyway; those of others are lost meanwhile.  0 or a negative errno.
  */
 int watch_want_new(struct watch *watch, bool wanted);
+
+/*
+ * From now on events of flows that this filter keeps out are dropped in the kernel, as far as it can see
+ * that. 0; or a negative errno, and everything is told: whoever reads the events has to look at them anyway.
+ */
+int watch_set_filter(struct watch *watch, const struct event_filter *filter);
 
 /* Changes the sizes (reload). */
 int watch_set_buffer(struct watch *watch, size_t buffer, size_t buffer_max);

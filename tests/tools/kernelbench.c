@@ -211,7 +211,7 @@ static int64_t our_dump(uint32_t flows)
 	uint32_t rows = 0;
 	int64_t start_ns = tool_cpu_ns();
 
-	if (audit_open(&audit) || audit_dump_start(audit))
+	if (audit_open(&audit) || audit_dump_start(audit, NULL))
 		tool_die("the dump did not start");
 	while (audit_dump_read(audit, 1000, count_row, &rows) == AUDIT_MORE)
 		;

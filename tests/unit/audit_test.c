@@ -71,8 +71,8 @@ static void a_dump_is_what_was_created(void **state)
 	create_flows(k, FLOWS);
 	for (unsigned pass = 0; pass < 2; pass++) {
 		memset(rows, 0, sizeof(*rows));
-		assert_int_equal(audit_dump_start(k->audit), 0);
-		assert_int_equal(audit_dump_start(k->audit), -EBUSY);
+		assert_int_equal(audit_dump_start(k->audit, NULL), 0);
+		assert_int_equal(audit_dump_start(k->audit, NULL), -EBUSY);
 		do {
 			struct pollfd entry = {.fd = audit_fd(k->audit), .events = POLLIN};
 
@@ -97,13 +97,13 @@ static void a_cancelled_dump_does_not_meet_the_next(void **state)
 	int progress;
 
 	create_flows(k, FLOWS);
-	assert_int_equal(audit_dump_start(k->audit), 0);
+	assert_int_equal(audit_dump_start(k->audit, NULL), 0);
 	assert_int_equal(audit_dump_read(k->audit, 1000, note_row, rows), AUDIT_MORE);
 	assert_int_equal(audit_get(k->audit, &flow, &found), 0); /* during a dump, too */
 	audit_dump_cancel(k->audit);
 	assert_int_equal(audit_dump_read(k->audit, 1000, note_row, rows), AUDIT_IDLE);
 	memset(rows, 0, sizeof(*rows));
-	assert_int_equal(audit_dump_start(k->audit), 0);
+	assert_int_equal(audit_dump_start(k->audit, NULL), 0);
 	do
 		progress = audit_dump_read(k->audit, 100000, note_row, rows);
 	while (progress == AUDIT_MORE);
@@ -137,7 +137,7 @@ static void a_dump_while_the_table_is_resized_is_interrupted(void **state)
 	int progress;
 
 	create_flows(k, FLOWS);
-	assert_int_equal(audit_dump_start(k->audit), 0);
+	assert_int_equal(audit_dump_start(k->audit, NULL), 0);
 	assert_int_equal(audit_dump_read(k->audit, 1000, note_row, rows), AUDIT_MORE);
 	if (set_hashsize((unsigned)buckets + 512)) {
 		do
@@ -158,7 +158,7 @@ static void an_empty_table_is_a_dump_without_rows(void **state)
 	struct kernel_netns *k = kernel_netns_need(state);
 	struct rows *rows = calloc(1, sizeof(*rows));
 
-	assert_int_equal(audit_dump_start(k->audit), 0);
+	assert_int_equal(audit_dump_start(k->audit, NULL), 0);
 	assert_int_equal(audit_dump_read(k->audit, 10, note_row, rows), AUDIT_DONE);
 	assert_int_equal(rows->strangers, 0);
 	free(rows);
