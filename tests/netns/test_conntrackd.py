@@ -18,9 +18,9 @@ PAGES = ["", "network", "cache", "runtime", "link", "rsqueue", "queue", "ct", "e
 THEIR_CONFIG = """
 Sync {{ Mode FTFW {{ }} UDP {{
     IPv4_address {address}
-    IPv4_Destination_Address 192.168.10.99
+    IPv4_Destination_Address {peer}
     Port 3780
-    Interface eth0 }} }}
+    Interface {interface} }} }}
 General {{ Systemd off
     HashSize 1024
     HashLimit 4096
@@ -121,7 +121,7 @@ def theirs(shared):
         pytest.skip("conntrackd is not installed: nothing to compare with")
     config = os.path.join(shared.directory, "theirs.conf")
     with open(config, "w", encoding="ascii") as file:
-        file.write(THEIR_CONFIG.format(address=CLIENT, directory=shared.directory))
+        file.write(THEIR_CONFIG.format(address=CLIENT, peer="192.168.10.99", interface="eth0", directory=shared.directory))
 
     def run(*words):
         return shared.client.run("conntrackd", "-C", config, *words, check=False)
@@ -166,6 +166,49 @@ def test_tables_are_shown_as_text_and_xml(shared):
     for flow in flows:
         assert ElementTree.fromstring(flow).tag == "flow"
     assert call(1, "-i", "exp").stdout == call(1, "-e", "expect", "-q").stdout == ""
+
+
+@pytest.fixture
+def both(pair):
+    """conntrackd(node, words...) itself beside ours on both firewalls, over the same sync link."""
+    if not shutil.which("conntrackd"):
+        pytest.skip("conntrackd is not installed: nothing to run beside")
+    configs = {}
+    for node in pair.nodes:
+        directory = os.path.join(pair.directory, f"theirs{node}")
+        os.mkdir(directory)
+        configs[node] = os.path.join(directory, "conf")
+        with open(configs[node], "w", encoding="ascii") as file:
+            file.write(THEIR_CONFIG.format(address=pair.sync_address(node), peer=pair.sync_address(3 - node), interface="sync0",
+                                           directory=directory))
+
+    def run(node, *words):
+        return pair.fw[node].run("conntrackd", "-C", configs[node], *words, check=False)
+
+    for node in pair.nodes:
+        run(node, "-d")
+        wait_for(lambda node=node: run(node, "-s").returncode == 0, what="conntrackd answers")
+    yield run
+    for node in pair.nodes:
+        run(node, "-k")
+
+
+def test_both_run_side_by_side_during_the_move(pair, both):
+    """As doc/moving.md has it: both replicate over one link, then the roles are ours and conntrackd goes."""
+    def theirs(node, cache):
+        page = both(node, "-s").stdout
+        return int(re.search(rf"cache {cache}:\ncurrent active connections:\t +(\d+)\n", page).group(1))
+
+    pair.flowgen(1, "create", "--first", 1000, "--count", 500, "--snat", WAN_VIP)
+    wait_for(lambda: theirs(2, "external") >= 500, what="conntrackd has replicated them")
+    wait_for(lambda: pair.daemon[2].peer(1)["flows"] >= 550 and pair.daemon[2].peer(1).get("in_sync"), what="and so have we")
+    assert pair.daemon[1].twintrack("verify").returncode == 0
+    for node in pair.nodes:
+        assert not [told for told in pair.daemon[node].status()["problems"] if "nf_conntrack_events" not in told]
+        assert both(node, "-k").returncode == 0
+    pair.daemon[1].twintrack("backup")
+    pair.daemon[2].twintrack("primary")
+    assert pair.flow_count(2) >= 550
 
 
 def test_flushes_and_requests_do_what_they_say(pair, call):

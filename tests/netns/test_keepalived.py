@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Twintrack under real keepalived, with the shipped sample configuration and notify script."""
 
+import time
+
 import pytest
 
 from lab import Lab, wait_for
@@ -56,6 +58,29 @@ def test_a_power_cut_and_the_machine_that_comes_back_kill_no_connection(pair):
     pair.start(1)
     pair.wait_primary(1)
     traffic.mark()
+    assert_all_live(traffic)
+
+
+def test_a_node_that_is_catching_up_preempts_when_it_is_proven_and_not_before(pair):
+    """Firewall 1 is preferred, is back, hears everybody, and gets none of the flows: what is longer than a heartbeat is lost."""
+    traffic = pair.lab.traffic(CONNECTIONS)
+    pair.wait_synced(1)
+    pair.lab.power_cut(1)
+    pair.wait_primary(2)
+    pair.keepalived[1].close()
+    pair.lab.reboot(1)
+    pair.lab.fw[1].nft("table inet narrow {\nchain c {\ntype filter hook input priority -400\n"
+                       "iifname \"sync0\" udp dport 9788 meta length > 700 counter drop\n}\n}\n")
+    pair.start(1)
+    daemon = pair.lab.daemon[1]
+    wait_for(lambda: pair.keepalived[1].check_state() == "failed", timeout=60, what="its health check has failed")
+    for _ in range(20):  # long after it would have taken over (3 adverts)
+        assert daemon.twintrack("health", check=False).returncode == 1
+        assert not holds_address(pair.lab, 1) and is_primary(pair.lab, 2)
+        time.sleep(0.5)
+    traffic.mark()
+    pair.lab.fw[1].run("nft", "delete", "table", "inet", "narrow")
+    pair.wait_primary(1)
     assert_all_live(traffic)
 
 

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A new user's way: install the package in a fresh root, make a key, edit three lines, start; upgrade, purge."""
 
+import gzip
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+import textwrap
 import time
 
 import pytest
 
-from lab import Lab, wait_for
+from lab import WAN_VIP, Lab, wait_for
 
-CONFIG = "/etc/twintrack/twintrackd.conf"
-EXAMPLE = "/usr/share/doc/twintrack/examples/multicast-pair.conf"
+CONFIG, KEY = "/etc/twintrack/twintrackd.conf", "/etc/twintrack/key"
+README = "/usr/share/doc/twintrack/README.md"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -47,15 +49,26 @@ class Machine:
         shutil.copy(package, self.root + name)
         return self.host("apt-get", "install", "-q", "-y", "--no-install-recommends", name)
 
+    def readme(self):
+        """What the package says of itself."""
+        packed = self.root + README + ".gz"
+        opened = gzip.open(packed, "rt", encoding="utf-8") if os.path.exists(packed) else open(self.root + README, encoding="utf-8")
+        with opened as file:
+            return file.read()
+
     def configure(self, node, key):
-        """The README's steps: the key from the first node, the example, and its id."""
+        """The README's steps and its configuration; the lines that a new user edits: the id, and the two virtual addresses."""
         os.makedirs(f"{self.root}/etc/twintrack", exist_ok=True)
-        shutil.copy(key, f"{self.root}/etc/twintrack/key")
-        self.host("chgrp", "twintrack", "/etc/twintrack/key")
-        self.host("chmod", "0640", "/etc/twintrack/key")
-        with open(self.root + EXAMPLE, encoding="utf-8") as file:
-            text = file.read()
+        if key != self.root + KEY:
+            shutil.copy(key, self.root + KEY)
+        for words in (["chgrp", "twintrack", KEY], ["chmod", "0640", KEY]):
+            assert " ".join(words) in self.readme()
+            self.host(*words)
+        text = textwrap.dedent(re.search(r"^ +```ini\n(.*?)^ +```$", self.readme(), re.M | re.S).group(1))
         text = re.sub(r"^id = .*$", f"id = {node}", text, flags=re.M)
+        addresses = iter(("192.168.10.1", WAN_VIP))
+        text = re.sub(r"^address = \S+", lambda _: f"address = {next(addresses)}", text, flags=re.M)
+        assert next(addresses, None) is None and f"key-file = {KEY}" in text
         with open(self.root + CONFIG, "w", encoding="utf-8") as file:
             file.write(text)
 
@@ -118,8 +131,8 @@ def test_it_is_installed_run_upgraded_under_traffic_and_purged(packages, pair):
         assert machine.host("test", "-x", "/usr/libexec/twintrack/conntrackd").returncode == 0
         assert machine.run("twintrack", "health", check=False).returncode == 3, "nothing was started"
         assert machine.host("ls", "/etc/twintrack").stdout == ""
-    machines[1].run("twintrack", "genkey", "/etc/twintrack/key.new")
-    key = machines[1].root + "/etc/twintrack/key.new"
+    machines[1].run("twintrack", "genkey", KEY)
+    key = machines[1].root + KEY
     for node, machine in machines.items():
         machine.configure(node, key)
         machine.run("twintrack", "check-config", CONFIG)
