@@ -214,7 +214,7 @@ COVERAGE ?= 95
 coverage:
 	$(Q)scripts/coverage $(COVERAGE)
 
-# the main job, shown; as root.  CONTROL=1: without the fence
+# the main job, shown; as root.  CONTROL=1: without the fence; WARM=1: in warm mode
 demo:
 	$(Q)scripts/install-deps --demo
 	$(Q)$(MAKE) --no-print-directory all tools
