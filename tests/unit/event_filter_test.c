@@ -123,8 +123,9 @@ static void random_prefix(struct random *random, struct config_prefix *prefix)
 	prefix->length =
 	    random_below(random, 4) ? bits / 8 * random_below(random, 9) : random_below(random, bits + 1);
 	prefix->address.family = family == FLOW_IPV4 ? AF_INET : AF_INET6;
-	for (unsigned bit = 0; bit < prefix->length; bit++)
-		((uint8_t *)&prefix->address.v6)[bit / 8] |= bytes[bit / 8] & (uint8_t)(0x80u >> bit % 8);
+	for (unsigned bit = prefix->length; bit < bits; bit++)
+		bytes[bit / 8] = (uint8_t)(bytes[bit / 8] & ~(0x80u >> bit % 8));
+	memcpy(&prefix->address.v6, bytes, bits / 8);
 }
 
 static void random_match(struct random *random, struct config_match *match)
