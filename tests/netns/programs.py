@@ -142,11 +142,15 @@ class Traffic:
             raise LabError(f"{self.count - ready['opened']} of {self.count} connections did not open: {ready}")
         return ready
 
-    def mark(self):
-        """Now is the cut: what is sent from now on proves that a connection lives."""
+    def mark(self, wait=True):
+        """Now is the cut: what is sent from now on proves that a connection lives.  Without `wait`, wait_marked() is due."""
         self._marks = (self.server.position(), self.client.position())
         for side in (self.server, self.client):
             side.signal(signal.SIGUSR1)
+        if wait:
+            self.wait_marked()
+
+    def wait_marked(self):
         for side, after in zip((self.server, self.client), self._marks):
             side.wait_event("marked", after=after)
 
