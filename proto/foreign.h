@@ -32,6 +32,7 @@ struct foreign_cursor {
 	uint64_t missing_to; /* up to there only what is not in our kernel yet is put there */
 	uint64_t target;     /* a takeover waits until done gets there */
 	bool was_alive;      /* its owner */
+	bool was_primary;
 };
 
 struct foreign {
@@ -47,6 +48,7 @@ struct foreign {
 	struct monotime missing_at;   /* when those are tried next */
 	size_t missing_pass;          /* of them, to be tried before the next pause */
 	size_t missing_left;          /* of them, to be tried before a takeover goes on */
+	size_t no_room;               /* that this takeover found no room for, or the last one */
 	struct monotime rescan_at;    /* when the tables may be searched again for what could not be noted */
 	bool sweep_wanted, sweeps;    /* look for copies that no table names */
 	struct monotime sweep_at;     /* not before, as a removal has just failed */

@@ -36,6 +36,18 @@ struct foreign_cursor *naming_cursor(struct node *node, const struct source *sou
 	return source->orphan < 0 ? &peer->warm : &peer->orphans[source->orphan].warm;
 }
 
+bool naming_owner_is_primary(const struct source *source)
+{
+	return source->is_alive && source->peer->has_status &&
+	       source->peer->status.role == FRAME_ROLE_PRIMARY;
+}
+
+bool naming_owner_rises(const struct source *source, const struct foreign_cursor *cursor)
+{
+	return (source->is_alive && !cursor->was_alive) ||
+	       (naming_owner_is_primary(source) && !cursor->was_primary);
+}
+
 static bool look_for_name(const struct node *node, const struct source *source, void *context)
 {
 	struct naming *naming = context;

@@ -26,6 +26,11 @@ void naming_each(const struct node *node, source_fn *look, void *context);
 /* How far that table was brought to our kernel. */
 struct foreign_cursor *naming_cursor(struct node *node, const struct source *source);
 
+/* Whether a live primary has just this table, and what it names is its own. */
+bool naming_owner_is_primary(const struct source *source);
+/* It has come back, or become primary: all of it is to be looked at. */
+bool naming_owner_rises(const struct source *source, const struct foreign_cursor *cursor);
+
 struct naming {
 	struct record_key key;
 	const struct table_entry *entry; /* NULL: nobody names it */

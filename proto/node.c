@@ -302,7 +302,7 @@ static void leave(struct node *node)
 }
 
 /* What is left of nodes that rebooted is not taken either, and stays: the next takeover brings the rest. */
-static void void_claims(struct node *node)
+void node_void_claims(struct node *node)
 {
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
 		for (unsigned o = 0; node->peers[i].id && o < NODE_ORPHANS_MAX; o++)
@@ -328,6 +328,13 @@ static void spare_peers(struct node *node, struct monotime now)
 		if (peer->id && peer_is_alive(peer, &node->config, node->now))
 			session_spare(&peer->current, now, until);
 	}
+}
+
+/* Or may have. */
+static void flow_left(struct node *node, const struct flow *flow)
+{
+	node_note_silent(node, flow);
+	node_warm_note_ended(node, flow);
 }
 
 /* The table of events: flat, and so longer than other functions may be. */
@@ -356,7 +363,7 @@ void node_step(struct node *node, const struct node_event *event)
 		break;
 	case NODE_FLOW_DESTROY:
 		local_flow_destroyed(local, event->flow);
-		node_note_silent(node, event->flow);
+		flow_left(node, event->flow);
 		break;
 	case NODE_FLOW_COMMITTED:
 		local_flow_committed(local, event->flow);
@@ -372,7 +379,7 @@ void node_step(struct node *node, const struct node_event *event)
 		break;
 	case NODE_GET_REPLY:
 		local_get_reply(local, event->flow, event->found);
-		node_note_silent(node, event->flow);
+		flow_left(node, event->flow);
 		break;
 	case NODE_DEAF:
 	case NODE_HEARS:
@@ -411,7 +418,7 @@ void node_step(struct node *node, const struct node_event *event)
 		node_takeover_failed(node);
 		break;
 	case NODE_FLOW_REFUSED:
-		void_claims(node);
+		node_void_claims(node);
 		break;
 	case NODE_FLOW_WITHDRAWN:
 		local_flow_withdrawn(local, event->flow);

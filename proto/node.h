@@ -36,6 +36,7 @@ enum node_foreign_result {
 	NODE_FOREIGN_IN_KERNEL, /* installed, refreshed, or found there */
 	NODE_FOREIGN_GONE,      /* removed, or not there */
 	NODE_FOREIGN_FAILED,    /* not done: to be tried again */
+	NODE_FOREIGN_NO_ROOM,   /* the same, because the kernel's table is full */
 	NODE_FOREIGN_REFUSED,   /* it is not to be there: of this host itself, or its time has run out */
 };
 
@@ -217,11 +218,13 @@ void node_observe(struct node *node, table_observer *observer, void *context);
 /* ---- warm mode ---- */
 
 struct node_foreign_view {
-	bool active;             /* copies are put into the kernel and kept alive */
-	bool adopts;             /* after a takeover: they become flows of our own, some at a time */
-	size_t flows;            /* copies in our kernel */
-	uint64_t waiting;        /* changes of the peers' tables that are not in our kernel yet, at most */
-	size_t missing;          /* flows that could not be put there, and are tried again */
+	bool active;      /* copies are put into the kernel and kept alive */
+	bool adopts;      /* after a takeover: they become flows of our own, some at a time */
+	size_t flows;     /* copies in our kernel */
+	uint64_t waiting; /* changes of the peers' tables that are not in our kernel yet, at most */
+	size_t missing;   /* flows that could not be put there, and are tried again */
+	size_t no_room;   /* of those, that found the kernel's table full in the takeover that runs, or in the
+			     last */
 	bool takeover_is_behind; /* NODE_TAKEOVER was given: what was here then is not in the kernel yet */
 	uint64_t installed, removed, refreshed, refused;
 	uint64_t vanished;  /* copies that went from the kernel although their owner has them still */

@@ -79,6 +79,9 @@ void node_restart_session(struct node *node, const char *why);
 /* A table that is new: who observes the node observes it. */
 void node_observe_table(const struct node *node, struct table *table, uint16_t id);
 
+/* Our kernel has no room for all that we take over: nothing is claimed until we do so again. */
+void node_void_claims(struct node *node);
+
 /* ---- input.c ---- */
 void node_take_datagram(struct node *node, const struct node_event *event);
 /* A slot for a node that has none: NODE_DROPS, and *result is it; else why there is none. */
@@ -143,6 +146,9 @@ void node_foreign_run(struct node *node, unsigned acts_max);
 void node_foreign_done(struct node *node, const struct node_event *event);
 void node_foreign_flushed(struct node *node);
 void node_flow_disowned(struct node *node, const struct flow *flow);
+/* That flow may have left our kernel, and was our own: a copy takes its place, if a peer has it, too, and it
+ * was not closed. */
+void node_warm_note_ended(struct node *node, const struct flow *flow);
 /* To be told by a new peer's receiving side. */
 void node_warm_follow(struct node *node, struct peer *peer);
 /* Copies that no table names may be removed now: no full catch-up is about to name them. */

@@ -66,6 +66,7 @@ static void review_liveness(struct node *node, struct peer *peer)
 	if (!alive) {
 		catchup_stop(&peer->catchup);
 		flight_reset(&peer->live);
+		peer->reach = (struct reach){0}; /* silence is something else */
 	}
 	node_log(node, alive ? NODE_LOG_NOTICE : NODE_LOG_WARNING, alive ? "peer-alive" : "peer-gone",
 		 "node %u is %s", peer->id,

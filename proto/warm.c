@@ -34,8 +34,7 @@ static bool is_primary(const struct node *node)
 
 static bool is_primarys(const struct naming *naming)
 {
-	return naming->entry && naming->source.is_alive &&
-	       naming->source.peer->status.role == FRAME_ROLE_PRIMARY;
+	return naming->entry && naming_owner_is_primary(&naming->source);
 }
 
 static bool passes_over(const struct node *node, struct record_key key)
@@ -88,7 +87,8 @@ bool node_is_named_by_primary(const struct node *node, const struct flow *flow)
 static bool begin_anew(const struct node *node, const struct source *source, void *context)
 {
 	(void)node;
-	*naming_cursor(context, source) = (struct foreign_cursor){.was_alive = source->is_alive};
+	*naming_cursor(context, source) = (struct foreign_cursor){
+	    .was_alive = source->is_alive, .was_primary = naming_owner_is_primary(source)};
 	return true;
 }
 
@@ -224,6 +224,7 @@ void node_warm_takeover(struct node *node)
 	naming_each(node, set_target, node);
 	foreign->missing_pass = foreign->missing_left = foreign->missing.count;
 	foreign->missing_at = node->now;
+	foreign->no_room = 0;
 }
 
 /* ---- what the kernel tells ---- */
@@ -263,6 +264,24 @@ static void vanished(struct node *node, struct table_entry *entry)
 	if (node->foreign.active && naming.entry && (naming.source.is_alive || !is_closed(entry)))
 		note_missing(node, key, naming.source.is_alive);
 	foreign_forget(&node->foreign, entry);
+}
+
+void node_warm_note_ended(struct node *node, const struct flow *flow)
+{
+	uint8_t bytes[RECORD_KEY_MAX];
+	struct record_key key = {bytes, 0};
+	const struct table_entry *own;
+	struct naming naming;
+
+	if (!node->foreign.active)
+		return;
+	key.length = record_encode_key(flow, bytes);
+	own = key.length ? table_find(node->local.table, key) : NULL;
+	if (own && (!(own->flags & TABLE_ENTRY_TOMBSTONE) || own->flags & TABLE_ENTRY_CLOSED))
+		return;
+	naming = naming_find(node, key);
+	if (key.length && naming.entry && !foreign_find(&node->foreign, key))
+		note_missing(node, key, naming.source.is_alive);
 }
 
 /* Packets that come this way have moved our copy on. */
@@ -389,6 +408,12 @@ void node_foreign_done(struct node *node, const struct node_event *event)
 		else if (copy)
 			vanished(node, copy);
 		break;
+	case NODE_FOREIGN_NO_ROOM:
+		if (node->takes_over && event->foreign.act == NODE_FOREIGN_INSTALL) {
+			node->foreign.no_room++;
+			node_void_claims(node);
+		}
+		/* fall through */
 	case NODE_FOREIGN_FAILED:
 		node->foreign.failed++;
 		node->foreign.refused += event->foreign.act == NODE_FOREIGN_INSTALL;
@@ -450,7 +475,7 @@ static bool look_at_cursor(const struct node *node, const struct source *source,
 		    newest - done < table_count(source->table) ? newest - done : table_count(source->table);
 	look->is_behind |= done < source->cursor->target;
 	look->must_look |=
-	    newest > done || source->peer->receive.untold || (source->is_alive && !source->cursor->was_alive);
+	    newest > done || source->peer->receive.untold || naming_owner_rises(source, source->cursor);
 	return true;
 }
 
@@ -463,6 +488,7 @@ void node_foreign_view(const struct node *node, struct node_foreign_view *view)
 	    .active = foreign->active,
 	    .adopts = foreign->adopts,
 	    .missing = foreign->missing.count,
+	    .no_room = foreign->no_room,
 	    .installed = foreign->installed,
 	    .removed = foreign->removed,
 	    .refreshed = foreign->refreshed,

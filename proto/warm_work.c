@@ -65,7 +65,7 @@ static bool disown(struct node *node, const struct source *source, struct table_
 	struct flow flow;
 
 	if (node->local.frozen || node->role.current == FRAME_ROLE_PRIMARY || node->takes_over ||
-	    !source->is_alive || source->peer->status.role != FRAME_ROLE_PRIMARY)
+	    !naming_owner_is_primary(source))
 		return false;
 	record_decode(internal->bytes, &flow);
 	local_flow_withdrawn(&node->local, &flow);
@@ -112,10 +112,12 @@ static bool install_some(const struct node *node, const struct source *source, v
 	struct table_walk walk;
 	const struct table_entry *entry;
 
-	/* what ran out here while it was silent is put there again */
-	if (source->is_alive && !cursor->was_alive)
+	/* what ran out here while it was silent is put there again, and what we took for our own is its own
+	 */
+	if (naming_owner_rises(source, cursor))
 		lost_track(node, source, run->node);
 	cursor->was_alive = source->is_alive;
+	cursor->was_primary = naming_owner_is_primary(source);
 	if (cursor->done >= table_newest(source->table))
 		return true;
 	walk = table_walk_after(source->table, cursor->done, false);

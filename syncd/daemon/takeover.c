@@ -330,9 +330,11 @@ static bool bring_copies(struct takeover *takeover, struct monotime until)
 	drive_finish(takeover->parts.drive);
 	node_foreign_view(drive_node(takeover->parts.drive), &foreign);
 	takeover->copies = foreign.flows;
-	if (is_done)
-		takeover->round = TAKEOVER_EXPECTATIONS;
-	return is_done;
+	if (!is_done)
+		return false;
+	takeover->results[COMMIT_TABLE_FULL] += foreign.no_room;
+	takeover->round = TAKEOVER_EXPECTATIONS;
+	return true;
 }
 
 bool takeover_run(struct takeover *takeover, struct monotime until)

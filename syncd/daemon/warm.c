@@ -74,7 +74,8 @@ static void installed(void *context, const struct flow *flow, enum commit_result
 	} else {
 		if (result != COMMIT_NO_MASTER) /* which comes a moment later */
 			warn(warm, "created", flow, result, error);
-		answer(warm, NODE_FOREIGN_INSTALL, flow, NODE_FOREIGN_FAILED, 0);
+		answer(warm, NODE_FOREIGN_INSTALL, flow,
+		       result == COMMIT_TABLE_FULL ? NODE_FOREIGN_NO_ROOM : NODE_FOREIGN_FAILED, 0);
 	}
 }
 

@@ -134,6 +134,11 @@ struct connection connection_of(const struct flow *flow)
 	return c;
 }
 
+bool connection_tells_nat(uint32_t number)
+{
+	return protocol_of(number) != PROTOCOL_ICMP;
+}
+
 bool connection_is_closed(uint32_t number, const struct connection *connection)
 {
 	return protocol_of(number) == PROTOCOL_TCP && connection->state >= CONNECTION_CLOSING;

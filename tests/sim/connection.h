@@ -38,6 +38,9 @@ struct connection connection_of(const struct flow *flow);
 /* Whether it is a related one, and so needs number - 1 in the kernel when it is created. */
 bool connection_is_related(uint32_t number);
 
+/* Whether its records tell to which port it was translated. */
+bool connection_tells_nat(uint32_t number);
+
 /* Its ends have said that they are done: what may still come of it keeps nothing alive. */
 bool connection_is_closed(uint32_t number, const struct connection *connection);
 

@@ -3,6 +3,7 @@
 
 #include "proto/trace.h"
 #include "tests/sim/invariant.h"
+#include "tests/sim/warm.h"
 #include "tests/sim/world.h"
 
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 enum {
 	AUDIT_PAUSE_US = 5000,
+	LOOK_AT_PEERS_US = 50000,
 	GETS_A_TURN = 32,
 	DRAIN_BUDGET = 32, /* less than a queue holds, as in the daemon */
 	COST_STEP_NS = 500,
@@ -108,6 +110,11 @@ static uint32_t do_remaining_s(void *context, const struct flow *flow, uint32_t 
 	return timeout_s > elapsed_s ? timeout_s - elapsed_s : 0;
 }
 
+static void do_foreign(void *context, enum node_foreign_act act, const struct flow *flow, uint32_t elapsed_s)
+{
+	warm_push(context, act, flow, elapsed_s);
+}
+
 static void do_random(void *context, void *bytes, size_t size)
 {
 	struct host *host = context;
@@ -128,7 +135,8 @@ int daemon_create(struct host *host)
 				 .random = do_random,
 				 .follow = do_follow,
 				 .withdraw = do_withdraw,
-				 .remaining_s = do_remaining_s};
+				 .remaining_s = do_remaining_s,
+				 .foreign = do_foreign};
 
 	return node_create(&host->node, &host->config, &sink, host_clock(host));
 }
@@ -146,13 +154,22 @@ void daemon_step(struct host *host, struct node_event *event)
 	event->now = host_clock(host);
 	host->step_sends = host->step_gets = 0;
 	host->cost_ns += COST_STEP_NS;
-	host->deadline_us = INT64_MIN;
+	host->deadline_us = host->warm.deadline_us = INT64_MIN;
 	trace_step(host, event);
 	if (event->type == NODE_ROLE)
 		host->role = event->role;
 	invariant_before_step(host, event);
 	node_step(host->node, event);
 	invariant_after_step(host, event);
+	if (event->type == NODE_ROLE && event->role == FRAME_ROLE_PRIMARY)
+		warm_adopted(host);
+}
+
+static bool is_filtered(const struct host *host, const struct flow *flow)
+{
+	uint32_t number;
+
+	return connection_number(flow, &number) && warm_is_local(host, number);
 }
 
 void daemon_read_events(struct host *host, unsigned budget)
@@ -169,7 +186,8 @@ void daemon_read_events(struct host *host, unsigned budget)
 		if (got < 0)
 			event.type = host->kernel.congested ? NODE_OVERRUN : NODE_OVERRUN_ENDED;
 		host->is_lossy |= event.type == NODE_OVERRUN;
-		daemon_step(host, &event);
+		if (got < 0 || !is_filtered(host, &flow))
+			daemon_step(host, &event);
 		if (host->is_lossy && !host->kernel.congested) {
 			event.type = NODE_OVERRUN_ENDED;
 			host->is_lossy = false;
@@ -212,6 +230,7 @@ static void begin_pass(struct host *host)
 	host->audit.fast = host->audit.wanted;
 	host->audit.wanted = false;
 	host->audit.runs = true;
+	host->audit.passes++;
 	host->audit.next = 0;
 	/* a table that is being resized: a dump misses rows, and knows it (FACTS) */
 	host->audit.unclean = random_chance(&host->random, 30);
@@ -237,6 +256,10 @@ void daemon_run_audit(struct host *host)
 
 	if (audit->at_us > host->world->now_us)
 		return;
+	if (!audit->runs && warm_audit_waits(host)) {
+		audit->at_us = host->world->now_us + LOOK_AT_PEERS_US;
+		return;
+	}
 	if (!audit->runs)
 		begin_pass(host);
 	daemon_read_events(host, DRAIN_BUDGET);
@@ -245,6 +268,8 @@ void daemon_run_audit(struct host *host)
 		struct node_event event = {.type = NODE_AUDIT_ROW, .flow = &flow};
 
 		if (!kernel_row(&host->kernel, audit->next++, &flow, host->world->now_us))
+			continue;
+		if (is_filtered(host, &flow))
 			continue;
 		rows++;
 		if (audit->unclean && random_chance(&host->random, 100))

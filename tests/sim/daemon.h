@@ -25,6 +25,12 @@ void daemon_run_retake(struct host *host);
 void daemon_run_withdrawal(struct host *host);
 void daemon_run_follows(struct host *host);
 
+/* What is left of a flow's time. */
+uint32_t daemon_remaining_s(uint32_t number, const struct flow *flow, uint32_t elapsed_s);
+/* Writes a flow to the kernel; `*made` is then the flow as it is there. */
+enum kernel_result daemon_commit(struct host *host, const struct flow *flow, uint32_t timeout_s,
+				 enum kernel_way way, struct flow *made);
+
 /* Writes the state file, as the daemon does after each step. */
 void daemon_keep_state(struct host *host);
 

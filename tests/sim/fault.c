@@ -44,6 +44,7 @@ const char *fault_name(enum action_kind kind)
 	    [ACTION_LINK_FATE] = "fate of a link",
 	    [ACTION_NARROW] = "narrow path",
 	    [ACTION_WIDEN] = "wide path",
+	    [ACTION_CHANGE_MODE] = "change of mode",
 	};
 
 	return names[kind];
@@ -534,6 +535,9 @@ void fault_run(struct schedule *schedule, struct world *world, const struct acti
 		break;
 	case ACTION_WIDEN:
 		wide_widen(world);
+		break;
+	case ACTION_CHANGE_MODE:
+		wide_change_mode(world, host->index);
 		break;
 	}
 }

@@ -4,6 +4,7 @@
 #include "tests/sim/daemon.h"
 #include "tests/sim/inside.h"
 #include "tests/sim/invariant.h"
+#include "tests/sim/warm.h"
 #include "tests/sim/world.h"
 
 #include <stdlib.h>
@@ -33,7 +34,7 @@ struct monotime host_clock(const struct host *host)
 }
 
 /* The first moment of the world at which its clock shows that, or later. */
-static int64_t world_time_us(const struct host *host, struct monotime at)
+int64_t host_world_us(const struct host *host, struct monotime at)
 {
 	int64_t now = host->world->now_us, away;
 
@@ -75,6 +76,7 @@ void host_finish(struct host *host)
 	node_destroy(host->node);
 	empty_inbox(host);
 	free(host->follows);
+	free(host->warm.acts);
 	kernel_finish(&host->kernel);
 }
 
@@ -92,6 +94,7 @@ void host_kill(struct host *host)
 	host->paused_until_us = 0;
 	memset(&host->takeover, 0, sizeof(host->takeover));
 	memset(&host->gets, 0, sizeof(host->gets));
+	warm_end(host);
 	host->follows_count = 0;
 	host->withdraws = false;
 }
@@ -155,6 +158,7 @@ void host_start(struct host *host)
 	world_trace(host->world, host, "daemon starts");
 	if (daemon_create(host))
 		world_fail(host->world, "host %u: node_create() failed", host->id);
+	warm_begin(host);
 	invariant_after_start(host);
 	resume_role(host);
 }
@@ -273,6 +277,7 @@ void host_run(struct host *host)
 	daemon_run_takeover(host);
 	daemon_run_retake(host);
 	daemon_run_withdrawal(host);
+	warm_run(host);
 	take_time(host);
 	daemon_run_follows(host);
 	host->busy_until_us = host->world->now_us + 1 + host->cost_ns * host->slowness / 1000;
@@ -297,8 +302,9 @@ int64_t host_next_us(struct host *host)
 	if (host->gets.count)
 		at = earliest(at, host->gets.at_us);
 	at = earliest(at, host->audit.at_us);
+	at = earliest(at, warm_next_us(host));
 	if (host->deadline_us == INT64_MIN)
-		host->deadline_us = world_time_us(host, node_deadline(host->node));
+		host->deadline_us = host_world_us(host, node_deadline(host->node));
 	at = earliest(at, host->deadline_us);
 	at = at < host->busy_until_us ? host->busy_until_us : at;
 	at = at < host->paused_until_us ? host->paused_until_us : at;

@@ -18,11 +18,13 @@ enum {
 	HOST_INBOX = 4096, /* datagrams that wait, at most */
 	HOST_GETS = 1024,
 	HOST_TABLES = NODE_TABLES_MAX,
+	HOST_ACTS = 256, /* that a step names, at most */
 };
 
 struct host_audit {
 	bool wanted, runs, fast, unclean;
-	uint32_t next; /* number of the connection */
+	unsigned passes; /* begun */
+	uint32_t next;   /* number of the connection */
 	int64_t at_us, interval_us, begun_us;
 	unsigned rows; /* in a slice; and the time between slices when it is in a hurry */
 	int64_t fast_us;
@@ -49,11 +51,27 @@ struct host_followed {
 	bool gone;
 };
 
+/* What is to be done to copies, as the last step named it. */
+struct host_warm {
+	struct host_act {
+		enum node_foreign_act act;
+		struct flow flow;
+		uint32_t elapsed_s;
+	} * acts; /* HOST_ACTS; NULL: warm mode is not in this world */
+	unsigned count, acts_max;
+	int64_t begun_us; /* of this daemon */
+	int64_t
+	    in_step_us[NET_HOSTS_MAX]; /* since when that peer's table is proven here; INT64_MAX: it is not */
+	int64_t looked_us;
+	int64_t deadline_us; /* in the world's time; INT64_MIN: to be asked for */
+};
+
 struct host_takeover {
 	bool runs;
 	struct host_table tables[HOST_TABLES];
 	unsigned count, table, round;
 	int64_t begun_us;
+	bool is_warm; /* the copies are there */
 	bool stale_seen;
 	uint64_t after;
 	uint64_t results[KERNEL_NOT_OURS + 1];
@@ -90,6 +108,7 @@ struct host {
 	struct host_gets gets;
 	struct host_audit audit;
 	struct host_takeover takeover;
+	struct host_warm warm;
 	int64_t retake_looked_us;
 	struct host_followed *follows;
 	size_t follows_count, follows_size;
@@ -103,6 +122,8 @@ struct host {
 
 int64_t host_clock_us(const struct host *host);
 struct monotime host_clock(const struct host *host);
+/* The first moment of the world at which its clock shows that, or later. */
+int64_t host_world_us(const struct host *host, struct monotime at);
 
 /* 0 or -ENOMEM */
 int host_init(struct host *host, struct world *world, unsigned index);

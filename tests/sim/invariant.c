@@ -4,6 +4,7 @@
 #include "tests/sim/daemon.h"
 #include "tests/sim/inside.h"
 #include "tests/sim/invariant_state.h"
+#include "tests/sim/warm.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -492,8 +493,8 @@ bool invariant_is_elsewhere(const struct host *host, uint32_t number, int64_t li
 		const struct kernel *other = &host->world->hosts[i].kernel;
 
 		if (i != host->index &&
-		    (other->flows[number].present || other->expired_us[number] > lived_us ||
-		     other->ended_us[number] > lived_us))
+		    ((other->flows[number].present && !other->flows[number].is_copy) ||
+		     other->expired_us[number] > lived_us || other->ended_us[number] > lived_us))
 			return true;
 	}
 	return false;
@@ -563,6 +564,8 @@ static bool is_as_in_kernel(const struct host *host, uint32_t number)
 	uint8_t record[RECORD_MAX], known[RECORD_MAX];
 	struct flow flow;
 
+	if (!entry && host->warm.acts)
+		return true; /* a copy, perhaps: warm_find_difference() */
 	if (!entry || !host->kernel.flows[number].present)
 		return !entry && !host->kernel.flows[number].present;
 	connection_flow(number, &host->kernel.flows[number].connection, &flow);
@@ -582,6 +585,8 @@ static uint32_t find_difference(const struct host *host)
 		return *last;
 	while (number < host->kernel.numbers && is_as_in_kernel(host, number))
 		number++;
+	if (number == host->kernel.numbers && host->warm.acts)
+		return warm_find_difference(host);
 	*last = number;
 	return number;
 }

@@ -14,6 +14,14 @@
  *      outlives its daemon;
  *  (i) a heartbeat is late for no table's size: a step's work is bounded.
  *
+ * and of copies, in warm mode (warm.c):
+ *
+ *  (j) nothing that is done to them touches a connection of the host itself;
+ *  (k) none runs out while its owner lives and is in step;
+ *  (l) none is given more time than its flow has since its owner was last alive;
+ *  (h) after a takeover the kernel has all that was held when it began;
+ *  (a) at rest the kernel has a copy of all that live peers name, and none that nobody names.
+ *
  * Called by host, daemon and world at the moments that the names tell; what does not hold is told to
  * world_fail().
  */

@@ -128,6 +128,7 @@ static bool add(struct kernel *kernel, uint32_t number, struct connection connec
 	    .born = ++kernel->next_id,
 	    .expires_us = now_us + timeout_s * INT64_C(1000000),
 	    .lived_us = now_us,
+	    .since_us = now_us,
 	};
 	return true;
 }
@@ -200,21 +201,27 @@ void kernel_expire(struct kernel *kernel, uint32_t slice, int64_t now_us)
 	while (slice--) {
 		uint32_t number = kernel->expire_next++ % kernel->numbers;
 
-		if (kernel->flows[number].present && kernel->flows[number].expires_us <= now_us)
-			kernel_destroy_flow(kernel, number, now_us);
+		if (!kernel->flows[number].present || kernel->flows[number].expires_us > now_us)
+			continue;
+		if (kernel->expires)
+			kernel->expires(kernel->context, number);
+		kernel_destroy_flow(kernel, number, now_us);
 	}
 }
 
 /* ---- commit ---- */
 
 static enum kernel_result commit_existing(struct kernel *kernel, uint32_t number, struct connection wanted,
-					  uint32_t timeout_s, bool fence_closed, int64_t now_us)
+					  uint32_t timeout_s, enum kernel_way way, int64_t now_us)
 {
 	struct kernel_flow *flow = &kernel->flows[number];
 	int64_t expires_us = now_us + timeout_s * INT64_C(1000000);
 
+	if (way == KERNEL_COPIES && !connection_tells_nat(number))
+		wanted.nat = flow->connection.nat;
 	if (wanted.nat != flow->connection.nat) {
-		if (!fence_closed && flow->connection.state >= CONNECTION_ASSURED)
+		if (way == KERNEL_COPIES ||
+		    (way == KERNEL_FENCE_OPEN && flow->connection.state >= CONNECTION_ASSURED))
 			return KERNEL_CLASH;
 		flow->present = false;
 		kernel->count--;
@@ -233,7 +240,7 @@ static enum kernel_result commit_existing(struct kernel *kernel, uint32_t number
 }
 
 enum kernel_result kernel_commit(struct kernel *kernel, const struct flow *flow, uint32_t timeout_s,
-				 bool fence_closed, int64_t now_us, struct flow *result)
+				 enum kernel_way way, int64_t now_us, struct flow *result)
 {
 	struct connection wanted = connection_of(flow);
 	enum kernel_result end = KERNEL_CREATED;
@@ -244,7 +251,7 @@ enum kernel_result kernel_commit(struct kernel *kernel, const struct flow *flow,
 	if (!timeout_s)
 		end = KERNEL_EXPIRED;
 	else if (kernel->flows[number].present)
-		end = commit_existing(kernel, number, wanted, timeout_s, fence_closed, now_us);
+		end = commit_existing(kernel, number, wanted, timeout_s, way, now_us);
 	else if (connection_is_related(number) && !kernel->flows[number - 1].present)
 		end = KERNEL_NO_MASTER;
 	else if (!add(kernel, number, wanted, timeout_s, now_us))
@@ -255,6 +262,14 @@ enum kernel_result kernel_commit(struct kernel *kernel, const struct flow *flow,
 	if (end == KERNEL_CREATED || end == KERNEL_REPLACED)
 		result->present &= ~(uint32_t)FLOW_HAS_ID; /* the answer to a create does not name it */
 	return end;
+}
+
+bool kernel_refresh(struct kernel *kernel, uint32_t number, uint32_t timeout_s, int64_t now_us)
+{
+	if (!kernel->flows[number].present)
+		return false;
+	kernel->flows[number].expires_us = now_us + timeout_s * INT64_C(1000000);
+	return true;
 }
 
 void kernel_note_origin(struct kernel *kernel, uint32_t number, int64_t begun_us)

@@ -19,6 +19,8 @@ struct kernel_flow {
 	uint32_t id;
 	uint32_t born;    /* which create made it: of this model alone, never repeats */
 	bool touched;     /* by a packet, since the daemon wrote it */
+	bool is_copy;     /* of a peer's flow (warm mode) */
+	int64_t since_us; /* it is in this kernel */
 	int64_t lived_us; /* its last packet here, or its first anywhere */
 	int64_t expires_us;
 };
@@ -49,6 +51,9 @@ struct kernel {
 	int64_t *closed_us;  /* the same, of a connection that was closed */
 	int64_t *expired_us; /* by number: when its commit last came too late */
 	uint64_t overruns, refused;
+	/* told of a flow that is about to run out; NULL: nobody is */
+	void (*expires)(void *context, uint32_t number);
+	void *context;
 };
 
 /* 0 or -ENOMEM. */
@@ -88,9 +93,19 @@ enum kernel_result {
 /* The daemon deletes it: no event comes of that.  False: there is none. */
 bool kernel_delete(struct kernel *kernel, uint32_t number);
 
+/* What may go for a flow that is there with another NAT. */
+enum kernel_way {
+	KERNEL_FENCE_OPEN,   /* what is not assured */
+	KERNEL_FENCE_CLOSED, /* anything */
+	KERNEL_COPIES,       /* nothing */
+};
+
 /* What syncd/kernel/commit comes to for one flow; `*result` is then the flow as the kernel has it. */
 enum kernel_result kernel_commit(struct kernel *kernel, const struct flow *flow, uint32_t timeout_s,
-				 bool fence_closed, int64_t now_us, struct flow *result);
+				 enum kernel_way way, int64_t now_us, struct flow *result);
+
+/* It has its whole time again.  False: there is none. */
+bool kernel_refresh(struct kernel *kernel, uint32_t number, uint32_t timeout_s, int64_t now_us);
 
 /* The model's own knowledge, for a flow that was created by a commit: when its connection began, elsewhere.
  */

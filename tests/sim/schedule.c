@@ -135,6 +135,8 @@ static int make_hosts(struct schedule *schedule, struct world *world)
 		host->kernel.always_events = schedule->random.state & 1;
 		draw_config(schedule, world, host, links);
 	}
+	if (wide_draw_warm(world))
+		return -ENOMEM;
 	return invariant_init(world);
 }
 

@@ -57,6 +57,7 @@ enum action_kind {
 	ACTION_LINK_FATE, /* .host: link */
 	ACTION_NARROW,    /* .host; .value: how many links, from the first on */
 	ACTION_WIDEN,
+	ACTION_CHANGE_MODE, /* warm mode on or off */
 };
 
 struct action {

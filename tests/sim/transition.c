@@ -2,6 +2,7 @@
 /* How flows change hands (syncd/daemon/transition, takeover, follower, withdrawal, persist). */
 #include "tests/sim/daemon.h"
 #include "tests/sim/invariant.h"
+#include "tests/sim/warm.h"
 #include "tests/sim/world.h"
 
 #include <string.h>
@@ -11,7 +12,7 @@ enum { CHUNK = 64, COST_COMMIT_NS = 1500, RETAKE_LOOK_US = 10000 };
 /* Masters before what is related to them, fresh entries before those that a catch-up has not named. */
 enum round { MASTERS, MASTERS_STALE, RELATED, RELATED_STALE, ROUNDS };
 
-static uint32_t remaining_s(uint32_t number, const struct flow *flow, uint32_t elapsed_s)
+uint32_t daemon_remaining_s(uint32_t number, const struct flow *flow, uint32_t elapsed_s)
 {
 	struct connection connection = connection_of(flow);
 	uint32_t timeout_s = connection_timeout_s(number, &connection);
@@ -32,11 +33,11 @@ static int64_t origin_us(const struct world *world, uint32_t number)
 	return latest_us;
 }
 
-static enum kernel_result commit(struct host *host, const struct flow *flow, uint32_t timeout_s,
-				 bool fence_closed, struct flow *made)
+enum kernel_result daemon_commit(struct host *host, const struct flow *flow, uint32_t timeout_s,
+				 enum kernel_way way, struct flow *made)
 {
 	enum kernel_result result =
-	    kernel_commit(&host->kernel, flow, timeout_s, fence_closed, host->world->now_us, made);
+	    kernel_commit(&host->kernel, flow, timeout_s, way, host->world->now_us, made);
 	uint32_t number;
 
 	host->cost_ns += COST_COMMIT_NS;
@@ -131,7 +132,10 @@ static void commit_one(struct host *host, const struct flow *flow)
 	uint32_t number = 0;
 
 	connection_number(flow, &number);
-	result = commit(host, flow, remaining_s(number, flow, table->elapsed_s), true, &made);
+	if (warm_is_local(host, number))
+		return;
+	result = daemon_commit(host, flow, daemon_remaining_s(number, flow, table->elapsed_s),
+			       KERNEL_FENCE_CLOSED, &made);
 	takeover->results[result]++;
 	invariant_on_commit(host, table->owner, number, result);
 	give_committed(host, &made, result);
@@ -181,7 +185,10 @@ static void end_takeover(struct host *host)
 	world_trace(host->world, host, "committed: %llu created %llu updated %llu kept %llu full",
 		    (unsigned long long)results[KERNEL_CREATED], (unsigned long long)results[KERNEL_UPDATED],
 		    (unsigned long long)results[KERNEL_KEPT], (unsigned long long)results[KERNEL_TABLE_FULL]);
-	invariant_after_takeover(host);
+	if (host->takeover.is_warm)
+		warm_check_takeover(host);
+	else
+		invariant_after_takeover(host);
 	daemon_step(host, &(struct node_event){.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY});
 }
 
@@ -189,6 +196,11 @@ void daemon_run_takeover(struct host *host)
 {
 	struct host_takeover *takeover = &host->takeover;
 
+	if (takeover->runs && takeover->is_warm) {
+		if (warm_takeover_is_done(host))
+			end_takeover(host);
+		return;
+	}
 	if (!takeover->runs || take_chunk(host))
 		return;
 	takeover->after = 0;
@@ -208,6 +220,7 @@ static void begin_takeover(struct host *host)
 	memset(&host->takeover, 0, sizeof(host->takeover));
 	host->takeover.runs = true;
 	host->takeover.begun_us = host->world->now_us;
+	host->takeover.is_warm = warm_can_take_over(host);
 	list_tables(host);
 	daemon_step(host, &(struct node_event){.type = NODE_TAKEOVER});
 	invariant_before_takeover(host);
@@ -280,7 +293,9 @@ void daemon_run_follows(struct host *host)
 			continue;
 		}
 		connection_number(&flow, &number);
-		give_committed(host, &made, commit(host, &flow, remaining_s(number, &flow, 0), false, &made));
+		give_committed(host, &made,
+			       daemon_commit(host, &flow, daemon_remaining_s(number, &flow, 0),
+					     KERNEL_FENCE_OPEN, &made));
 	}
 	host->follows_count = 0;
 }
@@ -310,6 +325,8 @@ static bool withdraw_chunk(struct host *host)
 	for (unsigned i = 0; i < count; i++) {
 		host->cost_ns += COST_COMMIT_NS;
 		if (connection_number(&flows[i], &number)) {
+			if (warm_disowns(host, &flows[i], number))
+				continue;
 			invariant_on_withdrawal(host, number);
 			kernel_delete(&host->kernel, number);
 		}

@@ -4,12 +4,16 @@
 #include "tests/sim/fault.h"
 #include "tests/sim/world.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 static const int64_t ms_us = 1000, second_us = 1000000;
 
 void wide_init(struct wide *wide, uint64_t seed)
 {
 	wide->random = random_stream(seed, 4);
 	wide->on = seed >= WIDE_FIRST;
+	wide->warm = wide->on && random_chance(&wide->random, 350);
 }
 
 unsigned wide_draw_links(struct world *world, unsigned links)
@@ -32,6 +36,22 @@ unsigned wide_draw_links(struct world *world, unsigned links)
 	return more;
 }
 
+int wide_draw_warm(struct world *world)
+{
+	struct sim_random *r = &world->wide.random;
+
+	for (unsigned i = 0; i < world->hosts_count && world->wide.warm; i++) {
+		struct host *host = &world->hosts[i];
+
+		host->config.warm = random_chance(r, 850);
+		host->warm.acts_max = 2 + random_below(r, HOST_ACTS);
+		host->warm.acts = calloc(HOST_ACTS, sizeof(*host->warm.acts));
+		if (!host->warm.acts)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static void plan(struct schedule *schedule, struct world *world, enum action_kind kind, unsigned host,
 		 int64_t value)
 {
@@ -50,6 +70,8 @@ void wide_draw_faults(struct schedule *schedule, struct world *world)
 	if (links > 1)
 		for (unsigned i = random_below(r, 2 * links); i; i--)
 			plan(schedule, world, ACTION_LINK_FATE, random_below(r, links), 0);
+	for (unsigned i = world->wide.warm ? random_below(r, 3) : 0; i; i--)
+		plan(schedule, world, ACTION_CHANGE_MODE, random_below(r, world->hosts_count), 0);
 	if (random_chance(r, 250)) /* on each link, mostly: else it is one link less, no more */
 		plan(schedule, world, ACTION_NARROW, random_below(r, world->hosts_count),
 		     random_chance(r, 700) ? links : 1 + random_below(r, links));
@@ -105,4 +127,12 @@ void wide_widen(struct world *world)
 	for (unsigned i = 0; i < NET_LINKS_MAX; i++)
 		for (unsigned host = 0; host < NET_HOSTS_MAX; host++)
 			world->net.links[i].carries[host] = 0;
+}
+
+void wide_change_mode(struct world *world, unsigned index)
+{
+	struct host *host = &world->hosts[index];
+
+	host->config.warm = !host->config.warm;
+	host_configure(host);
 }

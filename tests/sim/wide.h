@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What worlds were widened by after many a seed had failed: more links, each with a fate of its own, and
- * paths that carry less than their ends believe.  It is drawn from a stream of its own, and only for seeds
- * from WIDE_FIRST on, so that a seed of before still is the schedule that it was.
+ * What worlds were widened by after many a seed had failed: more links, each with a fate of its own,
+ * paths that carry less than their ends believe, and warm mode.  It is drawn from a stream of its own, and
+ * only for seeds from WIDE_FIRST on, so that a seed of before still is the schedule that it was.
  */
 #ifndef SIM_WIDE_H
 #define SIM_WIDE_H
@@ -20,9 +20,13 @@ enum {
 struct wide {
 	struct sim_random random;
 	bool on;
+	bool warm; /* some hosts are in warm mode, and all leave out their own connections */
 };
 
 void wide_init(struct wide *wide, uint64_t seed);
+
+/* Which of the hosts are in warm mode at first.  0 or -ENOMEM. */
+int wide_draw_warm(struct world *world);
 
 /* Links on top of those; returns how many there are then. */
 unsigned wide_draw_links(struct world *world, unsigned links);
@@ -33,5 +37,7 @@ void wide_link_fate(struct schedule *schedule, struct world *world, unsigned lin
 /* What is larger than that vanishes on that host's first links, for a while. */
 void wide_narrow(struct schedule *schedule, struct world *world, unsigned host, unsigned links);
 void wide_widen(struct world *world);
+/* That host enters warm mode, or leaves it, by a reload. */
+void wide_change_mode(struct world *world, unsigned host);
 
 #endif

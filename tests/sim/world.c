@@ -39,6 +39,9 @@ const char *situation_name(enum situation situation)
 	    [SITUATION_MANY_LINKS] = "three links or four",
 	    [SITUATION_NARROW_PATH] = "narrow path",
 	    [SITUATION_NARROW_FOUND] = "narrow path, said",
+	    [SITUATION_WARM] = "warm copies",
+	    [SITUATION_WARM_TAKEOVER] = "takeover, warm",
+	    [SITUATION_DISOWNED] = "leftover stays a copy",
 	};
 
 	return names[situation];

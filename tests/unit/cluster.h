@@ -55,6 +55,7 @@ struct cluster_node {
 	size_t foreign_count;
 	uint64_t acts[4];                         /* carried out, by enum node_foreign_act */
 	bool (*refuses)(const struct flow *flow); /* the kernel takes no copy of such flows */
+	bool is_full;                             /* ... because its table is full */
 	bool keeps_copies;                        /* the kernel removes none */
 	bool holds_copies_back;                   /* nothing is brought to the kernel meanwhile */
 	uint64_t boots;                           /* of its kernel */

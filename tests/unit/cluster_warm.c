@@ -31,7 +31,11 @@ static void install(struct cluster_node *n, struct cluster_foreign *act)
 
 	act->flow.incarnation = entry ? act->flow.incarnation : 0;
 	if (!left_s || (n->refuses && n->refuses(&act->flow))) {
-		done(n, act, left_s ? NODE_FOREIGN_FAILED : NODE_FOREIGN_REFUSED, 0);
+		done(n, act,
+		     !left_s      ? NODE_FOREIGN_REFUSED
+		     : n->is_full ? NODE_FOREIGN_NO_ROOM
+				  : NODE_FOREIGN_FAILED,
+		     0);
 		return;
 	}
 	if (entry) { /* brought forward, never back */

@@ -37,7 +37,7 @@ static void a_burst_of_loss_is_no_narrow_path(void **state)
 	for (unsigned i = 0; i < 1000; i++) /* many tries in a short time */
 		assert_false(reach_note(&reach, 5, 0, true, at_ms(i)));
 	assert_false(reach_note(&reach, 6, 0, true, at_ms(1000)));
-	for (unsigned i = 0; i < 5; i++) /* few tries in a long time */
+	for (unsigned i = 0; i < 10; i++) /* few tries in a long time */
 		assert_false(reach_note(&reach, 6, 0, true, at_ms(2000 * i + 1000)));
 }
 
