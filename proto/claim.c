@@ -70,3 +70,15 @@ bool claims_are_announced(const struct frame_status *status, uint16_t node_id,
 	}
 	return false;
 }
+
+bool claims_are_same(const struct frame_status *a, const struct frame_status *b)
+{
+	if (a->role != b->role || a->term != b->term || a->claims_count != b->claims_count)
+		return false;
+	for (unsigned i = 0; i < a->claims_count; i++)
+		if (a->claims[i].node_id != b->claims[i].node_id ||
+		    a->claims[i].version != b->claims[i].version ||
+		    !session_equals(&a->claims[i].session, &b->claims[i].session))
+			return false;
+	return true;
+}

@@ -52,6 +52,9 @@ void claim_extend(struct claim *claim, uint64_t version);
 /* Copies them into a STATUS. */
 void claims_announce(const struct claims *claims, struct frame_status *status);
 
+/* Whether both STATUSes claim the same, in the same term. */
+bool claims_are_same(const struct frame_status *a, const struct frame_status *b);
+
 /* Whether a STATUS claims that table; *version is then how far. */
 bool claims_are_announced(const struct frame_status *status, uint16_t node_id,
 			  const struct seal_session_id *session, uint64_t *version);

@@ -49,6 +49,8 @@ struct foreign {
 	size_t missing_pass;          /* of them, to be tried before the next pause */
 	size_t missing_left;          /* of them, to be tried before a takeover goes on */
 	size_t no_room;               /* that this takeover found no room for, or the last one */
+	bool has_gained;              /* a copy has come since: a related flow may find its master now */
+	unsigned rounds_left;         /* that a takeover may still go over what is missing for that */
 	struct monotime rescan_at;    /* when the tables may be searched again for what could not be noted */
 	bool sweep_wanted, sweeps;    /* look for copies that no table names */
 	struct monotime sweep_at;     /* not before, as a removal has just failed */

@@ -32,7 +32,7 @@ struct handover_heir {
 	bool alive, primary, complete, suspect;
 	bool outranks_us; /* its term is above that of our last takeover, or the same and its id is */
 	uint32_t term;
-	bool holds_in_sync; /* we hold its table, proven */
+	bool holds_in_sync; /* we hold its table, proven, with what it has taken over */
 	bool follows;       /* it knows our session and is in no full catch-up */
 	bool knows;         /* it has heard that our stream has ended, and so taken what fell silent there */
 	bool claims;        /* it has claimed our session ... */

@@ -228,12 +228,22 @@ static void hear_term(struct node *node, struct peer *peer, uint32_t term)
 		peer->leapt_at = node->now;
 }
 
+static void note_claims(struct peer *peer, const struct frame_status *status)
+{
+	bool is_same = peer->has_status && claims_are_same(&peer->status, status);
+
+	if (is_same && !peer->claims_are_settled)
+		peer->claims_in = status->newest;
+	peer->claims_are_settled = is_same;
+}
+
 static void take_current_status(struct node *node, struct peer *peer, const struct frame_status *status,
 				const struct frame_peer *us, bool echoed, const struct node_event *event)
 {
 	if (echoed)
 		peer->links[event->datagram.link].endpoint = event->datagram.from;
 	hear_term(node, peer, status->term);
+	note_claims(peer, status);
 	peer->status = *status;
 	peer->has_status = true;
 	if (status->flags & FRAME_STATUS_LEAVING)

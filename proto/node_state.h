@@ -128,6 +128,8 @@ void node_warm_review(struct node *node);
 void node_warm_begin_anew(struct node *node);
 /* A takeover begins: it waits for what was here now. */
 void node_warm_takeover(struct node *node);
+/* A takeover is to go over what is missing once more. */
+bool node_warm_needs_round(const struct node *node);
 /* What is not in our kernel is looked for in all tables. */
 void node_warm_search(struct node *node);
 /* We are primary: the copies become ours. */

@@ -103,6 +103,7 @@ void peer_promote(struct peer *peer, struct session *candidate, struct monotime 
 	memset(&peer->sent_us, 0, sizeof(peer->sent_us));
 	peer->has_status = false;
 	peer->has_about_us = false;
+	peer->claims_are_settled = false;
 	peer->leaving = false;
 	peer->reach = (struct reach){0};
 	peer->is_behind = false;

@@ -71,6 +71,10 @@ struct peer {
 	uint32_t counter;           /* datagrams that we sent to it alone */
 	struct frame_status status; /* its latest; peers and claims in it are not kept up */
 	bool has_status;
+	/* its newest version when it had claimed for a STATUS already what it claims now: what it took over
+	 * is in its table by then */
+	uint64_t claims_in;
+	bool claims_are_settled;
 	struct frame_peer about_us; /* what it last said of our session */
 	bool has_about_us;
 	struct receive receive;

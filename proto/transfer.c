@@ -354,6 +354,16 @@ void node_role_changed(struct node *node, bool was_primary)
 		begin_freeze(node);
 }
 
+/*
+ * What it has taken over is in our copy of its table, proven: a proof may be older than the takeover, and the
+ * flows that came with it be lost on the way, and it with them.
+ */
+static bool claims_are_here(const struct node *node, const struct peer *claimant)
+{
+	return claimant->claims_are_settled && node_holds_in_sync(node, claimant) &&
+	       claimant->receive.proven_version >= claimant->claims_in;
+}
+
 static struct handover_heir heir_of(const struct node *node, const struct peer *peer)
 {
 	uint64_t claimed = 0;
@@ -366,7 +376,7 @@ static struct handover_heir heir_of(const struct node *node, const struct peer *
 	    .suspect = peer->status.flags & FRAME_STATUS_SUSPECT,
 	    .outranks_us = role_yields(node->role.term, node->config.id, peer->status.term, peer->id),
 	    .term = peer->status.term,
-	    .holds_in_sync = node_holds_in_sync(node, peer),
+	    .holds_in_sync = claims_are_here(node, peer),
 	    .follows = peer->has_about_us && !peer->about_us.full_id,
 	    .knows = peer->about_us.stamp >= (uint64_t)node->handover.frozen_at.us,
 	    .claims = claims,
@@ -424,7 +434,7 @@ static bool is_claimed(const struct node *node, uint16_t id, const struct seal_s
 
 		if (claimant->id && claimant->has_status && claimant->status.role == FRAME_ROLE_PRIMARY &&
 		    claims_are_announced(&claimant->status, id, session, &version) && version >= reach &&
-		    node_holds_in_sync(node, claimant))
+		    claims_are_here(node, claimant))
 			return true;
 	}
 	return false;
@@ -437,7 +447,7 @@ static bool is_outdated(const struct node *node, uint32_t term)
 		const struct peer *peer = &node->peers[i];
 
 		if (peer->id && peer->has_status && peer->status.role == FRAME_ROLE_PRIMARY &&
-		    peer->status.term > term && node_holds_in_sync(node, peer))
+		    peer->status.term > term && claims_are_here(node, peer))
 			return true;
 	}
 	return false;

@@ -16,7 +16,7 @@
  * Adoption: so many in one step, and while packets of users wait for this processor, steps so far apart:
  * about a tenth of its time, and 1,000,000 copies in 12 s.
  */
-enum { ADOPTED = 256 };
+enum { ADOPTED = 256, TAKEOVER_ROUNDS = 3 };
 static const int64_t adopt_pause_us = 3000;
 static const int64_t failed_wait_us = 1000000;
 
@@ -127,7 +127,7 @@ void node_warm_follow(struct node *node, struct peer *peer)
 
 void node_warm_sweep(struct node *node)
 {
-	node->foreign.sweep_wanted = node->foreign.active;
+	node->foreign.sweep_wanted |= node->foreign.active; /* when it is off, all are swept anyway */
 }
 
 /* ---- copies become our own ---- */
@@ -224,10 +224,21 @@ void node_warm_takeover(struct node *node)
 	naming_each(node, set_target, node);
 	foreign->missing_pass = foreign->missing_left = foreign->missing.count;
 	foreign->missing_at = node->now;
+	foreign->has_gained = false;
+	foreign->rounds_left = TAKEOVER_ROUNDS;
 	foreign->no_room = 0;
 }
 
 /* ---- what the kernel tells ---- */
+
+/* A related flow comes after its master: what is missing is gone over again as long as that helps, a few
+ * times. */
+bool node_warm_needs_round(const struct node *node)
+{
+	const struct foreign *foreign = &node->foreign;
+
+	return node->takes_over && foreign->has_gained && foreign->rounds_left && foreign->missing.count;
+}
 
 /* In a while, with what else is missing; or at once. */
 static void note_missing(struct node *node, struct record_key key, bool at_once)
@@ -394,6 +405,7 @@ void node_foreign_done(struct node *node, const struct node_event *event)
 		return;
 	switch (event->foreign.result) {
 	case NODE_FOREIGN_IN_KERNEL:
+		node->foreign.has_gained |= event->foreign.act == NODE_FOREIGN_INSTALL;
 		if (event->foreign.act == NODE_FOREIGN_INSTALL)
 			put_copy(node, event, key);
 		else if (copy)
@@ -505,7 +517,8 @@ void node_foreign_view(const struct node *node, struct node_foreign_view *view)
 		return;
 	naming_each(node, look_at_cursor, &look);
 	view->waiting = look.waiting + foreign->gone.count;
-	view->takeover_is_behind = look.is_behind || foreign->gone.count || foreign->missing_left;
+	view->takeover_is_behind =
+	    look.is_behind || foreign->gone.count || foreign->missing_left || node_warm_needs_round(node);
 }
 
 struct monotime node_foreign_deadline(const struct node *node)

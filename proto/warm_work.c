@@ -187,6 +187,12 @@ static void retry_missing(struct node *node, struct run *run)
 	struct foreign *foreign = &node->foreign;
 	struct foreign_note note;
 
+	if (node_warm_needs_round(node) && !foreign->missing_left && !run->is_behind) {
+		foreign->rounds_left--;
+		foreign->missing_pass = foreign->missing_left = foreign->missing.count;
+		foreign->missing_at = node->now;
+		foreign->has_gained = false;
+	}
 	if (node->now.us < foreign->missing_at.us)
 		return;
 	if (!foreign->missing_pass)

@@ -69,7 +69,7 @@ static void installed(void *context, const struct flow *flow, enum commit_result
 	} else if (commit_is_in_kernel(result, error)) {
 		uint32_t timeout_s = result == COMMIT_KEPT && flow->present & FLOW_HAS_TIMEOUT
 					 ? flow->timeout_s
-					 : ageing_remaining_s(warm->ageing, flow, 0);
+					 : ageing_remaining_s(warm->ageing, flow, warm->elapsed_s);
 		answer(warm, NODE_FOREIGN_INSTALL, flow, NODE_FOREIGN_IN_KERNEL, timeout_s);
 	} else {
 		if (result != COMMIT_NO_MASTER) /* which comes a moment later */
@@ -104,6 +104,10 @@ static void install_all(struct warm *warm)
 					 .keeps_others = !warm->takes_over,
 					 .has_old = is_old,
 					 .tcp_liberal = !warm->ageing->config->commit.tcp_strict};
+	warm->elapsed_s = 0;
+	for (unsigned i = 0; i < warm->counts[NODE_FOREIGN_INSTALL]; i++)
+		if (acts[i].elapsed_s > warm->elapsed_s)
+			warm->elapsed_s = acts[i].elapsed_s;
 	for (unsigned i = 0; i < warm->counts[NODE_FOREIGN_INSTALL]; i++) {
 		const struct flow *flow = &acts[i].flow;
 		/* a connection of this very host lives here by itself, and not through NAT */

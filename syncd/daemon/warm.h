@@ -30,6 +30,7 @@ struct warm {
 	struct loop_timer timer;
 	/* a takeover runs: behind a closed fence copies may replace what is in their way */
 	bool takes_over, fence_is_closed;
+	uint32_t elapsed_s;       /* of what is being installed, the longest: what it has left is no less */
 	bool has_old;             /* what is in the kernel may be from an earlier time as primary */
 	struct warm_act *acts[4]; /* by enum node_foreign_act, WARM_ACTS_MAX each; owned */
 	unsigned counts[4];

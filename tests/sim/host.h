@@ -59,6 +59,7 @@ struct host_warm {
 		uint32_t elapsed_s;
 	} * acts; /* HOST_ACTS; NULL: warm mode is not in this world */
 	unsigned count, acts_max;
+	struct sim_random random;
 	int64_t begun_us; /* of this daemon */
 	int64_t
 	    in_step_us[NET_HOSTS_MAX]; /* since when that peer's table is proven here; INT64_MAX: it is not */

@@ -97,7 +97,7 @@ static bool is_named(const struct host *host, uint32_t number, int64_t steady_us
 			continue;
 		held = node_external(host->node, world_of(host)->hosts[i].id);
 		owned = &world_of(host)->hosts[i].kernel.flows[number];
-		if (held && invariant_find(held, number) && owned->present &&
+		if (held && invariant_find(held, number) && owned->present && !owned->is_copy &&
 		    owned->since_us < world_of(host)->now_us - steady_us &&
 		    (owned->connection.nat == nat || !connection_tells_nat(number)))
 			return true;
@@ -201,8 +201,11 @@ void warm_check_takeover(struct host *host)
 			if (!connection_number(&flow, &number) || host->kernel.flows[number].present ||
 			    warm_is_local(host, number) || connection_is_closed(number, &connection) ||
 			    host->kernel.ended_us[number] > host->takeover.begun_us - UNREAD_US ||
-			    record->results[number] > KERNEL_REPLACED + 1)
+			    (record->results[number] > KERNEL_REPLACED + 1 &&
+			     record->results[number] != KERNEL_NO_MASTER + 1))
 				continue; /* it ended here just now; or was refused, and counted */
+			if (connection_is_related(number) && !host->kernel.flows[number - 1].present)
+				continue;
 			if (has_ended_here(host, number))
 				continue;
 			world_fail(world_of(host),
@@ -293,7 +296,7 @@ static void install(struct host *host, const struct host_act *act, uint32_t numb
 	if (result <= KERNEL_REPLACED) {
 		world_meets(world_of(host), SITUATION_WARM);
 		answer(host, act->act, &made, NODE_FOREIGN_IN_KERNEL,
-		       result == KERNEL_KEPT ? made.timeout_s : daemon_remaining_s(number, &made, 0));
+		       result == KERNEL_KEPT ? made.timeout_s : left_s);
 	} else {
 		answer(host, act->act, &act->flow,
 		       result == KERNEL_EXPIRED      ? NODE_FOREIGN_REFUSED
@@ -322,6 +325,11 @@ static void carry_out(struct host *host, const struct host_act *act)
 	if (!connection_number(&act->flow, &number) || number >= host->kernel.numbers) {
 		world_fail(world_of(host), "(g) host %u makes a copy of a flow that nobody ever had",
 			   host->id);
+		return;
+	}
+	/* (a takeover tries again at once what has a chance: kernel/commit) */
+	if (!host->takeover.runs && random_chance(&host->warm.random, world_of(host)->wide.failures)) {
+		answer(host, act->act, &act->flow, NODE_FOREIGN_FAILED, 0);
 		return;
 	}
 	switch (act->act) {

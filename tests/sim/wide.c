@@ -40,10 +40,12 @@ int wide_draw_warm(struct world *world)
 {
 	struct sim_random *r = &world->wide.random;
 
+	world->wide.failures = random_chance(r, 300) ? random_below(r, 50) : 0;
 	for (unsigned i = 0; i < world->hosts_count && world->wide.warm; i++) {
 		struct host *host = &world->hosts[i];
 
 		host->config.warm = random_chance(r, 850);
+		host->warm.random = random_stream(world->seed, 70 + i);
 		host->warm.acts_max = 2 + random_below(r, HOST_ACTS);
 		host->warm.acts = calloc(HOST_ACTS, sizeof(*host->warm.acts));
 		if (!host->warm.acts)

@@ -20,7 +20,8 @@ enum {
 struct wide {
 	struct sim_random random;
 	bool on;
-	bool warm; /* some hosts are in warm mode, and all leave out their own connections */
+	bool warm;         /* some hosts are in warm mode, and all leave out their own connections */
+	uint32_t failures; /* per mille of what is done to copies comes to nothing */
 };
 
 void wide_init(struct wide *wide, uint64_t seed);
