@@ -90,7 +90,8 @@ static struct flow likely_flow(struct random *random)
 
 	flow.timeout_s %= 500000;
 	if (random_below(random, 4))
-		flow.status &= FLOW_STATUS_SEEN_REPLY | FLOW_STATUS_ASSURED;
+		flow.status &=
+		    FLOW_STATUS_SEEN_REPLY | FLOW_STATUS_ASSURED | FLOW_STATUS_SRC_NAT | FLOW_STATUS_DST_NAT;
 	if (random_below(random, 2))
 		flow.zone_scope = FLOW_ZONE_BOTH;
 	if (random_below(random, 2))
@@ -189,6 +190,18 @@ static void odd_lines_are_read_the_same_both_ways(void **state)
 	    "-A -t 5 -p udp -s -d 2.2.2.2 --sport 1 --dport 2",
 	    "-I -t 5 -p udp -s 1.1.1.1 -d 2.2.2.2 --sport 1 --dport 2 -m 4294967296",
 	    "-I -t 5 -p udp -s 1.1.1.1 -d 2.2.2.2 --sport 1 --dport 2 -m 4294967295 trailing",
+	    "-A -t 5 -p udp -s 1.1.1.1 -d 2.2.2.2 -n 3.3.3.3 -g 4.4.4.4 --sport 1 --dport 2",
+	    "-A -t 5 -p udp -s 1.1.1.1 -d 2.2.2.2 -n 3.3.3.3 -q 4.4.4.4 --sport 1 --dport 2",
+	    "-A -t 5 -p udp -s 1.1.1.1 -d 2.2.2.2 -n 3.3.3.3 -n 4.4.4.4 --sport 1 --dport 2",
+	    "-A -t 5 -p udp -s 1.1.1.1 -d 2.2.2.2 -n 3.3.3.3:99 --sport 1 --dport 2",
+	    "-A -t 5 -p udp -s 1.1.1.1 -d 2.2.2.2 -n 3.3.3.3: --sport 1 --dport 2",
+	    "-A -t 5 -p udp -s 1.1.1.1 -d 2.2.2.2 -n 3.3.3 --sport 1 --dport 2",
+	    "-A -t 5 -p udp -s 1.1.1.1 -d 2.2.2.2 -n ::1 --sport 1 --dport 2",
+	    "-A -t 5 -p udp -s 1.1.1.1 -d 2.2.2.2 -n --sport 1 --dport 2",
+	    "-A -t 5 -p udp -s 1.1.1.1 -d 2.2.2.2 --sport 1 --dport 2 -g",
+	    "-A -t 5 -p udp -s ::1 -d ::2 -n ::3 -g [::4] --sport 1 --dport 2",
+	    "-A -t 5 -p udp -s ::1 -d ::2 -g [::4]:5 --sport 1 --dport 2",
+	    "-A -t 5 -p udp -s ::1 -d ::2 -g :5 --sport 1 --dport 2",
 	    "-I -t",
 	    "-A -",
 	    "-A",

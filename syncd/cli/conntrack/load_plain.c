@@ -103,6 +103,13 @@ static bool read_address(const struct word *word, struct request *request, uint8
 	return true;
 }
 
+/* An address alone: a port behind it has a colon, or brackets, that no address has. */
+static bool read_nat(const struct word *word, struct request *request, struct request_nat *nat)
+{
+	nat->has_address = true;
+	return read_address(word, request, nat->address);
+}
+
 static bool read_status(const struct word *word, struct request *request)
 {
 	struct word rest = *word;
@@ -152,10 +159,11 @@ static bool read_zone(const struct word *word, struct request *request)
 /* A flat table. */
 static bool read_option(char letter, const struct word *value, struct request *request)
 {
-	static const char letters[] = "sdrqptumw";
+	static const char letters[] = "sdrqptumwng";
 	static const enum request_option options[] = {OPTION_ORIG_SRC,  OPTION_ORIG_DST, OPTION_REPLY_SRC,
 						      OPTION_REPLY_DST, OPTION_PROTOCOL, OPTION_TIMEOUT,
-						      OPTION_STATUS,    OPTION_MARK,     OPTION_ZONE};
+						      OPTION_STATUS,    OPTION_MARK,     OPTION_ZONE,
+						      OPTION_SRC_NAT,   OPTION_DST_NAT};
 	const char *found = strchr(letters, letter);
 	struct flow *flow = &request->flow;
 
@@ -171,6 +179,10 @@ static bool read_option(char letter, const struct word *value, struct request *r
 		return read_address(value, request, flow->reply.src);
 	case 'q':
 		return read_address(value, request, flow->reply.dst);
+	case 'n':
+		return read_nat(value, request, &request->src_nat);
+	case 'g':
+		return read_nat(value, request, &request->dst_nat);
 	case 'p':
 		return read_protocol(value, request);
 	case 't':
