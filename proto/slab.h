@@ -2,9 +2,10 @@
 /*
  * Slabs: objects of SLAB_OBJECT_MAX bytes at most, named by 32-bit references instead of pointers.
  *
- * An object lies in a chunk of 64 KiB with others of its size, rounded up to 8 bytes.  Allocating and freeing
- * take constant time, a page is not touched before it is used, and a chunk whose last object goes is given
- * back (all but one, which is kept for any size).  A reference is chunk number << 12 | slot.
+ * An object lies in a chunk of 64 KiB (malloc's header included: whole pages) with others of its size,
+ * rounded up to 8 bytes.  Allocating and freeing take constant time, a page is not touched before it is used,
+ * and a chunk whose last object goes is given back (all but one, which is kept for any size).  A reference is
+ * chunk number << 12 | slot.
  */
 #ifndef PROTO_SLAB_H
 #define PROTO_SLAB_H
@@ -12,7 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SLAB_STEP = 8, SLAB_OBJECT_MAX = 576, SLAB_CHUNK = 64 * 1024, SLAB_SLOT_BITS = 12, SLAB_NONE = 0 };
+enum {
+	SLAB_STEP = 8,
+	SLAB_OBJECT_MAX = 576,
+	SLAB_CHUNK = 64 * 1024 - 16,
+	SLAB_SLOT_BITS = 12,
+	SLAB_NONE = 0
+};
 
 struct slab;
 

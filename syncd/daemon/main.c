@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* twintrackd: arguments, configuration, start. */
 #include "conf/config.h"
+#include "proto/slab.h"
 #include "syncd/daemon/clock.h"
 #include "syncd/daemon/daemon.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +70,17 @@ static int parse_arguments(int argc, char **argv, struct options *options)
 	return EXIT_CONFIG;
 }
 
+/*
+ * What the tables give up goes back to the system at once: each of their chunks (proto/slab) is a mapping of
+ * its own.  On the heap, holes between the chunks of several tables would stay for ever.
+ */
+static void set_up_memory(void)
+{
+#ifdef M_MMAP_THRESHOLD /* glibc; others do so by themselves */
+	mallopt(M_MMAP_THRESHOLD, SLAB_CHUNK / 2);
+#endif
+}
+
 /* Returns 0, or the exit code after having printed every mistake. */
 static int load(const char *path, struct config *config)
 {
@@ -109,6 +122,7 @@ int main(int argc, char **argv)
 	int exit_code = parse_arguments(argc, argv, &options);
 	if (exit_code >= 0)
 		return exit_code;
+	set_up_memory();
 	struct daemon *daemon = calloc(1, sizeof(*daemon));
 	if (daemon == NULL)
 		return 1;

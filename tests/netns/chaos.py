@@ -50,6 +50,8 @@ class Violation(Exception):
 class Sequence:
     """One lab, its model, and the events that happen to it."""
 
+    config = CONFIG
+
     def __init__(self, lab, seed, say=lambda line: None):
         self.lab, self.seed, self.say = lab, seed, say
         self.random = random.Random(seed)
@@ -390,7 +392,7 @@ class Sequence:
         self.lab.reboot(node)
         self.full.discard(node)
         self.lab.loss(self.loss)
-        self.lab.daemon[node].start(overrides=CONFIG)
+        self.lab.daemon[node].start(overrides=self.config)
         self.call(node, "backup")
 
     def kill(self):
@@ -534,7 +536,7 @@ class Sequence:
             # a connection that lives shows it soon: no long back-off (Linux 6.15), and no end before the last attempt
             end.run("sysctl", "-qew", "net.ipv4.tcp_rto_max_ms=2000", "net.ipv4.tcp_retries2=255")
         lab.vip_to(1)
-        lab.start(CONFIG)
+        lab.start(self.config)
         lab.daemon[1].twintrack("primary")
         lab.daemon[2].twintrack("backup")
         self.traffic = lab.traffic(CONNECTIONS, duration_s=1200)

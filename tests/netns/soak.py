@@ -51,6 +51,8 @@ EXPLAINED = {
 
 
 class Soak(Sequence):
+    # with as many tombstones, so that their number has reached its bound long before memory is compared
+    config = {**CONFIG, "table": {"max-flows": 300_000}}
     WEIGHTS = {"switch_over": 3, "kill": 3, "kill_both": 1, "dark_for_a_while": 3, "lossy": 3, "again": 1, "fault": 1,
                "both_backup": 1, "reload": 3, "hang_for_a_moment": 1}
 
@@ -92,7 +94,7 @@ class Soak(Sequence):
         changes = {"kernel": {"audit-interval": self.random.choice(["20s", "60s"])},
                    "log": {"level": self.random.choice(["info", "notice"])}}
         self.tell(f"reload at node {node} ({self.part(node)}): {changes}")
-        self.lab.daemon[node].write_config(CONFIG, **changes)
+        self.lab.daemon[node].write_config(self.config, **changes)
         done = self.lab.daemon[node].twintrack("reload", check=False)
         if done.returncode:
             raise Violation(f"reload at node {node}: exit {done.returncode}: {done.stdout}{done.stderr}")
