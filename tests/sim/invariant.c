@@ -452,7 +452,8 @@ static bool has_ended_here(const struct host *host, uint32_t number)
 	for (unsigned i = 0; i < host->world->hosts_count; i++) {
 		const struct kernel *other = &host->world->hosts[i].kernel;
 
-		if (i != host->index && other->flows[number].present && other->begun_us[number] > closed_us)
+		if (i != host->index && other->flows[number].present && other->begun_us[number] > closed_us &&
+		    !warm_is_local(&host->world->hosts[i], number))
 			return false;
 	}
 	return closed_us > 0;
@@ -477,7 +478,7 @@ void invariant_after_takeover(struct host *host)
 		while ((entry = table_walk_next(&walk)) && walk.version <= takeover->tables[i].begun_at) {
 			record_decode(entry->bytes, &flow);
 			if (connection_number(&flow, &number) && !record->results[number] &&
-			    !has_ended_here(host, number))
+			    !warm_is_local(host, number) && !has_ended_here(host, number))
 				world_fail(host->world,
 					   "(h) host %u took over, and left connection %u of host %u out",
 					   host->id, number, takeover->tables[i].owner);
@@ -487,7 +488,7 @@ void invariant_after_takeover(struct host *host)
 
 bool invariant_is_elsewhere(const struct host *host, uint32_t number, int64_t lived_us)
 {
-	if (connection_is_related(number))
+	if (connection_is_related(number) || warm_is_of_a_host(host->world, number))
 		return true; /* a kernel that no longer has its master refuses it */
 	for (unsigned i = 0; i < host->world->hosts_count; i++) {
 		const struct kernel *other = &host->world->hosts[i].kernel;

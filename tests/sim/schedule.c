@@ -171,6 +171,7 @@ int schedule_init(struct schedule *schedule, struct world *world)
 	schedule->active_active = random_chance(r, 80);
 	traffic_init(&world->traffic, world->seed);
 	wide_init(&world->wide, world->seed);
+	world->traffic.leans_to_storms |= wide_draw_storms(&world->wide, world->seed);
 	if (make_hosts(schedule, world))
 		return -ENOMEM;
 	first_starts(schedule, world);

@@ -22,9 +22,17 @@ void traffic_init(struct traffic *traffic, uint64_t seed)
 	traffic->leans_to_storms = random_chance(r, 220);
 }
 
-static uint32_t random_number(struct traffic *traffic, unsigned host)
+/* Of the worlds with warm mode: a connection of another host itself, whose packets this one forwards. */
+static bool is_forwarded(struct traffic *traffic, const struct world *world, unsigned host)
 {
-	if ((int)host == traffic->active && !random_chance(&traffic->random, 50))
+	return world->wide.warm && (int)host == traffic->active && random_chance(&traffic->random, 40);
+}
+
+static uint32_t random_number(struct traffic *traffic, const struct world *world, unsigned host)
+{
+	if (is_forwarded(traffic, world, host))
+		host = random_below(&traffic->random, world->hosts_count);
+	else if ((int)host == traffic->active && !random_chance(&traffic->random, 50))
 		return random_below(&traffic->random, traffic->service);
 	return traffic->service + host * traffic->own + random_below(&traffic->random, traffic->own);
 }
@@ -32,7 +40,7 @@ static uint32_t random_number(struct traffic *traffic, unsigned host)
 static void change(struct traffic *traffic, struct world *world, unsigned host)
 {
 	struct kernel *kernel = &world->hosts[host].kernel;
-	uint32_t number = random_number(traffic, host), dice = random_below(&traffic->random, 100);
+	uint32_t number = random_number(traffic, world, host), dice = random_below(&traffic->random, 100);
 	struct connection connection = kernel->flows[number].connection;
 
 	if (!kernel->flows[number].present) {
@@ -70,7 +78,7 @@ void traffic_upheaval(struct traffic *traffic, struct world *world, unsigned hos
 		return;
 	for (uint32_t i = 0; i < changes; i++)
 		if (random_chance(&traffic->random, 800))
-			kernel_destroy_flow(kernel, random_number(traffic, host), world->now_us);
+			kernel_destroy_flow(kernel, random_number(traffic, world, host), world->now_us);
 	traffic_burst(traffic, world, host, changes / 4);
 }
 

@@ -293,6 +293,8 @@ void daemon_run_follows(struct host *host)
 			continue;
 		}
 		connection_number(&flow, &number);
+		if (warm_is_local(host, number))
+			continue;
 		give_committed(host, &made,
 			       daemon_commit(host, &flow, daemon_remaining_s(number, &flow, 0),
 					     KERNEL_FENCE_OPEN, &made));

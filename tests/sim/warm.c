@@ -38,6 +38,11 @@ bool warm_is_local(const struct host *host, uint32_t number)
 	return world_of(host)->wide.warm && number >= first && number < first + traffic->own;
 }
 
+bool warm_is_of_a_host(const struct world *world, uint32_t number)
+{
+	return world->wide.warm && number >= world->traffic.service;
+}
+
 /* ---- what must hold ---- */
 
 static void check_local(const struct host *host, uint32_t number, const char *what)
@@ -143,10 +148,14 @@ static void look_at_peers(struct host *host)
 	}
 }
 
-/* Of two active nodes that both have a flow, one does not make it anew when it has ended there. */
+/*
+ * Of two active nodes that both have a flow, one does not make it anew when it has ended there.  And a copy
+ * that packets ended here, of which an overrun kept the event, is missed when it is to be refreshed, not
+ * before.
+ */
 static bool has_ended_here(const struct host *host, uint32_t number)
 {
-	if (!host->config.active_active)
+	if (!host->config.active_active && !host->kernel.overruns)
 		return false;
 	for (unsigned i = 0; i < world_of(host)->hosts_count; i++)
 		if (world_of(host)->hosts[i].kernel.begun_us[number] > host->kernel.ended_us[number])

@@ -11,6 +11,10 @@
 /* That connection begins or ends at this host, and its daemon passes it over. */
 bool warm_is_local(const struct host *host, uint32_t number);
 
+/* Or at any host: what becomes of it where its packets pass is not told by (h), as that host, when it takes
+ * over, has it already. */
+bool warm_is_of_a_host(const struct world *world, uint32_t number);
+
 /* The daemon's start and end. */
 void warm_begin(struct host *host);
 void warm_end(struct host *host);

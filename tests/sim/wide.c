@@ -36,6 +36,13 @@ unsigned wide_draw_links(struct world *world, unsigned links)
 	return more;
 }
 
+bool wide_draw_storms(const struct wide *wide, uint64_t seed)
+{
+	struct sim_random r = random_stream(seed, 5);
+
+	return wide->on && random_chance(&r, 120);
+}
+
 int wide_draw_warm(struct world *world)
 {
 	struct sim_random *r = &world->wide.random;

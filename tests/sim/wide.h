@@ -26,6 +26,9 @@ struct wide {
 
 void wide_init(struct wide *wide, uint64_t seed);
 
+/* Whether traffic leans to storms although it was not drawn so: what fills stashes is rare otherwise. */
+bool wide_draw_storms(const struct wide *wide, uint64_t seed);
+
 /* Which of the hosts are in warm mode at first.  0 or -ENOMEM. */
 int wide_draw_warm(struct world *world);
 
