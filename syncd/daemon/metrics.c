@@ -206,8 +206,10 @@ static void write_kernel(FILE *out, const struct scene *scene)
 	      scene->daemon->conntrack_max);
 	gauge(out, "twintrack_kernel_conntrack_buckets", NULL, "Buckets of the kernel's table.",
 	      scene->daemon->conntrack_buckets);
-	counter(out, "twintrack_kernel_filtered", NULL, "Events and audited flows that the filter kept out.",
-		scene->drive.filtered);
+	counter(
+	    out, "twintrack_kernel_filtered", NULL,
+	    "Events and audited flows that the filter kept out, but for those that the kernel did not even tell.",
+	    scene->drive.filtered);
 	if (scene->drive.last_pass_end.us == MONOTIME_NEVER.us)
 		return;
 	gauge_us(out, "twintrack_kernel_audit_age_seconds", "Since the end of the last clean audit pass.",

@@ -17,7 +17,7 @@ import tables
 
 WARM = {**FENCE, "commit": {"mode": "warm"}}
 CONNECTIONS = 200
-FLOWS = 3000
+FLOWS, MANY = 3000, 60_000  # audits give way from 50,000 on
 IDLE = int(os.environ.get("TWINTRACK_IDLE", "20000"))
 LIVE = int(os.environ.get("TWINTRACK_LIVE", "5000" if IDLE > 100_000 else "500"))
 # CTA_PROTOINFO, _TCP, the flags of each direction; IP_CT_TCP_FLAG_BE_LIBERAL, and _MAXACK_SET by its packets
@@ -127,6 +127,22 @@ def test_no_connection_notices_whatever_lies_behind():
                        f"of `primary`, which took {took_ms:.0f} ms (the daemon's part "
                        f"{answer['commit']['duration_us'] / 1000:.1f} ms), longest wait {verdict.longest_wait_ms:.0f} ms, "
                        f"median {verdict.median_wait_ms:.0f} ms, all adopted after {adopted_ms:.0f} ms (goal: longest wait 500 ms)")
+
+
+def test_audits_give_way_after_a_takeover_of_many_flows(lab):
+    """For 3 s, whatever they find: who takes longer to answer makes it longer."""
+    start_pair(lab, {**WARM, "kernel": {"audit-interval": "1s"}})
+    lab.flowgen(1, "create", "--count", MANY)
+    wait_for(lambda: warm(lab, 2)["flows"] == MANY, 60, "all copies are there")
+    begun = time.monotonic()
+    lab.power_cut(1)
+    lab.daemon[2].twintrack("primary")
+    passes = lab.daemon[2].status()["kernel"]["audit"]["begun"]
+    wait_for(lambda: lab.daemon[2].status()["kernel"]["audit"]["begun"] > passes, PATIENCE_S, "another pass")
+    assert time.monotonic() - begun > 3
+    assert not warm(lab, 2)["adopting"]
+    wait_for(lambda: lab.daemon[2].status()["kernel"]["complete"], PATIENCE_S, "complete")
+    assert lab.daemon[2].status()["internal"]["flows"] == MANY
 
 
 def test_switch_overs_there_and_back_keep_the_copies(lab):
