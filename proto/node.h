@@ -302,6 +302,7 @@ struct node_peer_view {
 	bool complete, suspect, active_active;
 	struct monotime last_heard; /* when it was last known to live */
 	size_t flows, expectations; /* our copy */
+	size_t memory;              /* bytes, of it and of what is left of its earlier lives */
 	uint64_t newest, applied;   /* its newest version as we heard; what we applied */
 	struct node_proof holds;    /* our copy of its table */
 	struct node_proof held;     /* its copy of ours */

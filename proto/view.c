@@ -253,6 +253,15 @@ static void view_links(const struct node *node, const struct peer *peer, struct 
 	}
 }
 
+static size_t memory_of(const struct peer *peer)
+{
+	size_t memory = table_memory(peer->receive.table);
+
+	for (unsigned i = 0; i < NODE_ORPHANS_MAX; i++)
+		memory += peer->orphans[i].table ? table_memory(peer->orphans[i].table) : 0;
+	return memory;
+}
+
 void node_peer_view(const struct node *node, struct monotime now, unsigned index, struct node_peer_view *view)
 {
 	const struct peer *peer = peer_at(node, index);
@@ -273,6 +282,7 @@ void node_peer_view(const struct node *node, struct monotime now, unsigned index
 	view->last_heard = peer->current.last_heard;
 	view->flows = table_count(receive->table);
 	view->expectations = table_records(receive->table) - view->flows;
+	view->memory = memory_of(peer);
 	view->newest = receive->newest;
 	view->applied = receive->applied;
 	view->rtt_us = session_exists(&peer->current) ? peer->current.rtt_us : -1;

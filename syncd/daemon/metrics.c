@@ -310,6 +310,8 @@ static const struct metrics_field peer_fields[] = {
 	  "Age of the last proof that its copy of our table is equal."),
     ENTRY(node_peer_view, flows, METRICS_SIZE, METRICS_GAUGE, "peer_flows", NULL,
 	  "Flows that are held for it."),
+    ENTRY(node_peer_view, memory, METRICS_SIZE, METRICS_GAUGE, "peer_memory_bytes", BYTES,
+	  "Memory of what is held for it."),
     ENTRY(node_peer_view, lag_us, METRICS_US, METRICS_GAUGE, "peer_lag_seconds", SECONDS,
 	  "How far our copy is behind its table."),
     ENTRY(node_peer_view, rtt_us, METRICS_US, METRICS_GAUGE, "peer_round_trip_seconds", SECONDS,

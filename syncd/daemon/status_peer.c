@@ -73,6 +73,7 @@ static json_t *describe_peer(const struct daemon *daemon, const struct node_peer
 	json_object_set_new(object, "in_sync", json_boolean(peer->holds.in_sync && peer->held.in_sync));
 	status_set(object, "flows", peer->flows);
 	status_set(object, "expectations", peer->expectations);
+	status_set(object, "memory_bytes", peer->memory);
 	json_object_set_new(object, "orphans", describe_orphans(daemon, peer->id, now));
 	status_set(object, "newest", peer->newest);
 	status_set(object, "applied", peer->applied);

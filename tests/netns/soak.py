@@ -9,12 +9,13 @@ event after the other: random loss, outages of the sync link, killed daemons, ch
 those of chaos.py.
 
 What must hold at the end: one primary and one backup with equal tables, `verify` is content on both nodes, the daemons'
-memory does not grow, and every warning in the logs is one that the events explain.  How many of the connections live is
-told; that none dies is what chaos.py is for, which knows when one may.
+memory does not grow beside what their tables hold, and every warning in the logs is one that the events explain.  How
+many of the connections live is told; that none dies is what chaos.py is for, which knows when one may.
 """
 
 import argparse
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -34,7 +35,8 @@ SAMPLE_S = 2
 RANGE, RANGES = 2_000_000, 180_000_000  # flow numbers of one churn, and of all: by the time they repeat, all have run out
 SMALL = 5000        # changes a second that need no room but what every host has
 LONG_S = 300        # shorter runs say nothing of memory
-GROWTH, SLACK_KB = 1.15, 8192  # of the highest memory in the last sixth of the time over that of the sixth before
+GROWTH, SLACK_KB = 1.15, 8192  # of the highest memory beside the tables in the last sixth of the time over the one before
+ENTRY_BYTES = 150   # of memory for a flow or a tombstone, at most
 
 # id of a warning or error in the log: why the events of this program cause it
 EXPLAINED = {
@@ -51,8 +53,6 @@ EXPLAINED = {
 
 
 class Soak(Sequence):
-    # with as many tombstones, so that their number has reached its bound long before memory is compared
-    config = {**CONFIG, "table": {"max-flows": 300_000}}
     WEIGHTS = {"switch_over": 3, "kill": 3, "kill_both": 1, "dark_for_a_while": 3, "lossy": 3, "again": 1, "fault": 1,
                "both_backup": 1, "reload": 3, "hang_for_a_moment": 1}
 
@@ -60,7 +60,7 @@ class Soak(Sequence):
         super().__init__(lab, seed, say)
         self.excuse = "the connections are told, and not judged"
         self.changes = changes
-        self.memory = {1: [], 2: []}  # (seconds, kilobytes)
+        self.memory = {1: [], 2: []}  # (seconds, and what _sample() says)
         self.done = threading.Event()
         self.alive = CONNECTIONS
 
@@ -110,27 +110,46 @@ class Soak(Sequence):
 
     # -- memory --------------------------------------------------------------------------------------------------
 
+    def _sample(self, node):
+        """(resident memory of a daemon, what its tables take of it, what they hold), in KB and entries; None: not now."""
+        daemon = self.lab.daemon[node]
+        try:
+            status = daemon.status()
+            with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as file:
+                resident = int(re.search(r"VmRSS:\s+(\d+) kB", file.read()).group(1))
+        except (OSError, AttributeError, LabError, subprocess.TimeoutExpired, ValueError):
+            return None  # killed, hung, or about to start
+        own = status["internal"]
+        tables = own["memory_bytes"] + sum(peer["memory_bytes"] for peer in status["peers"])
+        entries = own["flows"] + own["tombstones"] + sum(
+            peer["flows"] + sum(orphan["flows"] for orphan in peer["orphans"]) for peer in status["peers"])
+        return resident, tables // 1024, entries
+
     def _watch(self):
         while not self.done.wait(SAMPLE_S):
-            for node, daemon in self.lab.daemon.items():
-                try:
-                    with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as file:
-                        found = re.search(r"VmRSS:\s+(\d+) kB", file.read())
-                except (OSError, AttributeError):
-                    continue
-                if found:
-                    self.memory[node].append((time.monotonic() - self.begun, int(found.group(1))))
+            for node in self.memory:
+                sample = self._sample(node)
+                if sample:
+                    self.memory[node].append((time.monotonic() - self.begun, *sample))
 
     def check_memory(self, seconds):
+        """How many flows there are is the events' affair; so is what the tables take.  All else does not grow, and the
+        tables take no more than what they hold explains."""
         for node, samples in self.memory.items():
-            sixths = [[kb for at, kb in samples if part * seconds / 6 <= at < (part + 1) * seconds / 6]
+            sixths = [[sample for sample in samples if part * seconds / 6 <= sample[0] < (part + 1) * seconds / 6]
                       for part in range(6)]
             if not all(sixths):
                 raise Violation(f"node {node}: too few samples of its memory: {len(samples)}")
-            highest = [max(sixth) for sixth in sixths]
-            self.tell(f"memory of node {node}: at most {', '.join(map(str, highest))} KB in each sixth")
-            if seconds >= LONG_S and highest[5] > GROWTH * highest[4] + SLACK_KB:
-                raise Violation(f"the memory of node {node} grows: {highest} KB")
+            resident = [max(kb for _, kb, _, _ in sixth) for sixth in sixths]
+            beside = [max(kb - tables for _, kb, tables, _ in sixth) for sixth in sixths]
+            entries = [max(held for *_, held in sixth) for sixth in sixths]
+            self.tell(f"memory of node {node}: at most {', '.join(map(str, resident))} KB in each sixth, beside the tables "
+                      f"{', '.join(map(str, beside))} KB; these held at most {', '.join(map(str, entries))} entries")
+            wasted = [sample for sample in samples if sample[2] > ENTRY_BYTES * sample[3] / 1024 + SLACK_KB]
+            if wasted:
+                raise Violation(f"node {node}: its tables take {wasted[0][2]} KB for {wasted[0][3]} entries")
+            if seconds >= LONG_S and beside[5] > GROWTH * beside[4] + SLACK_KB:
+                raise Violation(f"the memory of node {node} grows: {beside} KB beside its tables")
 
     # -- what the logs say -------------------------------------------------------------------------------------------
 
