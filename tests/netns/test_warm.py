@@ -145,6 +145,17 @@ def test_audits_give_way_after_a_takeover_of_many_flows(lab):
     assert lab.daemon[2].status()["internal"]["flows"] == MANY
 
 
+def test_what_becomes_of_a_copy_is_heard_whatever_the_filter_lets_in(lab):
+    """It ends here in a state in which it would not have come; its owner has it still, so it is put back."""
+    start_pair(lab, {**WARM, "filter": {"tcp-states": "established"}})
+    lab.flowgen(1, "create", "--count", 3)
+    assert wait_copies(lab) == 3
+    lab.flowgen(2, "update", "--first", 1, "--count", 1, "--tcp-state", "close")
+    lab.flowgen(2, "destroy", "--first", 1, "--count", 1)
+    wait_for(lambda: warm(lab, 2)["vanished"] == 1, PATIENCE_S, "it is noticed")
+    assert wait_copies(lab) == 3
+
+
 def test_switch_overs_there_and_back_keep_the_copies(lab):
     start_pair(lab, WARM)
     traffic = lab.traffic(CONNECTIONS)
