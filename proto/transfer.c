@@ -496,7 +496,10 @@ static void review_departed(struct node *node, struct peer *peer)
 {
 	const struct claim *own = claims_find(&node->claims, peer->id, &peer->current.id);
 	uint64_t reach = receive_reach(&peer->receive);
-	bool by_us = node->role.current == FRAME_ROLE_PRIMARY && own && own->version >= reach;
+	/* (of a session that has only begun the reach is 0, as a void claim is, and the copy of before is
+	 * all) */
+	bool by_us =
+	    node->role.current == FRAME_ROLE_PRIMARY && own && !own->is_void && own->version >= reach;
 
 	if (node->takes_over) /* what is being committed stays until it is */
 		return;

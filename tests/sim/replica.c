@@ -293,6 +293,8 @@ static void guard_outlives_kernel(struct host *holder, const struct host *owner)
 	guard_release(lost);
 	*lost = *guard;
 	*guard = (struct guard){0};
+	if (is_outdated(world_of(holder), lost)) /* it may give way before we look */
+		guard_release(lost);
 }
 
 void replica_owner_reboots(struct host *owner)

@@ -178,6 +178,27 @@ static void a_claim_does_not_cover_what_is_left_from_before_a_restart(void **sta
 	expect_that_c_keeps_its_copy(c);
 }
 
+/* Of the session that has only begun the claimant has as much as it has claimed, nothing; what it has from
+ * before is all that there is, and its kernel had no room for it. */
+static void a_void_claim_drops_no_copy_at_the_claimant_either(void **state)
+{
+	struct cluster *c = start(2);
+	struct node_event refused = {.type = NODE_FLOW_REFUSED};
+
+	(void)state;
+	create(c, A, 0, 500);
+	c->tamper = drop_what_is_long;
+	cluster_restart(c, A);
+	cluster_run_us(c, 1500000);
+	cluster_step(c, B, &(struct node_event){.type = NODE_TAKEOVER});
+	cluster_step(c, B, &refused);
+	cluster_step(c, B, &(struct node_event){.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY});
+	cluster_stop(c, A);
+	cluster_run_us(c, 3000000);
+	assert_int_equal(cluster_held(c, B, A), 500);
+	cluster_free(c);
+}
+
 /* A session that was claimed as far as it is held, because an earlier one was: no further than its time as
  * a primary that gives way. */
 static void a_claim_does_not_cover_what_its_owner_gets_as_primary_again(void **state)
@@ -260,6 +281,7 @@ int main(void)
 	    cmocka_unit_test(nor_when_its_owner_is_restarted_meanwhile),
 	    cmocka_unit_test(what_a_rebooted_node_left_stays_while_our_kernel_has_no_room_for_all),
 	    cmocka_unit_test(a_claim_does_not_cover_what_is_left_from_before_a_restart),
+	    cmocka_unit_test(a_void_claim_drops_no_copy_at_the_claimant_either),
 	    cmocka_unit_test(a_claim_does_not_cover_what_its_owner_gets_as_primary_again),
 	    cmocka_unit_test(nothing_is_dropped_while_it_is_being_committed),
 	    cmocka_unit_test(what_was_closed_here_has_ended_what_fell_silent_may_live_on_elsewhere),
