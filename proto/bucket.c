@@ -119,6 +119,13 @@ int buckets_grow(struct buckets *buckets, struct bucket_pair *pair)
 	return 0;
 }
 
+uint32_t buckets_split_later(const struct buckets *buckets, uint32_t ahead)
+{
+	uint32_t index = buckets->count - buckets->low + ahead;
+
+	return index < buckets->low ? *bucket_at(buckets, index) : 0;
+}
+
 struct bucket_pair buckets_last(const struct buckets *buckets)
 {
 	uint32_t last = buckets->count - 1;

@@ -25,6 +25,10 @@ size_t buckets_memory(const struct buckets *buckets);
 /* The head of the chain that this hash belongs to.  Good until the buckets grow or shrink. */
 uint32_t *buckets_head(const struct buckets *buckets, uint32_t hash);
 
+/* The head of the chain that buckets_grow() will split when it has been called `ahead` times more; 0: none,
+ * or not known yet. */
+uint32_t buckets_split_later(const struct buckets *buckets, uint32_t ahead);
+
 /* Two chains: after growing, what is in `low` must be dealt out to both by buckets_head(); before shrinking,
  * what is in `high` must be moved to `low`. */
 struct bucket_pair {

@@ -209,6 +209,9 @@ const struct table *node_internal(const struct node *node);
  * end, as primary beside us, is another one.  `of`: the table that is to be taken; NULL: any.
  */
 bool node_has_ended(const struct node *node, const struct table *of, struct record_key key);
+/* That key will be asked about, or given, soon, after some hundred others at most: table_foresee() of the
+ * internal table. */
+void node_foresee(const struct node *node, struct record_key key);
 /* The external table kept for that node id; NULL: none. */
 const struct table *node_external(const struct node *node, uint16_t id);
 

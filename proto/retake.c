@@ -59,6 +59,11 @@ static bool is_later_there(const struct node *node, const struct table *of, stru
 	return false;
 }
 
+void node_foresee(const struct node *node, struct record_key key)
+{
+	table_foresee(node->local.table, key);
+}
+
 bool node_has_ended(const struct node *node, const struct table *of, struct record_key key)
 {
 	const struct table_entry *entry;

@@ -9,6 +9,11 @@
 #include "proto/bucket.h"
 #include "proto/slab.h"
 
+enum {
+	FORESEEN = 8,   /* that many other keys later a bucket's head is here */
+	SPLIT_AHEAD = 8 /* chains that are split are fetched that many splits before */
+};
+
 struct table {
 	struct slab *slab;
 	struct buckets *buckets;
@@ -23,6 +28,9 @@ struct table {
 	table_observer *observer;
 	void *observer_context;
 	uint16_t observer_id;
+	uint32_t
+	    foreseen[FORESEEN]; /* hashes: the bucket is on its way into the cache, its first entry not yet */
+	unsigned foreseen_next;
 };
 
 _Static_assert(sizeof(struct table_entry) + RECORD_MAX <= SLAB_OBJECT_MAX, "a slab takes the largest record");
@@ -133,6 +141,21 @@ static size_t entries(const struct table *table)
 	return vlog_count(table->live) + vlog_count(table->dead);
 }
 
+static void fetch(const struct table *table, uint32_t reference)
+{
+	if (reference != SLAB_NONE)
+		__builtin_prefetch(entry_at(table, reference));
+}
+
+void table_foresee(struct table *table, struct record_key key)
+{
+	uint32_t *slot = &table->foreseen[table->foreseen_next++ % FORESEEN];
+
+	fetch(table, *buckets_head(table->buckets, *slot));
+	*slot = hash_of(table, key);
+	__builtin_prefetch(buckets_head(table->buckets, *slot));
+}
+
 /* One bucket more when there are more entries than buckets; without the memory for it, chains get longer
  * instead. */
 static void grow(struct table *table)
@@ -142,6 +165,7 @@ static void grow(struct table *table)
 
 	if (entries(table) <= buckets_count(table->buckets) || buckets_grow(table->buckets, &pair) < 0)
 		return;
+	fetch(table, buckets_split_later(table->buckets, SPLIT_AHEAD));
 	reference = *pair.low;
 	*pair.low = SLAB_NONE;
 	while (reference != SLAB_NONE) {

@@ -100,6 +100,13 @@ size_t table_memory(const struct table *table); /* bytes allocated, all overhead
 uint64_t table_version(const struct table *table, const struct table_entry *entry);
 
 /*
+ * That key will be looked for soon, after some hundred others at most: what it takes to find it is fetched
+ * into the cache meanwhile.  Of a million flows nearly each lookup waits for memory two or three times
+ * otherwise.
+ */
+void table_foresee(struct table *table, struct record_key key);
+
+/*
  * Has `observer` told of what happens to live entries from now on; NULL: nobody.  `entry` is borrowed for the
  * call, in which the table may not be changed; of a removed one it is what was there; NULL with
  * TABLE_EMPTIED.  TABLE_CHANGED is an entry of another incarnation, too.  `id` is the caller's, to tell its

@@ -169,26 +169,29 @@ static bool is_in_round(const struct takeover *takeover, const struct node_table
 static bool take_chunk(struct takeover *takeover)
 {
 	const struct node *node = drive_node(takeover->parts.drive);
+	const struct table_entry *entries[CHUNK];
 	struct flow flows[CHUNK];
-	unsigned count = 0;
+	unsigned count = 0, read = 0;
 	struct node_table_view view;
-	struct table_entry *entry = NULL;
 	if (takeover->table >= takeover->tables_count || !find_table(takeover, &view))
 		return false;
 	/* also of a session that began meanwhile: its owner was restarted, and names its flows anew */
 	takeover->stale_seen |= view.has_stale;
 	struct table_walk walk = table_walk_after(view.table, takeover->after, false);
-	while (count < CHUNK && (entry = table_walk_next(&walk)) != NULL) {
+	while (read < CHUNK && (entries[read] = table_walk_next(&walk)) != NULL) {
 		takeover->after = walk.version;
-		record_decode(entry->bytes, &flows[count]);
+		node_foresee(node, record_key(entries[read++]->bytes));
+	}
+	for (unsigned i = 0; i < read; i++) {
+		record_decode(entries[i]->bytes, &flows[count]);
 		bool is_related = flows[count].present & FLOW_HAS_MASTER;
 		takeover->related_seen |= is_related;
-		count += is_in_round(takeover, &view, entry, is_related) &&
-			 !node_has_ended(node, view.table, record_key(entry->bytes));
+		count += is_in_round(takeover, &view, entries[i], is_related) &&
+			 !node_has_ended(node, view.table, record_key(entries[i]->bytes));
 	}
 	for (unsigned i = 0; i < count; i++)
 		take_flow(takeover, &flows[i]);
-	return entry != NULL;
+	return read == CHUNK;
 }
 
 static void take_expect(struct takeover *takeover, const struct expect *expect)
