@@ -17,11 +17,12 @@ struct kernel_flow {
 	bool has_events; /* the event extension: only if someone listened when it was created */
 	struct connection connection;
 	uint32_t id;
-	uint32_t born;    /* which create made it: of this model alone, never repeats */
-	bool touched;     /* by a packet, since the daemon wrote it */
-	bool is_copy;     /* of a peer's flow (warm mode) */
-	int64_t since_us; /* it is in this kernel */
-	int64_t lived_us; /* its last packet here, or its first anywhere */
+	uint32_t born;     /* which create made it: of this model alone, never repeats */
+	bool touched;      /* by a packet, since the daemon wrote it */
+	bool is_copy;      /* of a peer's flow (warm mode) */
+	int64_t copied_us; /* since when */
+	int64_t since_us;  /* it is in this kernel */
+	int64_t lived_us;  /* its last packet here, or its first anywhere */
 	int64_t expires_us;
 };
 

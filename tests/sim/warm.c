@@ -119,6 +119,7 @@ static void runs_out(void *context, uint32_t number)
 
 	/* (packets that came this way may have closed it, or, in this model, cut its time short) */
 	if (!host->kernel.flows[number].is_copy ||
+	    host->kernel.flows[number].copied_us > now_us - STEADY_US ||
 	    host->kernel.flows[number].connection.state > CONNECTION_ASSURED || !is_active(host) ||
 	    host->role == FRAME_ROLE_PRIMARY || host->paused_until_us > now_us - STEADY_US ||
 	    host->busy_until_us > now_us + 100000)
@@ -284,6 +285,12 @@ static void answer(struct host *host, enum node_foreign_act act, const struct fl
 	daemon_step(host, &event);
 }
 
+static void become_copy(struct host *host, uint32_t number)
+{
+	host->kernel.flows[number].is_copy = true;
+	host->kernel.flows[number].copied_us = world_of(host)->now_us;
+}
+
 static void install(struct host *host, const struct host_act *act, uint32_t number)
 {
 	uint32_t left_s = daemon_remaining_s(number, &act->flow, act->elapsed_s);
@@ -301,7 +308,7 @@ static void install(struct host *host, const struct host_act *act, uint32_t numb
 	    daemon_commit(host, &act->flow, left_s, takes_over ? KERNEL_FENCE_CLOSED : KERNEL_COPIES, &made);
 	invariant_on_commit(host, 0, number, result);
 	if (result == KERNEL_CREATED || result == KERNEL_REPLACED)
-		host->kernel.flows[number].is_copy = true;
+		become_copy(host, number);
 	if (result <= KERNEL_REPLACED) {
 		world_meets(world_of(host), SITUATION_WARM);
 		answer(host, act->act, &made, NODE_FOREIGN_IN_KERNEL,
@@ -428,7 +435,7 @@ bool warm_disowns(struct host *host, const struct flow *flow, uint32_t number)
 {
 	if (!node_is_named_by_primary(host->node, flow))
 		return false;
-	host->kernel.flows[number].is_copy = true;
+	become_copy(host, number);
 	world_meets(world_of(host), SITUATION_DISOWNED);
 	daemon_step(host, &(struct node_event){.type = NODE_FLOW_DISOWNED, .flow = flow});
 	return true;
