@@ -110,6 +110,19 @@ static bool is_named(const struct host *host, uint32_t number, int64_t steady_us
 	return false;
 }
 
+/*
+ * A daemon that was restarted found it when no table named it, and took it for its own, which runs out by its
+ * timeout (doc/operations.md).  It becomes a copy again when a live primary names it, not before.
+ */
+static bool is_taken_for_own(const struct host *host, uint32_t number)
+{
+	struct flow flow;
+
+	connection_flow(number, &host->kernel.flows[number].connection, &flow);
+	return invariant_find(node_internal(host->node), number) &&
+	       !node_is_named_by_primary(host->node, &flow);
+}
+
 /* Garbage collection takes a flow. */
 static void runs_out(void *context, uint32_t number)
 {
@@ -125,7 +138,7 @@ static void runs_out(void *context, uint32_t number)
 	    host->busy_until_us > now_us + 100000)
 		return;
 	node_foreign_view(host->node, &view);
-	if (!view.waiting && is_named(host, number, STEADY_US))
+	if (!view.waiting && is_named(host, number, STEADY_US) && !is_taken_for_own(host, number))
 		world_fail(world_of(host),
 			   "(k) host %u: a copy of connection %u runs out, and its owner lives", host->id,
 			   number);
@@ -150,13 +163,29 @@ static void look_at_peers(struct host *host)
 }
 
 /*
+ * Packets ended a copy here that was made while nobody listened, as the host's own flow: it has no event
+ * extension, so its kernel did not tell, and the node still counts it among its copies.
+ */
+static bool has_ended_untold(const struct host *host, uint32_t number)
+{
+	const struct kernel_flow *last = &host->kernel.flows[number];
+	struct flow flow;
+
+	if (last->present || last->has_events || !last->since_us ||
+	    host->kernel.ended_us[number] < last->since_us)
+		return false;
+	connection_flow(number, &last->connection, &flow);
+	return node_has_copy(host->node, &flow);
+}
+
+/*
  * Of two active nodes that both have a flow, one does not make it anew when it has ended there.  And a copy
- * that packets ended here, of which an overrun kept the event, is missed when it is to be refreshed, not
- * before.
+ * that packets ended here, of which an overrun kept the event, or which never had any, is missed when it is
+ * to be refreshed, not before: audits pass over what a peer's table names.
  */
 static bool has_ended_here(const struct host *host, uint32_t number)
 {
-	if (!host->config.active_active && !host->kernel.overruns)
+	if (!host->config.active_active && !host->kernel.overruns && !has_ended_untold(host, number))
 		return false;
 	for (unsigned i = 0; i < world_of(host)->hosts_count; i++)
 		if (world_of(host)->hosts[i].kernel.begun_us[number] > host->kernel.ended_us[number])
