@@ -97,8 +97,9 @@ struct host {
 	/* its clock */
 	int64_t clock_ppm, clock_offset_us;
 	/* its work */
-	int64_t slowness; /* how much work costs: 1 is a good machine */
-	int64_t paused_until_us, busy_until_us;
+	int64_t slowness;                   /* how much work costs: 1 is a good machine */
+	int64_t paused_us, paused_until_us; /* it was stopped last */
+	int64_t busy_until_us;
 	int64_t cost_ns; /* of this turn */
 	bool is_lossy;   /* an overrun was told, its end not yet */
 	int64_t event_latency_us, get_delay_us;

@@ -248,7 +248,7 @@ static void note_departure(struct host *host, const struct node_event *event)
 	if (!connection_number(event->flow, &number) || invariant_find(own, number))
 		return;
 	history_note_departure(&record->history, &record->session, table_newest(own), number);
-	record->last_departures[number] = table_newest(own);
+	record->last_departures[number] = 1 + table_newest(own);
 }
 
 /* Or come back: then its departure says nothing any more, also if the table is emptied at once (a request to

@@ -41,7 +41,7 @@ struct replica {
 /* What is remembered of one host. */
 struct host_record {
 	struct history history;
-	uint64_t *last_departures; /* by number: its latest version of them */
+	uint64_t *last_departures; /* by number: its latest version of them, + 1; 0: none */
 	struct seal_session_id session;
 	int64_t ended_us;                              /* of that session; INT64_MAX: it lives */
 	struct session_before before[SESSIONS_BEFORE]; /* ring */

@@ -80,7 +80,7 @@ static void check_departures(struct host *holder, struct host *owner, const stru
 		if (gone && history_same_session(&gone->session, &view->session)) {
 			if (gone->version > view->applied)
 				return;
-			if (gone->version == invariant_record(owner)->last_departures[gone->number] &&
+			if (gone->version + 1 == invariant_record(owner)->last_departures[gone->number] &&
 			    invariant_find(copy, gone->number) &&
 			    !invariant_find(node_internal(owner->node), gone->number))
 				world_fail(

@@ -225,7 +225,8 @@ void schedule_heal(struct schedule *schedule, struct world *world)
 
 		host_power_on(host);
 		host_start(host);
-		host->paused_until_us = 0;
+		if (host->paused_until_us > world->now_us)
+			host->paused_until_us = world->now_us;
 		host->config.max_flows = GENERAL_MAX_FLOWS;
 		host->kernel.max = host->kernel.numbers;
 		while (host->config.ring.count > 1) /* a roll-over that was under way is ended */

@@ -71,12 +71,24 @@ static int64_t alive_until_us(const struct host *host, uint32_t number)
 	return latest_us ? latest_us : INT64_MAX;
 }
 
+/*
+ * It was stopped while its owner died, or so soon after that it could not know.  It does not hold the silence
+ * of that time against the owner at once (doc/protocol.md, Sessions).
+ */
+static bool has_slept_through(const struct host *host, int64_t death_us)
+{
+	int64_t slack_us = SLACK_S * INT64_C(1000000);
+
+	return host->paused_until_us > death_us && host->paused_us < death_us + slack_us &&
+	       world_of(host)->now_us < host->paused_until_us + slack_us;
+}
+
 /* Its owner's death is no reason to live longer. */
 static void check_time(const struct host *host, const struct flow *flow, uint32_t number, uint32_t timeout_s)
 {
 	int64_t until_us = alive_until_us(host, number), silent_s;
 
-	if (until_us == INT64_MAX)
+	if (until_us == INT64_MAX || has_slept_through(host, until_us))
 		return;
 	silent_s = (world_of(host)->now_us - until_us) / 1000000;
 	if ((int64_t)timeout_s + silent_s > (int64_t)daemon_remaining_s(number, flow, 0) + SLACK_S)
@@ -171,7 +183,7 @@ static bool has_ended_untold(const struct host *host, uint32_t number)
 	const struct kernel_flow *last = &host->kernel.flows[number];
 	struct flow flow;
 
-	if (last->present || last->has_events || !last->since_us ||
+	if (last->present || last->has_events || !last->born ||
 	    host->kernel.ended_us[number] < last->since_us)
 		return false;
 	connection_flow(number, &last->connection, &flow);
