@@ -348,7 +348,7 @@ static void receive_link(struct drive *drive, unsigned link)
 		if (count < 0)
 			log_write(drive->parts.log, LOG_WARNING, "link-receive",
 				  "receiving on link %u failed: %s", link, strerror(-count));
-	} while (count > 0 && monotime_is_before(clock_now(), until));
+	} while (count == LINK_BATCH && monotime_is_before(clock_now(), until));
 	drive_finish(drive);
 }
 

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 enum {
-	BATCH = 32,
 	/* room for the largest that a peer may send; a longer datagram is cut, and then fails authentication
 	 */
 	DATAGRAM_SIZE = FRAME_PAYLOAD_MAX + 8,
@@ -19,11 +18,11 @@ enum {
 
 /* A batch of datagrams, made once.  Sending and receiving each have one, for all links. */
 struct batch {
-	struct mmsghdr messages[BATCH];
-	struct iovec vectors[BATCH];
-	union link_address addresses[BATCH];
-	_Alignas(struct cmsghdr) uint8_t control[BATCH][RECEIVE_CONTROL_SIZE];
-	uint8_t bytes[BATCH][DATAGRAM_SIZE];
+	struct mmsghdr messages[LINK_BATCH];
+	struct iovec vectors[LINK_BATCH];
+	union link_address addresses[LINK_BATCH];
+	_Alignas(struct cmsghdr) uint8_t control[LINK_BATCH][RECEIVE_CONTROL_SIZE];
+	uint8_t bytes[LINK_BATCH][DATAGRAM_SIZE];
 };
 
 struct link {
@@ -163,7 +162,7 @@ static int open_at_start(struct link_set *set, struct link *link, char *why, siz
 
 static void prepare_batch(struct batch *batch)
 {
-	for (unsigned i = 0; i < BATCH; i++) {
+	for (unsigned i = 0; i < LINK_BATCH; i++) {
 		batch->vectors[i] = (struct iovec){.iov_base = batch->bytes[i], .iov_len = DATAGRAM_SIZE};
 		batch->messages[i].msg_hdr.msg_name = &batch->addresses[i];
 		batch->messages[i].msg_hdr.msg_iov = &batch->vectors[i];
@@ -282,7 +281,7 @@ static void queue(struct link_set *set, const union link_address *to, socklen_t 
 	header->msg_namelen = to_length;
 	header->msg_control = link->source_length > 0 ? (void *)link->source : NULL;
 	header->msg_controllen = link->source_length;
-	if (set->queued == BATCH)
+	if (set->queued == LINK_BATCH)
 		link_flush(set);
 }
 
@@ -325,12 +324,12 @@ int link_receive(struct link_set *set, unsigned number, link_datagram *datagram,
 	struct batch *in = &set->in;
 	if (link->fd < 0)
 		return 0;
-	for (unsigned i = 0; i < BATCH; i++) {
+	for (unsigned i = 0; i < LINK_BATCH; i++) {
 		in->messages[i].msg_hdr.msg_namelen = sizeof(in->addresses[i]);
 		in->messages[i].msg_hdr.msg_control = in->control[i];
 		in->messages[i].msg_hdr.msg_controllen = RECEIVE_CONTROL_SIZE;
 	}
-	int count = recvmmsg(link->fd, in->messages, BATCH, MSG_DONTWAIT, NULL);
+	int count = recvmmsg(link->fd, in->messages, LINK_BATCH, MSG_DONTWAIT, NULL);
 	if (count < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -errno;
 	for (int i = 0; i < count; i++) {

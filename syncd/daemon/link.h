@@ -60,9 +60,12 @@ void link_send(struct link_set *set, unsigned link, const struct node_endpoint *
 /* Sends what is queued on all links. */
 void link_flush(struct link_set *set);
 
+enum { LINK_BATCH = 32 }; /* datagrams in a system call */
+
 typedef void link_datagram(void *context, unsigned link, const struct node_endpoint *from,
 			   const uint8_t *bytes, size_t length);
-/* Receives one batch; returns how many datagrams it had, 0: nothing waits, or a negative errno. */
+/* Receives one batch; returns how many datagrams it had, or a negative errno.  Fewer than LINK_BATCH: nothing
+ * waited any more. */
 int link_receive(struct link_set *set, unsigned link, link_datagram *datagram, void *context);
 
 /* Opens, closes and joins anew as the interfaces' state demands.  Returns a bit for each link whose
