@@ -32,6 +32,16 @@ static void list_tables(struct takeover *takeover)
 	}
 }
 
+/* It will be given as committed: the kernel's work on a batch has put all else out of the cache. */
+static void foresee(void *context, const struct flow *flow)
+{
+	const struct takeover *takeover = context;
+	uint8_t key[RECORD_KEY_MAX];
+	size_t length = record_encode_key(flow, key);
+	if (length > 0)
+		node_foresee(drive_node(takeover->parts.drive), (struct record_key){key, length});
+}
+
 int takeover_begin(struct takeover *takeover, const struct takeover_parts *parts)
 {
 	memset(takeover, 0, sizeof(*takeover));
@@ -41,6 +51,7 @@ int takeover_begin(struct takeover *takeover, const struct takeover_parts *parts
 	node_view(drive_node(parts->drive), takeover->begun, &node);
 	takeover->has_leftovers = node.leftovers && node.role != FRAME_ROLE_PRIMARY;
 	takeover->parts.options.has_old = takeover->has_leftovers;
+	takeover->parts.options.ahead = foresee;
 	/* made liberal, a flow shows that its turn was; with windows checked, only what was known before is
 	 * old */
 	if (!parts->options.tcp_liberal)

@@ -18,6 +18,7 @@
  */
 enum {
 	BATCH = 256,
+	AHEAD = 16,
 	SEND_BUFFER = 128 * 1024,
 	SOCKET_BUFFER = 4 * 1024 * 1024, /* holds the answers to a whole batch: 256 times less than 2 KiB */
 	ANSWERS = 64,
@@ -268,14 +269,23 @@ static bool is_settled(const struct commit *commit)
 	return true;
 }
 
+static void tell_ahead(const struct commit *commit, unsigned i, void *context)
+{
+	if (i < commit->count && commit->options.ahead)
+		commit->options.ahead(context, &commit->slots[i].flow);
+}
+
 static void run_batch(struct commit *commit, commit_done *done, void *context)
 {
 	while (!is_settled(commit))
 		run_round(commit);
 	step_settle_labels(commit->slots, commit->count);
+	for (unsigned i = 0; i < AHEAD && i < commit->count; i++)
+		tell_ahead(commit, i, context);
 	for (unsigned i = 0; i < commit->count; i++) {
 		const struct slot *slot = &commit->slots[i];
 
+		tell_ahead(commit, i + AHEAD, context);
 		done(context, &slot->flow, (enum commit_result)slot->result, slot->error);
 	}
 	commit->count = 0;
@@ -327,6 +337,7 @@ void commit_flush(struct commit *commit, const struct commit_options *options, c
 
 void commit_delete(struct commit *commit, const struct flow *key, commit_done *done, void *context)
 {
+	commit->options.ahead = NULL; /* another caller's */
 	queue(commit, key->present & FLOW_HAS_ID ? STEP_DELETE : STEP_CHECK)->flow = *key;
 	if (commit->count == BATCH)
 		run_batch(commit, done, context);
@@ -337,6 +348,7 @@ void commit_refresh(struct commit *commit, const struct flow *flow, uint32_t tim
 {
 	struct slot *slot = queue(commit, STEP_REFRESH);
 
+	commit->options.ahead = NULL;
 	slot->flow = *flow;
 	slot->timeout_s = timeout_s;
 	if (commit->count == BATCH)

@@ -36,8 +36,13 @@ const char *commit_result_name(enum commit_result result);
 /* Whether the flow is in the kernel now, by its result and error. */
 bool commit_is_in_kernel(enum commit_result result, int error);
 
+/* Told that `flow` will be done soon, some flows before it is; for what that takes to be fetched into the
+ * cache. `context` is commit_done's. */
+typedef void commit_ahead(void *context, const struct flow *flow);
+
 struct commit_options {
-	bool fence_closed; /* no packet can touch a flow meanwhile: replace what clashes */
+	commit_ahead *ahead; /* NULL: not told */
+	bool fence_closed;   /* no packet can touch a flow meanwhile: replace what clashes */
 	bool tcp_liberal;  /* else the kernel learns the windows from the next packets (its loose tracking) */
 	bool has_old;      /* what is here may be from an earlier time as primary, and its windows old */
 	bool keeps_others; /* nothing is replaced, whatever is in the way */

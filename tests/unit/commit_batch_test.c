@@ -98,6 +98,50 @@ static void each_flow_of_a_mixed_batch_ends_as_it_must(void **state)
 	free(ends);
 }
 
+/* How often each flow, by its port, was told ahead; and the done that was not. */
+struct told {
+	uint8_t ahead[MANY];
+	unsigned done, done_untold;
+};
+
+static void note_ahead(void *context, const struct flow *flow)
+{
+	((struct told *)context)->ahead[flow->orig.sport % MANY]++;
+}
+
+static void note_told(void *context, const struct flow *flow, enum commit_result result, int error)
+{
+	struct told *told = context;
+
+	(void)result;
+	(void)error;
+	told->done++;
+	told->done_untold += told->ahead[flow->orig.sport % MANY] != 1;
+}
+
+static void each_flow_is_told_once_ahead_of_its_end_but_no_deletion_is(void **state)
+{
+	enum { FLOWS = 300 };
+	struct kernel_netns *k = kernel_netns_need(state);
+	const struct commit_options options = {.ahead = note_ahead};
+	struct told *told = calloc(1, sizeof(*told)), *deletions = calloc(1, sizeof(*deletions));
+	struct flow flow;
+
+	for (unsigned n = 0; n < FLOWS; n++) {
+		flow = kernel_netns_flow(n);
+		flow.orig.sport = flow.reply.dport = (uint16_t)n;
+		commit_flow(k->commit, &flow, 600, &options, note_told, told);
+	}
+	commit_flush(k->commit, &options, note_told, told);
+	assert_int_equal(told->done, FLOWS);
+	assert_int_equal(told->done_untold, 0);
+	commit_delete(k->commit, &flow, note_told, deletions);
+	commit_flush(k->commit, NULL, note_told, deletions);
+	assert_int_equal(deletions->done_untold, 1);
+	free(told);
+	free(deletions);
+}
+
 static void deletions_are_told_apart(void **state)
 {
 	struct kernel_netns *k = kernel_netns_need(state);
@@ -207,6 +251,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    NETNS_TEST(each_flow_of_a_mixed_batch_ends_as_it_must),
+	    NETNS_TEST(each_flow_is_told_once_ahead_of_its_end_but_no_deletion_is),
 	    NETNS_TEST(deletions_are_told_apart),
 	    NETNS_TEST(a_deletion_takes_the_id_as_a_hint),
 	    NETNS_TEST(a_deletion_takes_no_flow_whose_reply_the_key_is),
