@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from ground import ACTIVE, FLOW, Floor, program, wait_for
+from ground import ACTIVE, FLOW, Floor, flush, program, wait_for
 from measure import FLOOR, OURS, THEIRS, Figure, Target
 
 FLOWS = int(os.environ.get("FLOWS", 1_000_000))
@@ -73,23 +73,23 @@ def _change(ground, figures, commands, out):
         ground.flowgen("create", "--count", FLOWS, *FLOW)
 
 
-def _load(ground, figures, commands, out):
+def _load(ground, figures, commands, out, name="load", kind=()):
     """-R of all; the floor is the same creations, batched by a loop that reads nothing."""
     saved = out + ".save"
+    flush(ground.space[ACTIVE])
+    made = ground.flowgen("create", "--count", FLOWS, *kind)
+    figures[name].add(FLOOR, FLOWS / made["kernel_seconds"])
+    figures[f"{name}-cpu"].add(FLOOR, made["kernel_cpu_ns"] / FLOWS)
     _run(ground, commands[OURS], ("-L", "-o", "save"), saved)
-    ground.flowgen("destroy", "--count", FLOWS)
-    made = ground.flowgen("create", "--count", FLOWS, *FLOW)
-    figures["load"].add(FLOOR, FLOWS / made["kernel_seconds"])
-    figures["load-cpu"].add(FLOOR, made["kernel_cpu_ns"] / FLOWS)
     for system, command in commands.items():
         ground.flowgen("destroy", "--count", FLOWS)
         cpu_ns, seconds = _run(ground, command, ("-R", saved), out)
         if cpu_ns is None:
             continue
-        figures["load"].add(system, FLOWS / seconds)
-        figures["load-cpu"].add(system, cpu_ns / FLOWS)
+        figures[name].add(system, FLOWS / seconds)
+        figures[f"{name}-cpu"].add(system, cpu_ns / FLOWS)
         if ground.flow_count(ACTIVE) < FLOWS:
-            figures["load"].notes.append(f"{system} loaded {ground.flow_count(ACTIVE):,} of {FLOWS:,}")
+            figures[name].notes.append(f"{system} loaded {ground.flow_count(ACTIVE):,} of {FLOWS:,}")
     os.remove(saved)
 
 
@@ -130,6 +130,8 @@ def command(runs, _names):
     figures["delete"] = Figure("delete", "command: -D of all, CPU a flow", "ns", [Target(1.5, FLOOR)])
     figures["load"] = Figure("load", "command: -R, lines a second", "1/s", [Target(600_000, least=True)])
     figures["load-cpu"] = Figure("load-cpu", "command: -R, CPU a line", "ns")
+    figures["load-nat"] = Figure("load-nat", "command: -R of flows behind SNAT, lines a second", "1/s")
+    figures["load-nat-cpu"] = Figure("load-nat-cpu", "command: -R of flows behind SNAT, CPU a line", "ns")
     figures["listen"] = Figure("listen", "command: -E, events lost of a burst", f"of {2 * BURST:,}", [Target(0)])
     commands = _commands()
     for _ in range(max(1, runs // 2)):
@@ -139,6 +141,7 @@ def command(runs, _names):
             _list(ground, figures, commands, out)
             _change(ground, figures, commands, out)
             _load(ground, figures, commands, out)
+            _load(ground, figures, commands, out, "load-nat", FLOW)
             _listen(ground, figures, commands, out)
     return list(figures.values())
 
