@@ -10,8 +10,9 @@
 #include "proto/slab.h"
 
 enum {
-	FORESEEN = 8,   /* that many other keys later a bucket's head is here */
-	SPLIT_AHEAD = 8 /* chains that are split are fetched that many splits before */
+	FORESEEN =
+	    8, /* that many other keys later a bucket's head is here, and again so many its first entry */
+	SPLIT_AHEAD = 6, /* chains that are split are fetched that many splits before, and twice as many */
 };
 
 struct table {
@@ -28,8 +29,8 @@ struct table {
 	table_observer *observer;
 	void *observer_context;
 	uint16_t observer_id;
-	uint32_t
-	    foreseen[FORESEEN]; /* hashes: the bucket is on its way into the cache, its first entry not yet */
+	/* hashes: the bucket is on its way into the cache, and of the older half its first entry, too */
+	uint32_t foreseen[2 * FORESEEN];
 	unsigned foreseen_next;
 };
 
@@ -147,13 +148,23 @@ static void fetch(const struct table *table, uint32_t reference)
 		__builtin_prefetch(entry_at(table, reference));
 }
 
+/* The one behind an entry that has been fetched. */
+static void fetch_next(const struct table *table, uint32_t reference)
+{
+	if (reference != SLAB_NONE)
+		fetch(table, entry_at(table, reference)->next);
+}
+
 void table_foresee(struct table *table, struct record_key key)
 {
-	uint32_t *slot = &table->foreseen[table->foreseen_next++ % FORESEEN];
+	unsigned next = table->foreseen_next++;
+	uint32_t *oldest = &table->foreseen[next % (2 * FORESEEN)];
+	uint32_t middle = table->foreseen[(next + FORESEEN) % (2 * FORESEEN)];
 
-	fetch(table, *buckets_head(table->buckets, *slot));
-	*slot = hash_of(table, key);
-	__builtin_prefetch(buckets_head(table->buckets, *slot));
+	fetch_next(table, *buckets_head(table->buckets, *oldest));
+	fetch(table, *buckets_head(table->buckets, middle));
+	*oldest = hash_of(table, key);
+	__builtin_prefetch(buckets_head(table->buckets, *oldest));
 }
 
 /* One bucket more when there are more entries than buckets; without the memory for it, chains get longer
@@ -165,7 +176,8 @@ static void grow(struct table *table)
 
 	if (entries(table) <= buckets_count(table->buckets) || buckets_grow(table->buckets, &pair) < 0)
 		return;
-	fetch(table, buckets_split_later(table->buckets, SPLIT_AHEAD));
+	fetch(table, buckets_split_later(table->buckets, 2 * SPLIT_AHEAD));
+	fetch_next(table, buckets_split_later(table->buckets, SPLIT_AHEAD));
 	reference = *pair.low;
 	*pair.low = SLAB_NONE;
 	while (reference != SLAB_NONE) {

@@ -18,7 +18,7 @@
  */
 enum {
 	BATCH = 256,
-	AHEAD = 16,
+	AHEAD = 24,
 	SEND_BUFFER = 128 * 1024,
 	SOCKET_BUFFER = 4 * 1024 * 1024, /* holds the answers to a whole batch: 256 times less than 2 KiB */
 	ANSWERS = 64,
