@@ -532,7 +532,9 @@ struct monotime node_foreign_deadline(const struct node *node)
 	if (foreign->sweeps)
 		return node->now;
 	if (!foreign->active)
-		return foreign->sweep_wanted ? monotime_max(node->now, foreign->sweep_at) : MONOTIME_NEVER;
+		return foreign->sweep_wanted && node_warm_may_sweep(node)
+			   ? monotime_max(node->now, foreign->sweep_at)
+			   : MONOTIME_NEVER;
 	naming_each(node, look_at_cursor, &look);
 	if (look.must_look || foreign->gone.count || foreign->gone.overflowed || foreign->refreshes)
 		return node->now;

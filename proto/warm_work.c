@@ -231,14 +231,30 @@ static bool note_emptied(const struct node *node, const struct source *source, v
 	return true;
 }
 
-/* What a full catch-up is about to name again stays meanwhile. */
+/* What a full catch-up is about to name again stays meanwhile; and when all go with the mode, what a takeover
+ * may find there. */
 bool node_warm_may_sweep(const struct node *node)
 {
 	bool is_running = false;
 
-	if (node->foreign.active)
-		naming_each(node, look_for_catchup, &is_running);
+	if (!node->foreign.active)
+		return !node->takes_over;
+	naming_each(node, look_for_catchup, &is_running);
 	return !is_running;
+}
+
+/* A takeover that began while the copies were to go with the mode leaves in place what it finds as it is to
+ * be: what a table names stays, to be adopted; if that fails, another sweep is for it. */
+static bool sweep_spares(struct node *node, const struct table_entry *copy)
+{
+	struct foreign *foreign = &node->foreign;
+
+	if (foreign_is_to_adopt(foreign, copy))
+		return true;
+	if ((!foreign->active && !node->takes_over) || !naming_find(node, record_key(copy->bytes)).entry)
+		return false;
+	foreign->sweep_wanted |= !foreign->active;
+	return true;
 }
 
 static void sweep(struct node *node, struct run *run)
@@ -267,8 +283,7 @@ static void sweep(struct node *node, struct run *run)
 		}
 		run->looked_at++;
 		foreign->sweep_after = walk.version;
-		if (!foreign_is_to_adopt(foreign, copy) &&
-		    (!foreign->active || !naming_find(node, record_key(copy->bytes)).entry))
+		if (!sweep_spares(node, copy))
 			name_act(node, run, NODE_FOREIGN_REMOVE, copy->bytes, 0);
 	}
 }

@@ -589,6 +589,44 @@ static void a_takeover_ends_in_the_mode_that_it_began_in(void **state)
 	cluster_free(c);
 }
 
+/* A takeover begins while the copies go with the mode, some are gone already, and most are not. */
+static struct cluster *takeover_amid_a_sweep(void)
+{
+	struct cluster *c = warm_cluster(2);
+
+	create(c, PRIMARY, 0, 2000);
+	cluster_stop(c, PRIMARY);
+	cluster_run_us(c, 2 * SECOND_US);
+	c->nodes[BACKUP].holds_copies_back = true;
+	make_warm(c, BACKUP, false);
+	cluster_step(c, BACKUP, &(struct node_event){.type = NODE_FOREIGN_RUN, .acts_max = 100});
+	cluster_step(c, BACKUP, &(struct node_event){.type = NODE_TAKEOVER});
+	c->nodes[BACKUP].holds_copies_back = false;
+	cluster_run_us(c, SECOND_US);
+	return c;
+}
+
+/* The commit finds them as they are to be, and leaves them alone. */
+static void a_takeover_keeps_the_copies_that_were_to_go_with_the_mode(void **state)
+{
+	struct cluster *c = takeover_amid_a_sweep();
+	size_t left = cluster_kernel_count(c, BACKUP);
+	(void)state;
+
+	assert_in_range(left, 1900, 1999);
+	cluster_step(c, BACKUP, &(struct node_event){.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY});
+	cluster_run_us(c, SECOND_US);
+	assert_int_equal(cluster_kernel_count(c, BACKUP), left);
+	assert_int_equal(internal_count(c, BACKUP), left);
+	cluster_free(c);
+
+	c = takeover_amid_a_sweep();
+	cluster_step(c, BACKUP, &(struct node_event){.type = NODE_TAKEOVER_FAILED});
+	cluster_run_us(c, SECOND_US);
+	assert_int_equal(cluster_kernel_count(c, BACKUP), 0);
+	cluster_free(c);
+}
+
 static void what_is_still_to_be_adopted_is_not_deleted_for_its_former_owner(void **state)
 {
 	struct cluster *c = warm_cluster(2);
@@ -772,6 +810,7 @@ int main(void)
 	    cmocka_unit_test(another_flow_under_the_same_key_replaces_the_copy),
 	    cmocka_unit_test(with_two_primaries_each_takeover_makes_the_copies_its_own),
 	    cmocka_unit_test(a_takeover_ends_in_the_mode_that_it_began_in),
+	    cmocka_unit_test(a_takeover_keeps_the_copies_that_were_to_go_with_the_mode),
 	    cmocka_unit_test(what_is_still_to_be_adopted_is_not_deleted_for_its_former_owner),
 	    cmocka_unit_test(what_the_kernel_refuses_is_tried_again),
 	    cmocka_unit_test(what_the_kernel_goes_on_refusing_is_tried_once_a_second),
