@@ -148,6 +148,8 @@ void node_foreign_run(struct node *node, unsigned acts_max);
 void node_foreign_done(struct node *node, const struct node_event *event);
 void node_foreign_flushed(struct node *node);
 void node_flow_disowned(struct node *node, const struct flow *flow);
+/* A table names it no more, and nobody observes that table. */
+void node_warm_note_gone(struct node *node, struct record_key key);
 /* That flow may have left our kernel, and was our own: a copy takes its place, if a peer has it, too, and it
  * was not closed. */
 void node_warm_note_ended(struct node *node, const struct flow *flow);

@@ -527,8 +527,8 @@ static uint32_t remaining_s(const struct node *node, const uint8_t *record, uint
 }
 
 /* Removes what has run out since its owner fell silent, a slice of the table for each call. */
-static bool age_slice(struct node *node, struct table *table, struct monotime proven_at,
-		      struct peer_ageing *ageing)
+static bool age_slice(struct node *node, const struct peer *peer, struct table *table,
+		      struct monotime proven_at, struct peer_ageing *ageing)
 {
 	uint32_t elapsed_s = (uint32_t)((node->now.us - proven_at.us) / 1000000);
 	struct table_walk walk = table_walk_records_after(table, ageing->to);
@@ -547,6 +547,8 @@ static bool age_slice(struct node *node, struct table *table, struct monotime pr
 		ageing->to = walk.version;
 		if (remaining_s(node, entry->bytes, elapsed_s))
 			continue;
+		if (table != peer->receive.table)
+			node_warm_note_gone(node, record_key(entry->bytes));
 		table_remove(table, entry);
 		removed = true;
 		walk = table_walk_records_after(table, ageing->to);
@@ -559,11 +561,11 @@ static void age_departed(struct node *node, struct peer *peer)
 	if (!node->sink.remaining_s || node->takes_over)
 		return;
 	for (unsigned i = 0; i < NODE_ORPHANS_MAX && peer->orphans[i].table; i++)
-		if (age_slice(node, peer->orphans[i].table, peer->orphans[i].proven_at,
+		if (age_slice(node, peer, peer->orphans[i].table, peer->orphans[i].proven_at,
 			      &peer->orphans[i].ageing))
 			peer->orphans[i].is_exact = false;
 	if (session_exists(&peer->current) && !peer_is_alive(peer, &node->config, node->now) &&
-	    age_slice(node, peer->receive.table, peer->proven_at, &peer->ageing))
+	    age_slice(node, peer, peer->receive.table, peer->proven_at, &peer->ageing))
 		peer->receive.aged = true;
 }
 

@@ -111,12 +111,15 @@ void node_warm_review(struct node *node)
 	foreign->active = should;
 }
 
-static void note_removed(void *context, struct record_key key)
+void node_warm_note_gone(struct node *node, struct record_key key)
 {
-	struct node *node = context;
-
 	if (node->foreign.active && foreign_find(&node->foreign, key))
 		foreign_note(&node->foreign.gone, key);
+}
+
+static void note_removed(void *context, struct record_key key)
+{
+	node_warm_note_gone(context, key);
 }
 
 void node_warm_follow(struct node *node, struct peer *peer)

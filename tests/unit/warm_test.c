@@ -421,6 +421,26 @@ static void an_orphan_stays_in_the_kernel_until_a_primary_has_it(void **state)
 	cluster_free(c);
 }
 
+/* Whatever time this kernel would still give them. */
+static void what_runs_out_in_an_orphan_leaves_the_kernel(void **state)
+{
+	struct cluster *c = warm_cluster(2);
+	(void)state;
+
+	c->nodes[BACKUP].remaining_s = two_minutes;
+	cluster_stop(c, BACKUP);
+	cluster_restart(c, BACKUP);
+	cluster_role(c, BACKUP, FRAME_ROLE_BACKUP);
+	create(c, PRIMARY, 0, 100);
+	cluster_run_us(c, 5 * (int64_t)SECOND_US);
+	cluster_reboot(c, PRIMARY);
+	cluster_run_us(c, 100 * (int64_t)SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 100);
+	cluster_run_us(c, 30 * (int64_t)SECOND_US);
+	assert_backup_is_warm(c, BACKUP, 0);
+	cluster_free(c);
+}
+
 static void flushing_the_external_table_brings_the_copies_anew(void **state)
 {
 	struct cluster *c = warm_cluster(2);
@@ -802,6 +822,7 @@ int main(void)
 	    cmocka_unit_test(a_restarted_owner_costs_no_copy),
 	    cmocka_unit_test(what_a_restarted_owner_has_no_more_leaves_the_kernel),
 	    cmocka_unit_test(an_orphan_stays_in_the_kernel_until_a_primary_has_it),
+	    cmocka_unit_test(what_runs_out_in_an_orphan_leaves_the_kernel),
 	    cmocka_unit_test(flushing_the_external_table_brings_the_copies_anew),
 	    cmocka_unit_test(a_kernel_that_was_flushed_is_filled_again),
 	    cmocka_unit_test(a_removal_that_failed_is_tried_again_until_it_is_done),
