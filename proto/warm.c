@@ -37,10 +37,20 @@ static bool is_primarys(const struct naming *naming)
 	return naming->entry && naming_owner_is_primary(&naming->source);
 }
 
+bool node_warm_may_name(const struct node *node, const struct source *source)
+{
+	return !node->handover.leftovers || node->local.complete || node->local.frozen || node->takes_over ||
+	       naming_owner_is_primary(source);
+}
+
 static bool passes_over(const struct node *node, struct record_key key)
 {
-	return node->foreign.active && !is_primary(node) && !is_internal(node, key) &&
-	       naming_find(node, key).entry;
+	struct naming naming = {0};
+
+	if (!node->foreign.active || is_primary(node) || is_internal(node, key))
+		return false;
+	naming = naming_find(node, key);
+	return naming.entry && node_warm_may_name(node, &naming.source);
 }
 
 bool node_passes_over(const struct node *node, const struct flow *flow)
@@ -484,7 +494,8 @@ static bool look_at_cursor(const struct node *node, const struct source *source,
 	struct look *look = context;
 	uint64_t newest = table_newest(source->table), done = source->cursor->done;
 
-	(void)node;
+	if (!node_warm_may_name(node, source))
+		return true;
 	if (newest > done)
 		look->waiting +=
 		    newest - done < table_count(source->table) ? newest - done : table_count(source->table);

@@ -112,6 +112,8 @@ static bool install_some(const struct node *node, const struct source *source, v
 	struct table_walk walk;
 	const struct table_entry *entry;
 
+	if (!node_warm_may_name(node, source))
+		return true;
 	/* what ran out here while it was silent is put there again, and what we took for our own is its own
 	 */
 	if (naming_owner_rises(source, cursor))
@@ -175,7 +177,7 @@ static void retry_one(struct node *node, struct run *run, struct record_key key)
 		name_act(node, run, NODE_FOREIGN_REMOVE, copy->bytes, 0);
 	if (!naming.entry || (copy && !must_be_replaced(copy, naming.entry, naming.source.slot)))
 		return;
-	if (naming.source.is_alive || node->takes_over)
+	if (node_warm_may_name(node, &naming.source) && (naming.source.is_alive || node->takes_over))
 		install(node, run, &naming.source, naming.entry);
 	else
 		foreign_note(&node->foreign.missing, key);

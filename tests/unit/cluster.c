@@ -373,7 +373,8 @@ static void start_node(struct cluster *c, unsigned index)
 	n->withdraw_wanted = false;
 	n->paused_until = monotime_from_us(0);
 	n->down = false;
-	cluster_audit(c, index);
+	if (!n->reads_late)
+		cluster_audit(c, index);
 }
 
 void cluster_stop(struct cluster *c, unsigned index)

@@ -44,6 +44,7 @@ struct cluster_node {
 	size_t gets_count;
 	struct monotime gets_at; /* when the kernel answers them */
 	bool audit_wanted;
+	bool reads_late; /* a start leaves the first look at its kernel to the test */
 	/* what cluster_role.c does in the daemon's place */
 	struct cluster_follow *follows;
 	size_t follows_count, follows_size;

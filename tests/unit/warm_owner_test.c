@@ -84,6 +84,31 @@ static void what_ends_here_and_a_peer_has_comes_back_as_a_copy_unless_it_was_clo
 }
 
 /* The owner keeps what nobody else has: its leftovers are not withdrawn. */
+/* It gives the role away before it has read its kernel, and a peer that is no primary has the same flows. */
+static void what_a_restarted_primary_has_is_its_own(void **state)
+{
+	struct cluster *c = warm_pair();
+
+	(void)state;
+	cluster_flows_new(c, A, 0, 10);
+	cluster_run_us(c, SECOND_US);
+	cluster_stop(c, B);
+	assert_int_equal(cluster_kernel_count(c, B), 10);
+	c->nodes[B].config.own_term = 1;
+	c->nodes[B].config.leftovers = true;
+	c->nodes[B].reads_late = true;
+	cluster_restart(c, B);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, SECOND_US);
+	cluster_audit(c, B);
+	cluster_run_us(c, SECOND_US);
+	assert_int_equal(table_count(node_internal(c->nodes[B].node)), 10);
+	assert_int_equal(warm_view(c, B).flows, 0);
+	assert_string_equal(cluster_view(c, B).handover, "frozen");
+	cluster_free(c);
+}
+
 static void a_takeover_whose_kernel_has_no_room_claims_nothing(void **state)
 {
 	struct cluster *c = warm_pair();
@@ -116,6 +141,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_a_new_primary_names_is_no_flow_of_the_backups_own_any_more),
 	    cmocka_unit_test(what_ends_here_and_a_peer_has_comes_back_as_a_copy_unless_it_was_closed),
+	    cmocka_unit_test(what_a_restarted_primary_has_is_its_own),
 	    cmocka_unit_test(a_takeover_whose_kernel_has_no_room_claims_nothing),
 	};
 
