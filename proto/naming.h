@@ -28,13 +28,13 @@ struct foreign_cursor *naming_cursor(struct node *node, const struct source *sou
 
 /* Whether a live primary has just this table, and what it names is its own. */
 bool naming_owner_is_primary(const struct source *source);
-/* It has come back, or become primary: all of it is to be looked at. */
 /*
  * Whether what that source names may be a copy here, now.  We were primary, were restarted, and have not read
  * our kernel yet: what it has is our own, as far as no live primary names it; also if a peer, which gave the
  * role to us, still does.
  */
 bool node_warm_may_name(const struct node *node, const struct source *source);
+/* It has come back, or become primary: all of it is to be looked at. */
 bool naming_owner_rises(const struct source *source, const struct foreign_cursor *cursor);
 
 struct naming {

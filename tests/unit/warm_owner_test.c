@@ -83,7 +83,6 @@ static void what_ends_here_and_a_peer_has_comes_back_as_a_copy_unless_it_was_clo
 	cluster_free(c);
 }
 
-/* The owner keeps what nobody else has: its leftovers are not withdrawn. */
 /* It gives the role away before it has read its kernel, and a peer that is no primary has the same flows. */
 static void what_a_restarted_primary_has_is_its_own(void **state)
 {
@@ -109,6 +108,7 @@ static void what_a_restarted_primary_has_is_its_own(void **state)
 	cluster_free(c);
 }
 
+/* The owner keeps what nobody else has: its leftovers are not withdrawn. */
 static void a_takeover_whose_kernel_has_no_room_claims_nothing(void **state)
 {
 	struct cluster *c = warm_pair();
