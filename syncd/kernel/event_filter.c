@@ -24,6 +24,7 @@ enum {
 	M_REPLY = 1,
 	M_ADDRESS = 2,
 	ADDRESSES = 4,
+	HITS_MAX = 256,                       /* protocols; and a prefix for each address */
 	CONTENT = (int)sizeof(struct nlattr), /* of an attribute, behind its header */
 	PASS = -1,                            /* UINT32_MAX bytes of it */
 };
@@ -118,6 +119,33 @@ static void pass_others(struct builder *builder)
 	put_return(builder, PASS);
 }
 
+/* ---- one of several: whoever is accepted goes on behind them, whoever is ignored is dropped at once ---- */
+
+_Static_assert((int)HITS_MAX >= ADDRESSES * (int)EVENT_FILTER_PREFIXES_MAX &&
+		   (int)HITS_MAX >= (int)EVENT_FILTER_ZONES_MAX,
+	       "room for all that can be hit");
+
+struct hits {
+	size_t count, jumps[HITS_MAX];
+};
+
+static void hit(struct builder *builder, struct hits *hits, bool accepts)
+{
+	if (accepts)
+		hits->jumps[hits->count++] = put_jump(builder);
+	else
+		put_return(builder, 0);
+}
+
+/* Accepted is only what was hit. */
+static void end_hits(struct builder *builder, const struct hits *hits, bool accepts)
+{
+	if (accepts)
+		put_return(builder, 0);
+	for (size_t i = 0; i < hits->count; i++)
+		land(builder, hits->jumps[i]);
+}
+
 /* ---- numbers: protocols and zones ---- */
 
 static bool has_bit(const uint8_t *bits, unsigned number)
@@ -134,7 +162,7 @@ static bool has_any(const uint8_t bits[32])
 
 static void match_protocols(struct builder *builder, const struct event_match *match, bool accepts)
 {
-	size_t yes[256], count = 0;
+	struct hits hits = {.count = 0};
 
 	if (!has_any(match->protocols))
 		return;
@@ -142,15 +170,9 @@ static void match_protocols(struct builder *builder, const struct event_match *m
 		if (!has_bit(match->protocols, number))
 			continue;
 		put_if_equal(builder, number);
-		if (accepts)
-			yes[count++] = put_jump(builder);
-		else
-			put_return(builder, 0);
+		hit(builder, &hits, accepts);
 	}
-	if (accepts)
-		put_return(builder, 0);
-	for (size_t i = 0; i < count; i++)
-		land(builder, yes[i]);
+	end_hits(builder, &hits, accepts);
 }
 
 static void judge_protocol(struct builder *builder, const struct event_filter *filter)
@@ -168,19 +190,14 @@ static void judge_protocol(struct builder *builder, const struct event_filter *f
 
 static void match_zones(struct builder *builder, const struct event_match *match, bool accepts)
 {
-	size_t yes[EVENT_FILTER_ZONES_MAX], count = 0;
+	struct hits hits = {.count = 0};
 
 	for (size_t i = 0; i < match->zone_count; i++) {
 		put_if_equal(builder, match->zone[i]);
-		if (accepts)
-			yes[count++] = put_jump(builder);
-		else
-			put_return(builder, 0);
+		hit(builder, &hits, accepts);
 	}
-	if (accepts && match->zone_count)
-		put_return(builder, 0);
-	for (size_t i = 0; i < count; i++)
-		land(builder, yes[i]);
+	if (match->zone_count)
+		end_hits(builder, &hits, accepts);
 }
 
 /* CTA_ZONE, or that of the original direction, or 0 (ctnetlink_dump_zone_id()). */
@@ -253,7 +270,7 @@ static void match_prefix(struct builder *builder, const struct event_prefix *pre
 static void match_prefixes(struct builder *builder, const struct event_match *match, uint8_t family,
 			   bool accepts)
 {
-	size_t yes[ADDRESSES * EVENT_FILTER_PREFIXES_MAX], count = 0;
+	struct hits hits = {.count = 0};
 
 	if (!match->prefix_count)
 		return;
@@ -263,16 +280,10 @@ static void match_prefixes(struct builder *builder, const struct event_match *ma
 			if (match->prefix[i].family != family)
 				continue;
 			match_prefix(builder, &match->prefix[i]);
-			if (accepts)
-				yes[count++] = put_jump(builder);
-			else
-				put_return(builder, 0);
+			hit(builder, &hits, accepts);
 		}
 	}
-	if (accepts)
-		put_return(builder, 0);
-	for (size_t i = 0; i < count; i++)
-		land(builder, yes[i]);
+	end_hits(builder, &hits, accepts);
 }
 
 static void find_addresses(struct builder *builder, uint8_t family)
