@@ -13,11 +13,9 @@
 #include "proto/frame.h"
 
 enum claim_state {
-	CLAIM_IDLE,    /* its owner was no primary when it was claimed, and is none: nothing to follow */
-	CLAIM_OPEN,    /* what comes of that session is followed */
-	CLAIM_COVERED, /* a later session of an owner that was claimed: counts as far as it is here, and is
-			  not followed */
-	CLAIM_CLOSED,  /* its stream as primary has ended, and is here */
+	CLAIM_IDLE,   /* its owner was no primary when it was claimed, and is none: nothing to follow */
+	CLAIM_OPEN,   /* what comes of that session is followed */
+	CLAIM_CLOSED, /* its stream as primary has ended, and is here */
 };
 
 struct claim {

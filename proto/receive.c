@@ -83,6 +83,7 @@ void receive_claim(struct receive *receive, uint64_t after)
 {
 	receive->claim_generation++;
 	receive->followed_after = after;
+	receive->news = RECEIVE_NEWS_ALL;
 }
 
 bool receive_is_beyond_claim(const struct receive *receive, const struct table_entry *entry)
@@ -149,8 +150,19 @@ void receive_drop(struct receive *receive)
 	stash_clear(receive);
 }
 
+static enum receive_news news_of_next_session(const struct receive *receive)
+{
+	if (receive->aged || receive->emptied)
+		return RECEIVE_NEWS_NONE;
+	return table_records(receive->table) ? RECEIVE_NEWS_ADDED : RECEIVE_NEWS_ALL;
+}
+
 void receive_new_session(struct receive *receive, struct monotime now)
 {
+	enum receive_news news = news_of_next_session(receive);
+
+	receive_claim(receive, 0);
+	receive->news = news;
 	stash_clear(receive);
 	forget_before_primary(receive);
 	receive_follow(receive, NULL, NULL, 0, 0);
@@ -222,6 +234,7 @@ static unsigned full_end(struct receive *receive)
 {
 	receive->full.running = false;
 	receive->emptied = false;
+	receive->news = RECEIVE_NEWS_ALL;
 	if (receive->full.position > receive->applied)
 		receive->applied = receive->full.position;
 	receive->full.sweep_waits = true;
@@ -362,14 +375,32 @@ static void follow(const struct receive *receive, const uint8_t *record, bool go
 		receive->followed(receive->followed_context, receive->followed_id, record, gone);
 }
 
+/* What the copy has of another incarnation of that flow, and whether that is to be told apart. */
+static struct table_entry *find_predecessor(const struct receive *receive, const uint8_t *record,
+					    bool follows)
+{
+	struct table_entry *kept;
+
+	if (!follows || (!receive->followed && receive->news != RECEIVE_NEWS_ADDED))
+		return NULL;
+	kept = table_find(receive->table, record_key(record));
+	return kept && kept->incarnation != record_incarnation(record) ? kept : NULL;
+}
+
+static bool is_news(const struct receive *receive, enum table_change change, bool succeeds)
+{
+	return receive->news == RECEIVE_NEWS_ALL ||
+	       (receive->news == RECEIVE_NEWS_ADDED && (change == TABLE_ADDED || succeeds));
+}
+
 static unsigned upsert_apply(struct receive *receive, const uint8_t *record, bool follows)
 {
-	struct table_entry *kept =
-	    receive->followed && follows ? table_find(receive->table, record_key(record)) : NULL;
+	struct table_entry *kept = find_predecessor(receive, record, follows);
+	bool succeeds = kept != NULL;
 	enum table_change change;
 
 	/* another incarnation is another flow: the old one has ended */
-	if (kept && kept->incarnation != record_incarnation(record))
+	if (succeeds)
 		follow(receive, kept->bytes, true, follows);
 	change = table_put(receive->table, record, &kept);
 	if (change == TABLE_FULL || change == TABLE_NO_MEMORY) {
@@ -378,8 +409,9 @@ static unsigned upsert_apply(struct receive *receive, const uint8_t *record, boo
 		return RECEIVE_REFUSED;
 	}
 	kept->mark = receive->epoch;
-	if (follows)
-		kept->tag = receive->claim_generation;
+	if (!follows || !is_news(receive, change, succeeds))
+		return 0;
+	kept->tag = receive->claim_generation;
 	if (change != TABLE_SAME)
 		follow(receive, kept->bytes, false, follows);
 	return 0;

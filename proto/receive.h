@@ -55,6 +55,13 @@ struct receive_stashed {
  */
 typedef void receive_followed(void *context, uint16_t id, const uint8_t *record, bool gone);
 
+/* What of a session's first full catch-up its owner got since the copy was made of the session before. */
+enum receive_news {
+	RECEIVE_NEWS_ALL,   /* also after that catch-up: whatever comes */
+	RECEIVE_NEWS_ADDED, /* what the copy does not name, in this incarnation */
+	RECEIVE_NEWS_NONE,  /* the copy was dropped, or entries of it ran out: nothing tells the two apart */
+};
+
 /* Told of each key that the copy no longer names because its owner said so. */
 typedef void receive_removed(void *context, struct record_key key);
 
@@ -68,6 +75,7 @@ struct receive {
 	uint16_t followed_id;
 	uint32_t claim_generation; /* tag of the entries that came beyond the claim */
 	uint64_t followed_after;   /* only what frames beyond this version bring */
+	enum receive_news news;    /* until a full catch-up of the session has ended */
 	bool follow_sweep;         /* and what the sweep of the full catch-up takes away */
 	bool aged;                 /* entries have run out here that their silent owner may still have */
 	bool emptied;              /* by request, and no full catch-up has ended since */
@@ -119,7 +127,7 @@ void receive_init(struct receive *receive, struct table *table);
 void receive_destroy(struct receive *receive);
 
 /* A new session of this peer became current: its stream starts at 0; the table stays until a full catch-up
- * sweeps it. */
+ * sweeps it.  Of what that names, only what is new counts as beyond a claim (enum receive_news). */
 void receive_new_session(struct receive *receive, struct monotime now);
 
 /* A DATA message of the current session, sent after that time by our clock (not 0).  Returns a set of

@@ -210,15 +210,8 @@ static bool yields_to_us(const struct node *node, const struct peer *peer)
 	       role_yields(peer->status.term, peer->id, node->role.term, node->config.id);
 }
 
-/*
- * A session that we did not claim, of an owner that gives way to us.  Claimed before in an earlier session:
- * it was restarted since, and what it has from then may have ended here, so nothing more is brought over.
- * Never claimed: we were restarted, and do not know what we brought over; then everything that is not here
- * is.  What our kernel refused of the earlier session is in the new one, and not here: as void as that claim.
- */
-static void claim_newcomer(struct node *node, struct peer *peer)
+static bool close_earlier(struct node *node, const struct peer *peer, struct claim *claim)
 {
-	struct claim claim = {.node_id = peer->id, .session = peer->current.id, .state = CLAIM_COVERED};
 	bool was_claimed = false;
 
 	for (unsigned i = 0; i < node->claims.count; i++) {
@@ -226,13 +219,28 @@ static void claim_newcomer(struct node *node, struct peer *peer)
 			continue;
 		node->claims.items[i].state = CLAIM_CLOSED;
 		was_claimed = true;
-		claim.is_void |= node->claims.items[i].is_void;
+		claim->is_void |= node->claims.items[i].is_void;
 	}
+	return was_claimed;
+}
+
+/*
+ * A session that we did not claim, of an owner that gives way to us.  Claimed before in an earlier session:
+ * it was restarted since, and what it has from then may have ended here; what is new of this session is
+ * brought over (enum receive_news).  Never claimed: we were restarted, and do not know what we brought over;
+ * then everything that is not here is.  What our kernel refused of the earlier session is in the new one, and
+ * not here: as void as that claim.
+ */
+static void claim_newcomer(struct node *node, struct peer *peer)
+{
+	struct claim claim = {.node_id = peer->id, .session = peer->current.id};
+	bool was_claimed = close_earlier(node, peer, &claim);
+
 	claims_add(&node->claims, &claim);
-	if (was_claimed)
-		return;
-	receive_claim(&peer->receive, 0);
-	peer->receive.claim_generation = 0; /* all of it counts as beyond */
+	if (!was_claimed) {
+		receive_claim(&peer->receive, 0);
+		peer->receive.claim_generation = 0; /* all of it counts as beyond */
+	}
 	open_late(node, peer, claims_find(&node->claims, peer->id, &peer->current.id));
 }
 
@@ -242,19 +250,6 @@ static void close_claim(struct peer *peer, struct claim *claim)
 	claim->state = CLAIM_CLOSED;
 	receive_follow(&peer->receive, NULL, NULL, 0, 0);
 	receive_claim(&peer->receive, claim->version);
-}
-
-/* What it gets later, as primary of a higher rank than ours, is brought here by nobody, and not covered. */
-static void review_covered(struct node *node, struct peer *peer, struct claim *claim)
-{
-	bool rules = peer->has_status && peer->status.role == FRAME_ROLE_PRIMARY && !yields_to_us(node, peer);
-
-	if (!rules && receive_is_whole(&peer->receive))
-		claim_extend(claim, receive_position(&peer->receive));
-	if (!rules && stream_has_ended(peer))
-		node_revive_silent(node, peer);
-	if (rules || stream_has_ended(peer))
-		close_claim(peer, claim);
 }
 
 /* Its owner rules once more, or did, and was not to know of our term: it gives way by another end. */
@@ -278,8 +273,6 @@ static void review_claim(struct node *node, struct peer *peer, struct claim *cla
 {
 	if (!is_told(node, peer))
 		return;
-	if (claim->state == CLAIM_COVERED)
-		review_covered(node, peer, claim);
 	if (claim->state == CLAIM_IDLE && yields_to_us(node, peer))
 		open_late(node, peer, claim);
 	else if (claim->state == CLAIM_CLOSED && goes_on(node, peer, claim))

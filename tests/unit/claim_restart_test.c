@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* An owner that is restarted while another takes over, or after it: what is new with it is brought over, what
+ * it has from before is not brought again. */
+#include "tests/unit/cluster.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { A, B };
+
+enum { OLD = 100, NEW = 50, FIRST_NEW = 1000 };
+
+/* A is primary, with OLD connections that B has, too. */
+static struct cluster *start(void)
+{
+	struct cluster *c = cluster_new(2, 31);
+
+	assert_true(cluster_boot(c));
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, 0, OLD);
+	cluster_run_us(c, 1000000);
+	assert_int_equal(cluster_held(c, B, A), OLD);
+	return c;
+}
+
+/* As primary of its first term, as its state file has it; its kernel has all that it had. */
+static void restart_as_primary(struct cluster *c)
+{
+	struct node_event primary = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
+
+	c->nodes[A].config.own_term = 1;
+	cluster_restart(c, A);
+	cluster_step(c, A, &primary);
+}
+
+static bool is_in_kernel(struct cluster *c, unsigned index, uint32_t i)
+{
+	struct flow flow = cluster_flow(i);
+
+	return cluster_kernel_find(&c->nodes[index], &flow) != NULL;
+}
+
+/* Of removals it knows nothing any more. */
+static void forget_removals(struct cluster *c, unsigned index)
+{
+	struct node_event event = {.type = NODE_CONFIGURE, .config = &c->nodes[index].config};
+
+	c->nodes[index].config.max_tombstones = 0;
+	cluster_step(c, index, &event);
+}
+
+static void expect_that_all_is_handed_over(struct cluster *c, uint32_t expected)
+{
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 5000000);
+	assert_int_equal(table_count(c->nodes[A].kernel), 0);
+	assert_int_equal(table_count(c->nodes[B].kernel), expected);
+	for (uint32_t i = 0; i < NEW; i++)
+		assert_true(is_in_kernel(c, B, FIRST_NEW + i));
+	cluster_free(c);
+}
+
+static void what_begins_at_an_owner_restarted_during_the_takeover_is_brought_over(void **state)
+{
+	struct cluster *c = start();
+
+	(void)state;
+	cluster_takeover_begin(c, B);
+	restart_as_primary(c);
+	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_run_us(c, 1000000);
+	cluster_takeover_end(c, B);
+	cluster_run_us(c, 1000000);
+	expect_that_all_is_handed_over(c, OLD + NEW);
+}
+
+static void also_what_its_kernel_got_while_the_daemon_was_down(void **state)
+{
+	struct cluster *c = start();
+
+	(void)state;
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
+	cluster_stop(c, A);
+	for (uint32_t i = 0; i < NEW; i++) {
+		struct flow flow = cluster_flow(FIRST_NEW + i);
+
+		cluster_kernel_put(c, A, &flow);
+	}
+	restart_as_primary(c);
+	cluster_audit(c, A);
+	cluster_run_us(c, 3000000);
+	expect_that_all_is_handed_over(c, OLD + NEW);
+}
+
+/* It ended at B, which has forgotten it: nobody else may bring it back because its old owner's kernel still
+ * has it. */
+static void what_ended_here_since_the_takeover_is_not_brought_again(void **state)
+{
+	struct cluster *c = start();
+
+	(void)state;
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
+	cluster_stop(c, A);
+	cluster_flows_destroy(c, B, 0, 10);
+	forget_removals(c, B);
+	restart_as_primary(c);
+	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_audit(c, A);
+	cluster_run_us(c, 3000000);
+	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+}
+
+/* What was dropped as committed can't tell new from old: what begins after the catch-up is new all the same.
+ */
+static void of_an_owner_whose_copy_was_dropped_what_begins_once_it_is_caught_up_is_brought_over(void **state)
+{
+	struct cluster *c = start();
+
+	(void)state;
+	cluster_stop(c, A);
+	cluster_run_us(c, 3000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_flows_destroy(c, B, 0, 10);
+	forget_removals(c, B);
+	cluster_run_us(c, 3000000);
+	assert_int_equal(cluster_held(c, B, A), 0);
+	restart_as_primary(c);
+	cluster_audit(c, A);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_run_us(c, 1000000);
+	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+}
+
+static void after_a_reboot_all_is_new(void **state)
+{
+	struct cluster *c = start();
+	struct node_event primary = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
+
+	(void)state;
+	cluster_takeover_begin(c, B);
+	cluster_reboot(c, A);
+	c->nodes[A].config.own_term = 1;
+	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_step(c, A, &primary);
+	cluster_audit(c, A);
+	cluster_run_us(c, 1000000);
+	cluster_takeover_end(c, B);
+	cluster_run_us(c, 3000000);
+	expect_that_all_is_handed_over(c, OLD + NEW);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_begins_at_an_owner_restarted_during_the_takeover_is_brought_over),
+	    cmocka_unit_test(also_what_its_kernel_got_while_the_daemon_was_down),
+	    cmocka_unit_test(what_ended_here_since_the_takeover_is_not_brought_again),
+	    cmocka_unit_test(
+		of_an_owner_whose_copy_was_dropped_what_begins_once_it_is_caught_up_is_brought_over),
+	    cmocka_unit_test(after_a_reboot_all_is_new),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
