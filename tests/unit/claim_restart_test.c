@@ -36,13 +36,6 @@ static void restart_as_primary(struct cluster *c)
 	cluster_step(c, A, &primary);
 }
 
-static bool is_in_kernel(struct cluster *c, unsigned index, uint32_t i)
-{
-	struct flow flow = cluster_flow(i);
-
-	return cluster_kernel_find(&c->nodes[index], &flow) != NULL;
-}
-
 /* Of removals it knows nothing any more. */
 static void forget_removals(struct cluster *c, unsigned index)
 {
@@ -59,7 +52,7 @@ static void expect_that_all_is_handed_over(struct cluster *c, uint32_t expected)
 	assert_int_equal(table_count(c->nodes[A].kernel), 0);
 	assert_int_equal(table_count(c->nodes[B].kernel), expected);
 	for (uint32_t i = 0; i < NEW; i++)
-		assert_true(is_in_kernel(c, B, FIRST_NEW + i));
+		assert_true(cluster_is_in_kernel(c, B, FIRST_NEW + i));
 	cluster_free(c);
 }
 

@@ -120,6 +120,11 @@ void cluster_takeover_end(struct cluster *c, unsigned index);
 void cluster_reboot(struct cluster *c, unsigned index);
 /* Carries out what the node's effects asked for: follows and withdrawal (called after each step). */
 void cluster_settle(struct cluster_node *n);
+/* `nodes` nodes in warm mode that have started and are in step; the first is primary, the others backups. */
+struct cluster *cluster_warm_new(unsigned nodes);
+void cluster_make_warm(struct cluster *c, unsigned index, bool warm);
+/* How many copies that node counts in its kernel. */
+size_t cluster_copies(struct cluster *c, unsigned index);
 /* Warm mode: carries out what the node names, as long as it has something to name. */
 void cluster_warm_run(struct cluster_node *n);
 void cluster_foreign_effect(void *context, enum node_foreign_act act, const struct flow *flow,
@@ -182,8 +187,10 @@ void cluster_flows_destroy_paced(struct cluster *c, unsigned index, uint32_t fir
 				 uint32_t every, int64_t pause_us);
 
 struct node_view cluster_view(struct cluster *c, unsigned index);
-/* How many flows the model kernel of that node has. */
+/* How many flows the internal table of that node has, and its model kernel; and whether that has number i. */
+size_t cluster_internal_count(struct cluster *c, unsigned index);
 size_t cluster_kernel_count(struct cluster *c, unsigned index);
+bool cluster_is_in_kernel(struct cluster *c, unsigned index, uint32_t i);
 /* How many flows `holder` has of the node `owner`: in its copy (0 without one), and from before `owner`'s
  * last reboot. */
 size_t cluster_held(struct cluster *c, unsigned holder, unsigned owner);

@@ -77,6 +77,18 @@ struct node_view cluster_view(struct cluster *c, unsigned index)
 	return view;
 }
 
+size_t cluster_internal_count(struct cluster *c, unsigned index)
+{
+	return table_count(node_internal(c->nodes[index].node));
+}
+
+bool cluster_is_in_kernel(struct cluster *c, unsigned index, uint32_t i)
+{
+	struct flow flow = cluster_flow(i);
+
+	return cluster_kernel_find(&c->nodes[index], &flow) != NULL;
+}
+
 size_t cluster_kernel_count(struct cluster *c, unsigned index)
 {
 	return table_count(c->nodes[index].kernel);

@@ -125,3 +125,32 @@ size_t cluster_expire(struct cluster *c, unsigned index)
 	}
 	return expired;
 }
+
+void cluster_make_warm(struct cluster *c, unsigned index, bool warm)
+{
+	struct node_event event = {.type = NODE_CONFIGURE, .config = &c->nodes[index].config};
+
+	c->nodes[index].config.warm = warm;
+	cluster_step(c, index, &event);
+}
+
+struct cluster *cluster_warm_new(unsigned nodes)
+{
+	struct cluster *c = cluster_new(nodes, 7);
+
+	for (unsigned i = 0; i < nodes; i++)
+		cluster_make_warm(c, i, true);
+	cluster_role(c, 0, FRAME_ROLE_PRIMARY);
+	for (unsigned i = 1; i < nodes; i++)
+		cluster_role(c, i, FRAME_ROLE_BACKUP);
+	assert(cluster_run_until(c, cluster_is_in_sync, 5000000));
+	return c;
+}
+
+size_t cluster_copies(struct cluster *c, unsigned index)
+{
+	struct node_foreign_view view;
+
+	node_foreign_view(c->nodes[index].node, &view);
+	return view.flows;
+}

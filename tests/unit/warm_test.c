@@ -9,64 +9,22 @@
 
 enum { SECOND_US = 1000000, PRIMARY = 0, BACKUP = 1, THIRD = 2 };
 
-static void make_warm(struct cluster *c, unsigned index, bool warm)
-{
-	struct node_event event = {.type = NODE_CONFIGURE, .config = &c->nodes[index].config};
-
-	c->nodes[index].config.warm = warm;
-	cluster_step(c, index, &event);
-}
-
-/* Node 1 is primary, the others are backups in warm mode. */
-static struct cluster *warm_cluster(unsigned nodes)
-{
-	struct cluster *c = cluster_new(nodes, 7);
-
-	for (unsigned i = 0; i < nodes; i++)
-		make_warm(c, i, true);
-	cluster_role(c, PRIMARY, FRAME_ROLE_PRIMARY);
-	for (unsigned i = 1; i < nodes; i++)
-		cluster_role(c, i, FRAME_ROLE_BACKUP);
-	assert_true(cluster_run_until(c, cluster_is_in_sync, 5 * SECOND_US));
-	return c;
-}
-
 static void create(struct cluster *c, unsigned node, uint32_t first, uint32_t count)
 {
 	cluster_flows_new(c, node, first, count);
 	cluster_run_us(c, SECOND_US);
 }
 
-static bool is_in_kernel(struct cluster *c, unsigned node, uint32_t i)
-{
-	struct flow flow = cluster_flow(i);
-
-	return cluster_kernel_find(&c->nodes[node], &flow);
-}
-
-static size_t internal_count(struct cluster *c, unsigned node)
-{
-	return table_count(node_internal(c->nodes[node].node));
-}
-
-static size_t copies(struct cluster *c, unsigned node)
-{
-	struct node_foreign_view view;
-
-	node_foreign_view(c->nodes[node].node, &view);
-	return view.flows;
-}
-
 static void assert_backup_is_warm(struct cluster *c, unsigned node, size_t flows)
 {
 	assert_int_equal(cluster_kernel_count(c, node), flows);
-	assert_int_equal(copies(c, node), flows);
-	assert_int_equal(internal_count(c, node), 0);
+	assert_int_equal(cluster_copies(c, node), flows);
+	assert_int_equal(cluster_internal_count(c, node), 0);
 }
 
 static void what_the_primary_has_lives_in_the_backups_kernel(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	struct flow flow = cluster_flow(3);
 	(void)state;
 
@@ -80,14 +38,14 @@ static void what_the_primary_has_lives_in_the_backups_kernel(void **state)
 	flow = cluster_flow(4);
 	cluster_flow_destroy(c, PRIMARY, &flow);
 	cluster_run_us(c, SECOND_US);
-	assert_false(is_in_kernel(c, BACKUP, 4));
+	assert_false(cluster_is_in_kernel(c, BACKUP, 4));
 	assert_backup_is_warm(c, BACKUP, 99);
 	cluster_free(c);
 }
 
 static void copies_are_no_flows_of_the_backups_own_for_an_audit_or_an_event(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	struct flow flow = cluster_flow(5);
 	(void)state;
 
@@ -107,25 +65,25 @@ static void copies_are_no_flows_of_the_backups_own_for_an_audit_or_an_event(void
 
 static void local_flows_of_the_backup_are_untouched(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	(void)state;
 
 	create(c, BACKUP, 1000, 10);
 	create(c, PRIMARY, 0, 20);
-	assert_int_equal(internal_count(c, BACKUP), 10);
-	assert_int_equal(copies(c, BACKUP), 20);
-	make_warm(c, BACKUP, false);
+	assert_int_equal(cluster_internal_count(c, BACKUP), 10);
+	assert_int_equal(cluster_copies(c, BACKUP), 20);
+	cluster_make_warm(c, BACKUP, false);
 	cluster_run_us(c, SECOND_US);
 	assert_int_equal(cluster_kernel_count(c, BACKUP), 10);
-	assert_int_equal(internal_count(c, BACKUP), 10);
+	assert_int_equal(cluster_internal_count(c, BACKUP), 10);
 	for (uint32_t i = 1000; i < 1010; i++)
-		assert_true(is_in_kernel(c, BACKUP, i));
+		assert_true(cluster_is_in_kernel(c, BACKUP, i));
 	cluster_free(c);
 }
 
 static void a_copy_never_runs_out_while_its_owner_lives(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	(void)state;
 
 	create(c, PRIMARY, 0, 50);
@@ -142,7 +100,7 @@ static void a_copy_never_runs_out_while_its_owner_lives(void **state)
 
 static void a_copy_outlives_a_silent_owner_by_no_more_than_its_own_time(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	(void)state;
 
 	create(c, PRIMARY, 0, 50);
@@ -163,28 +121,9 @@ static uint32_t two_minutes(void *context, const struct flow *flow, uint32_t ela
 	return elapsed_s < 120 ? 120 - elapsed_s : 0;
 }
 
-/* A copy is as old as its last refresh, and the flow only as old as its owner's silence. */
-static void a_late_takeover_has_what_ran_out_here_before_its_time(void **state)
-{
-	struct cluster *c = warm_cluster(2);
-	(void)state;
-
-	c->nodes[BACKUP].remaining_s = two_minutes;
-	create(c, PRIMARY, 0, 50);
-	cluster_run_us(c, 50 * (int64_t)SECOND_US);
-	cluster_stop(c, PRIMARY);
-	cluster_run_us(c, 100 * (int64_t)SECOND_US);
-	assert_int_equal(cluster_expire(c, BACKUP), 50);
-	cluster_run_us(c, 5 * (int64_t)SECOND_US);
-	assert_int_equal(cluster_kernel_count(c, BACKUP), 0); /* nobody asks for it yet */
-	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
-	assert_int_equal(cluster_kernel_count(c, BACKUP), 50);
-	cluster_free(c);
-}
-
 static void what_ran_out_in_an_outage_is_there_again_after_it(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	(void)state;
 
 	create(c, PRIMARY, 0, 50);
@@ -192,7 +131,7 @@ static void what_ran_out_in_an_outage_is_there_again_after_it(void **state)
 	cluster_run_us(c, 122 * (int64_t)SECOND_US);
 	assert_int_equal(cluster_expire(c, BACKUP), 50);
 	cluster_run_us(c, SECOND_US);
-	assert_int_equal(copies(c, BACKUP), 0);
+	assert_int_equal(cluster_copies(c, BACKUP), 0);
 	c->dark = false;
 	cluster_run_us(c, 10 * (int64_t)SECOND_US);
 	assert_backup_is_warm(c, BACKUP, 50);
@@ -201,7 +140,7 @@ static void what_ran_out_in_an_outage_is_there_again_after_it(void **state)
 
 static void a_copy_that_vanishes_is_put_back(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	struct flow flow = cluster_flow(7);
 	(void)state;
 
@@ -216,146 +155,9 @@ static void a_copy_that_vanishes_is_put_back(void **state)
 	cluster_free(c);
 }
 
-static void a_takeover_makes_the_copies_its_own_and_nobody_takes_it_for_whole_before(void **state)
-{
-	struct cluster *c = warm_cluster(3);
-	struct node_view view;
-	(void)state;
-
-	create(c, PRIMARY, 0, 5000);
-	assert_backup_is_warm(c, BACKUP, 5000);
-	cluster_stop(c, PRIMARY);
-	cluster_run_us(c, 2 * SECOND_US);
-	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
-	node_view(c->nodes[BACKUP].node, c->now, &view);
-	assert_int_equal(view.role, FRAME_ROLE_PRIMARY);
-	assert_false(view.complete);
-	assert_true(internal_count(c, BACKUP) < 5000);
-	cluster_run_us(c, 5 * SECOND_US);
-	node_view(c->nodes[BACKUP].node, c->now, &view);
-	assert_true(view.complete);
-	assert_int_equal(internal_count(c, BACKUP), 5000);
-	assert_int_equal(copies(c, BACKUP), 0);
-	/* the third has the new primary's, drops the dead one's, and its copies stay where they are */
-	assert_true(cluster_run_until(c, cluster_is_in_sync, 5 * SECOND_US));
-	assert_int_equal(table_count(node_external(c->nodes[THIRD].node, 1)), 0);
-	assert_backup_is_warm(c, THIRD, 5000);
-	assert_int_equal(c->nodes[THIRD].acts[NODE_FOREIGN_REMOVE], 0);
-	cluster_free(c);
-}
-
-static void an_event_about_a_flow_that_is_not_adopted_yet_is_not_lost(void **state)
-{
-	struct cluster *c = warm_cluster(2);
-	struct flow changed = cluster_flow(4000), gone = cluster_flow(4001), known;
-	const struct table *internal;
-	uint8_t key[RECORD_KEY_MAX];
-	(void)state;
-
-	create(c, PRIMARY, 0, 5000);
-	cluster_stop(c, PRIMARY);
-	cluster_run_us(c, 2 * SECOND_US);
-	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
-	changed.mark = 5;
-	cluster_flow_update(c, BACKUP, &changed);
-	cluster_flow_destroy(c, BACKUP, &gone);
-	cluster_run_us(c, 5 * SECOND_US);
-	internal = node_internal(c->nodes[BACKUP].node);
-	assert_int_equal(table_count(internal), 4999);
-	record_decode(table_find(internal, (struct record_key){key, record_encode_key(&changed, key)})->bytes,
-		      &known);
-	assert_int_equal(known.mark, 5);
-	assert_null(table_find(internal, (struct record_key){key, record_encode_key(&gone, key)}));
-	cluster_free(c);
-}
-
-static void an_expectation_of_a_flow_that_is_not_adopted_yet_is_not_lost(void **state)
-{
-	struct cluster *c = warm_cluster(2);
-	const enum node_event_type types[] = {NODE_EXPECT_NEW, NODE_EXPECT_NEW, NODE_EXPECT_ROW};
-	const struct table *internal = node_internal(c->nodes[BACKUP].node);
-	(void)state;
-
-	create(c, PRIMARY, 0, 5000);
-	cluster_stop(c, PRIMARY);
-	cluster_run_us(c, 2 * SECOND_US);
-	for (uint32_t i = 0; i < 3; i++) {
-		struct flow master = cluster_flow(4000 + i);
-		struct expect expect = {.family = master.family,
-					.protocol = master.protocol,
-					.tuple = master.reply,
-					.master = master.orig,
-					.master_protocol = master.protocol,
-					.helper = "ftp"};
-		struct node_event event = {.type = types[i], .expect = &expect};
-		size_t before = table_records(internal);
-
-		cluster_step(c, BACKUP, &event);
-		/* with its master; a backup's copy expects nothing */
-		assert_int_equal(table_records(internal), i ? before + 2 : 0);
-		if (!i)
-			cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
-	}
-	cluster_free(c);
-}
-
-static void what_is_still_to_come_to_the_kernel_holds_a_takeover_up(void **state)
-{
-	struct cluster *c = warm_cluster(2);
-	(void)state;
-
-	c->nodes[BACKUP].holds_copies_back = true;
-	create(c, PRIMARY, 0, 300);
-	assert_int_equal(cluster_kernel_count(c, BACKUP), 0);
-	cluster_stop(c, PRIMARY);
-	cluster_run_us(c, 2 * SECOND_US);
-	c->nodes[BACKUP].holds_copies_back = false;
-	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
-	assert_int_equal(cluster_kernel_count(c, BACKUP), 300);
-	cluster_run_us(c, SECOND_US);
-	assert_int_equal(internal_count(c, BACKUP), 300);
-	cluster_free(c);
-}
-
-static void who_gives_the_role_away_keeps_the_flows_as_copies(void **state)
-{
-	struct cluster *c = warm_cluster(2);
-	(void)state;
-
-	create(c, PRIMARY, 0, 200);
-	for (unsigned round = 0; round < 4; round++) {
-		unsigned from = round % 2, to = 1 - from;
-
-		cluster_role(c, to, FRAME_ROLE_PRIMARY);
-		cluster_role(c, from, FRAME_ROLE_BACKUP);
-		cluster_run_us(c, 5 * SECOND_US);
-		assert_int_equal(internal_count(c, to), 200);
-		assert_backup_is_warm(c, from, 200);
-		assert_int_equal(c->nodes[from].acts[NODE_FOREIGN_REMOVE], 0);
-		assert_true(cluster_run_until(c, cluster_is_in_sync, 5 * SECOND_US));
-	}
-	cluster_free(c);
-}
-
-static void a_role_given_away_before_all_is_adopted_loses_nothing(void **state)
-{
-	struct cluster *c = warm_cluster(2);
-	(void)state;
-
-	create(c, PRIMARY, 0, 5000);
-	cluster_stop(c, PRIMARY);
-	cluster_run_us(c, 2 * SECOND_US);
-	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
-	cluster_role(c, BACKUP, FRAME_ROLE_BACKUP);
-	cluster_run_us(c, 5 * SECOND_US);
-	assert_int_equal(cluster_kernel_count(c, BACKUP), 5000);
-	assert_int_equal(internal_count(c, BACKUP) + copies(c, BACKUP), 5000);
-	cluster_free(c);
-}
-
 static void a_restarted_backup_finds_out_which_flows_are_copies(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	struct flow flow = cluster_flow(3);
 	(void)state;
 
@@ -373,7 +175,7 @@ static void a_restarted_backup_finds_out_which_flows_are_copies(void **state)
 
 static void a_restarted_owner_costs_no_copy(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	(void)state;
 
 	create(c, PRIMARY, 0, 100);
@@ -388,7 +190,7 @@ static void a_restarted_owner_costs_no_copy(void **state)
 
 static void what_a_restarted_owner_has_no_more_leaves_the_kernel(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	(void)state;
 
 	create(c, PRIMARY, 0, 100);
@@ -407,16 +209,16 @@ static void what_a_restarted_owner_has_no_more_leaves_the_kernel(void **state)
 
 static void an_orphan_stays_in_the_kernel_until_a_primary_has_it(void **state)
 {
-	struct cluster *c = warm_cluster(3);
+	struct cluster *c = cluster_warm_new(3);
 	(void)state;
 
 	create(c, PRIMARY, 0, 100);
 	cluster_reboot(c, PRIMARY);
 	cluster_run_us(c, 5 * (int64_t)SECOND_US);
-	assert_int_equal(copies(c, BACKUP), 100);
+	assert_int_equal(cluster_copies(c, BACKUP), 100);
 	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 5 * (int64_t)SECOND_US);
-	assert_int_equal(internal_count(c, BACKUP), 100);
+	assert_int_equal(cluster_internal_count(c, BACKUP), 100);
 	assert_backup_is_warm(c, THIRD, 100);
 	cluster_free(c);
 }
@@ -424,7 +226,7 @@ static void an_orphan_stays_in_the_kernel_until_a_primary_has_it(void **state)
 /* Whatever time this kernel would still give them. */
 static void what_runs_out_in_an_orphan_leaves_the_kernel(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	(void)state;
 
 	c->nodes[BACKUP].remaining_s = two_minutes;
@@ -443,7 +245,7 @@ static void what_runs_out_in_an_orphan_leaves_the_kernel(void **state)
 
 static void flushing_the_external_table_brings_the_copies_anew(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	struct node_event event = {.type = NODE_FLUSH_EXTERNAL};
 	(void)state;
 
@@ -458,7 +260,7 @@ static void flushing_the_external_table_brings_the_copies_anew(void **state)
 
 static void a_kernel_that_was_flushed_is_filled_again(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	struct node_event event = {.type = NODE_FOREIGN_FLUSHED};
 	(void)state;
 
@@ -474,7 +276,7 @@ static void a_kernel_that_was_flushed_is_filled_again(void **state)
 static void a_removal_that_failed_is_tried_again_until_it_is_done(void **state)
 {
 	for (unsigned ends = 0; ends < 2; ends++) {
-		struct cluster *c = warm_cluster(2);
+		struct cluster *c = cluster_warm_new(2);
 		struct cluster_node *backup = &c->nodes[BACKUP];
 		struct flow gone = cluster_flow(1);
 
@@ -483,53 +285,31 @@ static void a_removal_that_failed_is_tried_again_until_it_is_done(void **state)
 		if (ends)
 			cluster_flow_destroy(c, PRIMARY, &gone);
 		else
-			make_warm(c, BACKUP, false);
+			cluster_make_warm(c, BACKUP, false);
 		cluster_run_us(c, 5 * SECOND_US);
-		assert_int_equal(copies(c, BACKUP), 10);
+		assert_int_equal(cluster_copies(c, BACKUP), 10);
 		/* once a second, not in a circle */
 		assert_in_range(backup->acts[NODE_FOREIGN_REMOVE], 3, 70);
 		backup->keeps_copies = false;
 		cluster_run_us(c, 2 * SECOND_US);
-		assert_int_equal(copies(c, BACKUP), ends ? 9 : 0);
-		assert_false(is_in_kernel(c, BACKUP, 1));
+		assert_int_equal(cluster_copies(c, BACKUP), ends ? 9 : 0);
+		assert_false(cluster_is_in_kernel(c, BACKUP, 1));
 		cluster_free(c);
 	}
 	(void)state;
 }
 
-/* Users' packets come first: a primary's adoption leaves most of the time to them. */
-static void adoption_takes_its_time_while_it_is_primary(void **state)
-{
-	struct cluster *c = warm_cluster(2);
-	size_t before, after;
-	(void)state;
-
-	create(c, PRIMARY, 0, 20000);
-	cluster_stop(c, PRIMARY);
-	cluster_run_us(c, 2 * SECOND_US);
-	cluster_role(c, BACKUP, FRAME_ROLE_PRIMARY);
-	before = internal_count(c, BACKUP);
-	cluster_run_us(c, SECOND_US / 10);
-	after = internal_count(c, BACKUP);
-	assert_in_range(after, before + 2000, before + 10000);
-	/* given away, nobody waits for this node any more, and the heir waits for the rest */
-	cluster_role(c, BACKUP, FRAME_ROLE_BACKUP);
-	cluster_run_us(c, SECOND_US / 20);
-	assert_int_equal(internal_count(c, BACKUP), 20000);
-	cluster_free(c);
-}
-
 static void turning_it_on_and_off_puts_copies_there_and_takes_them_out(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	(void)state;
 
 	create(c, PRIMARY, 0, 6000);
 	for (unsigned round = 0; round < 2; round++) {
-		make_warm(c, BACKUP, false);
+		cluster_make_warm(c, BACKUP, false);
 		cluster_run_us(c, SECOND_US);
 		assert_backup_is_warm(c, BACKUP, 0);
-		make_warm(c, BACKUP, true);
+		cluster_make_warm(c, BACKUP, true);
 		cluster_run_us(c, SECOND_US);
 		assert_backup_is_warm(c, BACKUP, 6000);
 	}
@@ -538,7 +318,7 @@ static void turning_it_on_and_off_puts_copies_there_and_takes_them_out(void **st
 
 static void another_flow_under_the_same_key_replaces_the_copy(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	struct flow flow = cluster_flow(1);
 	(void)state;
 
@@ -553,127 +333,6 @@ static void another_flow_under_the_same_key_replaces_the_copy(void **state)
 	cluster_free(c);
 }
 
-/* Both are primary all the time: the word comes again when one of them is to answer for all. */
-static void with_two_primaries_each_takeover_makes_the_copies_its_own(void **state)
-{
-	struct cluster *c = warm_cluster(2);
-	struct node_event takeover = {.type = NODE_TAKEOVER},
-			  role = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
-	(void)state;
-
-	for (unsigned i = 0; i < 2; i++) {
-		c->nodes[i].config.active_active = true;
-		make_warm(c, i, true);
-		cluster_step(c, i, &role);
-	}
-	create(c, PRIMARY, 0, 2000);
-	assert_backup_is_warm(c, BACKUP, 2000);
-	cluster_stop(c, PRIMARY);
-	cluster_run_us(c, 2 * SECOND_US);
-	cluster_step(c, BACKUP, &takeover);
-	cluster_warm_run(&c->nodes[BACKUP]);
-	cluster_step(c, BACKUP, &role);
-	cluster_run_us(c, SECOND_US);
-	assert_int_equal(internal_count(c, BACKUP), 2000);
-	assert_int_equal(copies(c, BACKUP), 0);
-	cluster_free(c);
-}
-
-/* A reload between the slices of a takeover, which counts on what is there. */
-static void a_takeover_ends_in_the_mode_that_it_began_in(void **state)
-{
-	struct cluster *c = warm_cluster(2);
-	struct node_event takeover = {.type = NODE_TAKEOVER}, failed = {.type = NODE_TAKEOVER_FAILED},
-			  role = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
-	(void)state;
-
-	create(c, PRIMARY, 0, 2000);
-	cluster_stop(c, PRIMARY);
-	cluster_run_us(c, 2 * SECOND_US);
-	cluster_step(c, BACKUP, &takeover);
-	make_warm(c, BACKUP, false);
-	cluster_run_us(c, SECOND_US);
-	assert_int_equal(cluster_kernel_count(c, BACKUP), 2000);
-	cluster_step(c, BACKUP, &role);
-	cluster_run_us(c, SECOND_US);
-	assert_int_equal(internal_count(c, BACKUP), 2000);
-	cluster_free(c);
-
-	c = warm_cluster(2);
-	create(c, PRIMARY, 0, 10);
-	cluster_step(c, BACKUP, &takeover);
-	make_warm(c, BACKUP, false);
-	cluster_step(c, BACKUP, &failed);
-	cluster_run_us(c, SECOND_US);
-	assert_int_equal(cluster_kernel_count(c, BACKUP), 0);
-	cluster_free(c);
-}
-
-/* A takeover begins while the copies go with the mode, some are gone already, and most are not. */
-static struct cluster *takeover_amid_a_sweep(void)
-{
-	struct cluster *c = warm_cluster(2);
-
-	create(c, PRIMARY, 0, 2000);
-	cluster_stop(c, PRIMARY);
-	cluster_run_us(c, 2 * SECOND_US);
-	c->nodes[BACKUP].holds_copies_back = true;
-	make_warm(c, BACKUP, false);
-	cluster_step(c, BACKUP, &(struct node_event){.type = NODE_FOREIGN_RUN, .acts_max = 100});
-	cluster_step(c, BACKUP, &(struct node_event){.type = NODE_TAKEOVER});
-	c->nodes[BACKUP].holds_copies_back = false;
-	cluster_run_us(c, SECOND_US);
-	return c;
-}
-
-/* The commit finds them as they are to be, and leaves them alone. */
-static void a_takeover_keeps_the_copies_that_were_to_go_with_the_mode(void **state)
-{
-	struct cluster *c = takeover_amid_a_sweep();
-	size_t left = cluster_kernel_count(c, BACKUP);
-	(void)state;
-
-	assert_in_range(left, 1900, 1999);
-	cluster_step(c, BACKUP, &(struct node_event){.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY});
-	cluster_run_us(c, SECOND_US);
-	assert_int_equal(cluster_kernel_count(c, BACKUP), left);
-	assert_int_equal(internal_count(c, BACKUP), left);
-	cluster_free(c);
-
-	c = takeover_amid_a_sweep();
-	cluster_step(c, BACKUP, &(struct node_event){.type = NODE_TAKEOVER_FAILED});
-	cluster_run_us(c, SECOND_US);
-	assert_int_equal(cluster_kernel_count(c, BACKUP), 0);
-	cluster_free(c);
-}
-
-static void what_is_still_to_be_adopted_is_not_deleted_for_its_former_owner(void **state)
-{
-	struct cluster *c = warm_cluster(2);
-	struct node_event takeover = {.type = NODE_TAKEOVER},
-			  role = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
-	struct flow ended = cluster_flow(5);
-	(void)state;
-
-	for (unsigned i = 0; i < 2; i++) {
-		c->nodes[i].config.active_active = true;
-		make_warm(c, i, true);
-		cluster_step(c, i, &role);
-	}
-	create(c, PRIMARY, 0, 10);
-	c->nodes[BACKUP].holds_copies_back = true;
-	cluster_flow_destroy(c, PRIMARY, &ended); /* is told between two slices of the adoption, say */
-	cluster_run_us(c, SECOND_US);
-	cluster_step(c, BACKUP, &takeover);
-	cluster_step(c, BACKUP, &role);
-	c->nodes[BACKUP].holds_copies_back = false;
-	cluster_warm_run(&c->nodes[BACKUP]);
-	assert_true(is_in_kernel(c, BACKUP, 5));
-	cluster_run_us(c, SECOND_US);
-	assert_int_equal(internal_count(c, BACKUP), 10);
-	cluster_free(c);
-}
-
 static bool refuses_all(const struct flow *flow)
 {
 	(void)flow;
@@ -682,7 +341,7 @@ static bool refuses_all(const struct flow *flow)
 
 static void what_the_kernel_refuses_is_tried_again(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	struct node_foreign_view view;
 	(void)state;
 
@@ -701,7 +360,7 @@ static void what_the_kernel_refuses_is_tried_again(void **state)
 /* A kernel without room, say: more than fit in one step, for a long time. */
 static void what_the_kernel_goes_on_refusing_is_tried_once_a_second(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	uint64_t before;
 	(void)state;
 
@@ -715,7 +374,7 @@ static void what_the_kernel_goes_on_refusing_is_tried_once_a_second(void **state
 
 static void a_step_names_no_more_than_it_is_asked_for_and_all_comes_with_the_next(void **state)
 {
-	struct cluster *c = warm_cluster(2);
+	struct cluster *c = cluster_warm_new(2);
 	struct cluster_node *backup = &c->nodes[BACKUP];
 	struct node_event event = {.type = NODE_FOREIGN_RUN};
 	(void)state;
@@ -736,88 +395,16 @@ static void a_step_names_no_more_than_it_is_asked_for_and_all_comes_with_the_nex
 	cluster_free(c);
 }
 
-/* More than can be noted: all tables are looked through again, but not without a pause. */
-static void a_takeover_comes_to_an_end_whatever_the_kernel_refuses(void **state)
-{
-	struct cluster *c = warm_cluster(2);
-	struct cluster_node *backup = &c->nodes[BACKUP];
-	struct node_event takeover = {.type = NODE_TAKEOVER};
-	struct node_foreign_view view;
-	uint64_t before;
-	(void)state;
-
-	backup->refuses = refuses_all;
-	create(c, PRIMARY, 0, 20000);
-	before = backup->acts[NODE_FOREIGN_INSTALL];
-	cluster_run_us(c, 10 * SECOND_US);
-	assert_in_range(backup->acts[NODE_FOREIGN_INSTALL] - before, 20000, 12 * 40000);
-	before = backup->acts[NODE_FOREIGN_INSTALL];
-	cluster_step(c, BACKUP, &takeover);
-	node_foreign_view(backup->node, &view);
-	assert_true(view.takeover_is_behind); /* each is tried once more */
-	cluster_warm_run(backup);
-	node_foreign_view(backup->node, &view);
-	assert_false(view.takeover_is_behind);
-	assert_in_range(backup->acts[NODE_FOREIGN_INSTALL] - before, 20000, 40000);
-	cluster_free(c);
-}
-
-/* Of any mode: what the kernel did while we committed, and did not tell, is made good before anything is
- * proven. */
-static void an_overrun_during_a_commit_is_made_good(void **state)
-{
-	struct cluster *c = cluster_new(3, 7);
-	struct node_event overrun = {.type = NODE_OVERRUN_ENDED}, takeover = {.type = NODE_TAKEOVER},
-			  role = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
-	struct node_view view;
-	(void)state;
-
-	cluster_role(c, PRIMARY, FRAME_ROLE_PRIMARY);
-	create(c, PRIMARY, 0, 200);
-	cluster_stop(c, PRIMARY);
-	cluster_run_us(c, 2 * SECOND_US);
-	cluster_step(c, BACKUP, &takeover);
-	for (uint32_t i = 0; i < 200; i++) {
-		struct flow flow = cluster_flow(i);
-		struct node_event committed = {.type = NODE_FLOW_COMMITTED, .flow = &flow};
-
-		cluster_kernel_put(c, BACKUP, &flow);
-		cluster_step(c, BACKUP, &committed);
-		if (i % 2 == 0) /* it ends at once, and nobody tells */
-			cluster_kernel_remove(c, BACKUP, &flow);
-		if (i == 100)
-			cluster_step(c, BACKUP, &overrun);
-	}
-	cluster_step(c, BACKUP, &role);
-	node_view(c->nodes[BACKUP].node, c->now, &view);
-	assert_true(view.suspect);
-	cluster_run_us(c, 5 * SECOND_US);
-	node_view(c->nodes[BACKUP].node, c->now, &view);
-	assert_false(view.suspect);
-	assert_int_equal(internal_count(c, BACKUP), 100);
-	assert_true(cluster_run_until(c, cluster_is_in_sync, 5 * SECOND_US));
-	assert_int_equal(table_count(node_external(c->nodes[THIRD].node, 2)), 100);
-	cluster_free(c);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(an_overrun_during_a_commit_is_made_good),
 	    cmocka_unit_test(what_the_primary_has_lives_in_the_backups_kernel),
 	    cmocka_unit_test(copies_are_no_flows_of_the_backups_own_for_an_audit_or_an_event),
 	    cmocka_unit_test(local_flows_of_the_backup_are_untouched),
 	    cmocka_unit_test(a_copy_never_runs_out_while_its_owner_lives),
 	    cmocka_unit_test(a_copy_outlives_a_silent_owner_by_no_more_than_its_own_time),
-	    cmocka_unit_test(a_late_takeover_has_what_ran_out_here_before_its_time),
 	    cmocka_unit_test(what_ran_out_in_an_outage_is_there_again_after_it),
 	    cmocka_unit_test(a_copy_that_vanishes_is_put_back),
-	    cmocka_unit_test(a_takeover_makes_the_copies_its_own_and_nobody_takes_it_for_whole_before),
-	    cmocka_unit_test(an_event_about_a_flow_that_is_not_adopted_yet_is_not_lost),
-	    cmocka_unit_test(an_expectation_of_a_flow_that_is_not_adopted_yet_is_not_lost),
-	    cmocka_unit_test(what_is_still_to_come_to_the_kernel_holds_a_takeover_up),
-	    cmocka_unit_test(who_gives_the_role_away_keeps_the_flows_as_copies),
-	    cmocka_unit_test(a_role_given_away_before_all_is_adopted_loses_nothing),
 	    cmocka_unit_test(a_restarted_backup_finds_out_which_flows_are_copies),
 	    cmocka_unit_test(a_restarted_owner_costs_no_copy),
 	    cmocka_unit_test(what_a_restarted_owner_has_no_more_leaves_the_kernel),
@@ -826,17 +413,11 @@ int main(void)
 	    cmocka_unit_test(flushing_the_external_table_brings_the_copies_anew),
 	    cmocka_unit_test(a_kernel_that_was_flushed_is_filled_again),
 	    cmocka_unit_test(a_removal_that_failed_is_tried_again_until_it_is_done),
-	    cmocka_unit_test(adoption_takes_its_time_while_it_is_primary),
 	    cmocka_unit_test(turning_it_on_and_off_puts_copies_there_and_takes_them_out),
 	    cmocka_unit_test(another_flow_under_the_same_key_replaces_the_copy),
-	    cmocka_unit_test(with_two_primaries_each_takeover_makes_the_copies_its_own),
-	    cmocka_unit_test(a_takeover_ends_in_the_mode_that_it_began_in),
-	    cmocka_unit_test(a_takeover_keeps_the_copies_that_were_to_go_with_the_mode),
-	    cmocka_unit_test(what_is_still_to_be_adopted_is_not_deleted_for_its_former_owner),
 	    cmocka_unit_test(what_the_kernel_refuses_is_tried_again),
 	    cmocka_unit_test(what_the_kernel_goes_on_refusing_is_tried_once_a_second),
 	    cmocka_unit_test(a_step_names_no_more_than_it_is_asked_for_and_all_comes_with_the_next),
-	    cmocka_unit_test(a_takeover_comes_to_an_end_whatever_the_kernel_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
