@@ -107,11 +107,6 @@ void node_revive_silent(struct node *node, struct peer *peer);
 /* After a role change: freezes, or claims and drops. */
 void node_role_changed(struct node *node, bool was_primary);
 void node_withdraw_end(struct node *node);
-/*
- * A session of that node is to become current in place of another: an orphan, if its kernel is another.
- * False: there is no memory to keep it, so the other has to wait.
- */
-bool node_succeed_session(struct node *node, struct peer *peer, const struct session *successor);
 /* Withdrawals, claims of others, ageing of what silent peers left: in slices, now and then. */
 void node_review_transfer(struct node *node);
 /* Which of the claimed streams have ended: as soon as their owners say so. */
@@ -120,6 +115,13 @@ void node_review_claims(struct node *node);
 void node_bring_over(const struct node *node, const uint8_t *record, bool gone);
 /* Versions of our stream that others have claimed; returns how many. */
 unsigned node_claimed_versions(const struct node *node, uint64_t versions[FRAME_PEERS_MAX]);
+
+/* ---- orphan.c ---- */
+/*
+ * A session of that node is to become current in place of another: an orphan, if its kernel is another.
+ * False: there is no memory to keep it, so the other has to wait.
+ */
+bool node_succeed_session(struct node *node, struct peer *peer, const struct session *successor);
 
 /* ---- warm.c ---- */
 /* After a change of role or configuration: copies are made from now on, or no more. */

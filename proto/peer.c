@@ -142,10 +142,31 @@ void peer_orphan_table(struct peer *peer, struct table *empty)
 	peer_add_orphan(peer, &orphan);
 }
 
+/*
+ * A term is its owner's own, of that boot: with term 0 it was never primary there, and carried no traffic
+ * that anybody asked it to carry.  A node that dies at every boot, before it gets a role, does not displace
+ * what it had when it was last of use.
+ */
+static const struct peer_orphan *least_of_use(const struct peer *peer, const struct peer_orphan *newcomer)
+{
+	for (unsigned i = NODE_ORPHANS_MAX; i-- > 0;)
+		if (!peer->orphans[i].term)
+			return &peer->orphans[i];
+	return newcomer->term ? &peer->orphans[NODE_ORPHANS_MAX - 1] : newcomer;
+}
+
 void peer_add_orphan(struct peer *peer, const struct peer_orphan *orphan)
 {
+	const struct peer_orphan *goes = NULL;
+
 	if (peer->orphans[NODE_ORPHANS_MAX - 1].table)
-		peer_drop_orphan(peer, NODE_ORPHANS_MAX - 1);
+		goes = least_of_use(peer, orphan);
+	if (goes == orphan) {
+		table_destroy(orphan->table);
+		return;
+	}
+	if (goes)
+		peer_drop_orphan(peer, (unsigned)(goes - peer->orphans));
 	memmove(&peer->orphans[1], &peer->orphans[0], (NODE_ORPHANS_MAX - 1) * sizeof(peer->orphans[0]));
 	peer->orphans[0] = *orphan;
 }

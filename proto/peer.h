@@ -136,10 +136,13 @@ void peer_promote(struct peer *peer, struct session *candidate, struct monotime 
 
 /*
  * The node has come back with another kernel instance: what is held for it becomes an orphan, and `empty` its
- * table.  The oldest orphan makes room.  `empty` is taken over.
+ * table.  `empty` is taken over.
  */
 void peer_orphan_table(struct peer *peer, struct table *empty);
-/* Puts it before the others; the oldest makes room.  The table is taken over. */
+/*
+ * Puts it before the others.  If there is no room, the oldest goes of those whose owner was never primary
+ * with that kernel (term 0), this one among them; if there is none, the oldest.  The table is taken over.
+ */
 void peer_add_orphan(struct peer *peer, const struct peer_orphan *orphan);
 void peer_drop_orphan(struct peer *peer, unsigned index);
 

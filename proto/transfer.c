@@ -476,7 +476,7 @@ static void review_orphans(struct node *node, struct peer *peer)
 			node_log(node, NODE_LOG_INFO, "restored-dropped",
 				 "node %u is in step again: what was kept over our restart is not needed",
 				 peer->id);
-		} else if (!orphan->is_restored || table_count(orphan->table)) {
+		} else if (table_count(orphan->table)) { /* the others have run out */
 			i++;
 			continue;
 		}
@@ -575,38 +575,6 @@ void node_review_transfer(struct node *node)
 		review_departed(node, &node->peers[i]);
 		age_departed(node, &node->peers[i]);
 	}
-}
-
-/* ---- sessions ---- */
-
-static bool instance_differs(const struct peer *peer, const struct session *successor)
-{
-	return peer->instance_is_known &&
-	       memcmp(&peer->instance, &successor->instance, sizeof(peer->instance)) != 0;
-}
-
-bool node_succeed_session(struct node *node, struct peer *peer, const struct session *successor)
-{
-	struct table *empty;
-
-	if (session_exists(&peer->current) && table_count(peer->receive.table) &&
-	    instance_differs(peer, successor)) {
-		empty = table_create(node->config.max_flows, 0,
-				     (uint64_t)node_random32(node) << 32 | node_random32(node));
-		if (!empty)
-			return false;
-		node_log(node, NODE_LOG_NOTICE, "orphan",
-			 "node %u has rebooted: its %zu flows from before are kept", peer->id,
-			 table_count(peer->receive.table));
-		node_observe_table(node, empty, peer->id);
-		peer_orphan_table(peer, empty);
-		node_warm_sweep(node); /* the oldest orphan may have made room */
-	}
-	peer->instance = successor->instance;
-	peer->instance_is_known = true;
-	peer->ageing = (struct peer_ageing){0};
-	peer_notes_forget(&peer->gone_there);
-	return true;
 }
 
 unsigned node_claimed_versions(const struct node *node, uint64_t versions[FRAME_PEERS_MAX])

@@ -269,7 +269,7 @@ static void guard_begin(struct host *holder, const struct host *owner)
 	}
 }
 
-/* Two kernels' flows are kept, no more: then those of the last alone are looked at. */
+/* Of the kernels with which it was primary two are kept, no more: then the last alone is looked at. */
 static void guard_outlives_kernel(struct host *holder, const struct host *owner)
 {
 	struct replica *replica = &invariant_record(holder)->of[owner->index];

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A node comes back with another kernel: what was held for it becomes an orphan. */
+#include "proto/node_state.h"
+
+#include <string.h>
+
+static size_t orphaned_flows(const struct peer *peer)
+{
+	size_t flows = 0;
+
+	for (unsigned i = 0; i < NODE_ORPHANS_MAX && peer->orphans[i].table; i++)
+		flows += table_count(peer->orphans[i].table);
+	return flows;
+}
+
+/* False: out of memory. */
+static bool keep_as_orphan(struct node *node, struct peer *peer)
+{
+	struct table *empty = table_create(node->config.max_flows, 0,
+					   (uint64_t)node_random32(node) << 32 | node_random32(node));
+	size_t flows = orphaned_flows(peer) + table_count(peer->receive.table), kept;
+
+	if (!empty)
+		return false;
+	node_observe_table(node, empty, peer->id);
+	peer_orphan_table(peer, empty);
+	kept = orphaned_flows(peer);
+	node_log(node, NODE_LOG_NOTICE, "orphan", "node %u has rebooted: its %zu flows from before are kept",
+		 peer->id, kept);
+	if (kept < flows)
+		node_log(node, NODE_LOG_WARNING, "orphan-displaced",
+			 "node %u has rebooted time and again: no more than %d of its tables are kept, %zu "
+			 "flows are dropped",
+			 peer->id, NODE_ORPHANS_MAX, flows - kept);
+	node_warm_sweep(node); /* of what was dropped */
+	return true;
+}
+
+static bool instance_differs(const struct peer *peer, const struct session *successor)
+{
+	return peer->instance_is_known &&
+	       memcmp(&peer->instance, &successor->instance, sizeof(peer->instance)) != 0;
+}
+
+bool node_succeed_session(struct node *node, struct peer *peer, const struct session *successor)
+{
+	if (session_exists(&peer->current) && table_count(peer->receive.table) &&
+	    instance_differs(peer, successor) && !keep_as_orphan(node, peer))
+		return false;
+	peer->instance = successor->instance;
+	peer->instance_is_known = true;
+	peer->ageing = (struct peer_ageing){0};
+	peer_notes_forget(&peer->gone_there);
+	return true;
+}
