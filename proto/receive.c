@@ -153,7 +153,7 @@ void receive_drop(struct receive *receive)
 static enum receive_news news_of_next_session(const struct receive *receive)
 {
 	if (receive->aged || receive->emptied)
-		return RECEIVE_NEWS_NONE;
+		return RECEIVE_NEWS_UNSURE;
 	return table_records(receive->table) ? RECEIVE_NEWS_ADDED : RECEIVE_NEWS_ALL;
 }
 
@@ -163,6 +163,7 @@ void receive_new_session(struct receive *receive, struct monotime now)
 
 	receive_claim(receive, 0);
 	receive->news = news;
+	receive->news_were_unsure = news == RECEIVE_NEWS_UNSURE;
 	stash_clear(receive);
 	forget_before_primary(receive);
 	receive_follow(receive, NULL, NULL, 0, 0);
@@ -389,8 +390,7 @@ static struct table_entry *find_predecessor(const struct receive *receive, const
 
 static bool is_news(const struct receive *receive, enum table_change change, bool succeeds)
 {
-	return receive->news == RECEIVE_NEWS_ALL ||
-	       (receive->news == RECEIVE_NEWS_ADDED && (change == TABLE_ADDED || succeeds));
+	return receive->news != RECEIVE_NEWS_ADDED || change == TABLE_ADDED || succeeds;
 }
 
 static unsigned upsert_apply(struct receive *receive, const uint8_t *record, bool follows)

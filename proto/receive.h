@@ -57,9 +57,10 @@ typedef void receive_followed(void *context, uint16_t id, const uint8_t *record,
 
 /* What of a session's first full catch-up its owner got since the copy was made of the session before. */
 enum receive_news {
-	RECEIVE_NEWS_ALL,   /* also after that catch-up: whatever comes */
-	RECEIVE_NEWS_ADDED, /* what the copy does not name, in this incarnation */
-	RECEIVE_NEWS_NONE,  /* the copy was dropped, or entries of it ran out: nothing tells the two apart */
+	RECEIVE_NEWS_ALL,    /* also after that catch-up: whatever comes */
+	RECEIVE_NEWS_ADDED,  /* what the copy does not name, in this incarnation */
+	RECEIVE_NEWS_UNSURE, /* the copy was dropped, or entries of it ran out: who follows tells them apart
+			      */
 };
 
 /* Told of each key that the copy no longer names because its owner said so. */
@@ -76,6 +77,7 @@ struct receive {
 	uint32_t claim_generation; /* tag of the entries that came beyond the claim */
 	uint64_t followed_after;   /* only what frames beyond this version bring */
 	enum receive_news news;    /* until a full catch-up of the session has ended */
+	bool news_were_unsure;     /* in this session */
 	bool follow_sweep;         /* and what the sweep of the full catch-up takes away */
 	bool aged;                 /* entries have run out here that their silent owner may still have */
 	bool emptied;              /* by request, and no full catch-up has ended since */

@@ -36,6 +36,13 @@ void node_bring_over(const struct node *node, const uint8_t *record, bool gone)
 	node->sink.follow(node->sink.context, &flow, gone);
 }
 
+/* What we took over has been in our table: it is still, or we remember that it ended. */
+static bool is_new_here(const struct node *node, const uint8_t *record)
+{
+	return !table_find(node->local.table, record_key(record)) &&
+	       table_horizon(node->local.table) <= node->primary_since;
+}
+
 /*
  * A change in a followed stream.  What an owner destroys that is still primary itself is put off: of two
  * primaries neither deletes the other's flows.  When it gives way it is carried out; what there is no room to
@@ -47,6 +54,8 @@ static void followed(void *context, uint16_t id, const uint8_t *record, bool gon
 	struct peer *peer = peer_of(node, id);
 
 	if (!node->sink.follow || !peer)
+		return;
+	if (peer->receive.news == RECEIVE_NEWS_UNSURE && !gone && !is_new_here(node, record))
 		return;
 	node_warm_adopt_flow(node, record_key(record)); /* what is done about it is done to a flow of ours */
 	if (gone && peer->status.role == FRAME_ROLE_PRIMARY) {
@@ -184,7 +193,8 @@ static void walk_slice(struct node *node, struct peer *peer, struct claim *claim
 			return;
 		}
 		claim->walk_after = walk.version;
-		if (receive_is_beyond_claim(&peer->receive, entry))
+		if (receive_is_beyond_claim(&peer->receive, entry) &&
+		    (!peer->receive.news_were_unsure || is_new_here(node, entry->bytes)))
 			followed(node, peer->id, entry->bytes, false);
 	}
 }

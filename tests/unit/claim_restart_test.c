@@ -36,6 +36,18 @@ static void restart_as_primary(struct cluster *c)
 	cluster_step(c, A, &primary);
 }
 
+/* The first `count` end in the kernel of that node, by their own doing. */
+static void close_first(struct cluster *c, unsigned index, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct flow flow = cluster_flow(i);
+
+		flow.tcp.state = FLOW_TCP_TIME_WAIT;
+		cluster_flow_update(c, index, &flow);
+		cluster_flow_destroy(c, index, &flow);
+	}
+}
+
 /* Of removals it knows nothing any more. */
 static void forget_removals(struct cluster *c, unsigned index)
 {
@@ -99,7 +111,7 @@ static void what_ended_here_since_the_takeover_is_not_brought_again(void **state
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 1000000);
 	cluster_stop(c, A);
-	cluster_flows_destroy(c, B, 0, 10);
+	close_first(c, B, 10);
 	forget_removals(c, B);
 	restart_as_primary(c);
 	cluster_flows_new(c, A, FIRST_NEW, NEW);
@@ -108,8 +120,27 @@ static void what_ended_here_since_the_takeover_is_not_brought_again(void **state
 	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
 }
 
-/* What was dropped as committed can't tell new from old: what begins after the catch-up is new all the same.
- */
+/* What was dropped as committed does not tell new from old, but what the heir remembers does. */
+static void of_an_owner_whose_copy_was_dropped_what_the_heir_never_had_is_brought_over(void **state)
+{
+	struct cluster *c = start();
+
+	(void)state;
+	cluster_stop(c, A);
+	cluster_run_us(c, 3000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 3000000);
+	close_first(c, B, 10);
+	cluster_run_us(c, 3000000);
+	assert_int_equal(cluster_held(c, B, A), 0);
+	restart_as_primary(c);
+	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_audit(c, A);
+	cluster_run_us(c, 3000000);
+	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+}
+
+/* It has forgotten: what begins after the catch-up is new all the same. */
 static void of_an_owner_whose_copy_was_dropped_what_begins_once_it_is_caught_up_is_brought_over(void **state)
 {
 	struct cluster *c = start();
@@ -118,7 +149,7 @@ static void of_an_owner_whose_copy_was_dropped_what_begins_once_it_is_caught_up_
 	cluster_stop(c, A);
 	cluster_run_us(c, 3000000);
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
-	cluster_flows_destroy(c, B, 0, 10);
+	close_first(c, B, 10);
 	forget_removals(c, B);
 	cluster_run_us(c, 3000000);
 	assert_int_equal(cluster_held(c, B, A), 0);
@@ -154,6 +185,7 @@ int main(void)
 	    cmocka_unit_test(what_begins_at_an_owner_restarted_during_the_takeover_is_brought_over),
 	    cmocka_unit_test(also_what_its_kernel_got_while_the_daemon_was_down),
 	    cmocka_unit_test(what_ended_here_since_the_takeover_is_not_brought_again),
+	    cmocka_unit_test(of_an_owner_whose_copy_was_dropped_what_the_heir_never_had_is_brought_over),
 	    cmocka_unit_test(
 		of_an_owner_whose_copy_was_dropped_what_begins_once_it_is_caught_up_is_brought_over),
 	    cmocka_unit_test(after_a_reboot_all_is_new),
