@@ -140,6 +140,14 @@ def test_a_line_that_fails_is_named(namespace):
     assert len(table(namespace)) == 1
 
 
+def test_who_may_not_load_is_told_so(namespace, tmp_path):
+    (tmp_path / "flows").write_text("".join(f"-A -t 900 -s 1.1.1.{n} -d 2.2.2.2 -p 99\n" for n in range(9)))
+    done = subprocess.run(namespace.command("setpriv", "--bounding-set=-net_admin", PROGRAM, "-R", tmp_path / "flows"), text=True,
+                          capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1 and f"{tmp_path}/flows:1" in done.stderr and "not permitted" in done.stderr
+    assert table(namespace) == []
+
+
 FILTERS = ["", "-s 10.0.0.0", "-s 10.0.0.0/31", "-d 192.0.2.1", "-r 192.0.2.1", "-q 10.0.0.1", "-p tcp", "-p udp", "-p tcp --sport 1025", "-p tcp --dport 443",
            "-p tcp --state ESTABLISHED", "-p tcp --state CLOSE", "-m 7", "-m 1/1", "-m 8/8", "-u ASSURED", "-u SEEN_REPLY", "-u FIXED_TIMEOUT", "-f ipv4",
            "-f ipv6", "-w 0", "-w 3", "-n", "-g", "-j", "-o save", "-o extended", "-s 10.0.0.0 -m 7"]

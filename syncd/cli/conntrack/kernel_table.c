@@ -291,39 +291,54 @@ static int write_change(struct kernel_table *table, const struct kernel_change *
 	return length;
 }
 
+/* Takes the answers that have come.  True: that to `end` is among them. */
+static bool take_answers(const struct kernel_table *table, int length, uint32_t end, uint32_t first,
+			 int *errors, unsigned count)
+{
+	const struct nlmsghdr *message = (const struct nlmsghdr *)table->work_bytes;
+	bool is_over = false;
+
+	for (; length > 0 && mnl_nlmsg_ok(message, length); message = mnl_nlmsg_next(message, &length)) {
+		uint32_t at = message->nlmsg_seq - first;
+
+		if (message->nlmsg_type != NLMSG_ERROR || at >= count)
+			continue;
+		if (!errors[at])
+			errors[at] = error_of(message);
+		is_over |= message->nlmsg_seq == end;
+	}
+	return is_over;
+}
+
 /*
- * Sends a run of messages with sequence numbers from `first`, and waits for the answers: those that fail
+ * Sends a run of messages with sequence numbers from `first`, and reads the answers: those that fail
  * answer each for itself, in their order, and the last has to answer anyway.  errors[] has one for each
  * number; those that are not 0 beforehand stay.
+ *
+ * All is carried out and answered when the sending returns.  Where the last answer is not there then, the
+ * whole was refused with one answer for the first: nfnetlink_rcv() does that to who may not.
  */
 static void exchange(struct kernel_table *table, void *bytes, size_t used, struct nlmsghdr *last,
 		     uint32_t first, int *errors, unsigned count)
 {
 	uint32_t end = last->nlmsg_seq;
 	int failed = 0;
+	bool is_over;
 
 	last->nlmsg_flags |= NLM_F_ACK;
 	if (mnl_socket_sendto(table->work, bytes, used) < 0)
 		failed = -errno;
-	for (bool is_over = failed; !is_over;) {
-		ssize_t length =
-		    mnl_socket_recvfrom(table->work, table->work_bytes, sizeof(table->work_bytes));
-		const struct nlmsghdr *message = (const struct nlmsghdr *)table->work_bytes;
-		int left = (int)length;
+	for (is_over = failed; !is_over;) {
+		ssize_t length = recv(mnl_socket_get_fd(table->work), table->work_bytes,
+				      sizeof(table->work_bytes), MSG_DONTWAIT);
 
-		if (length < 0 && errno != EINTR) {
-			failed = -errno;
+		if (length < 0 && errno == EINTR)
+			continue;
+		if (length < 0) {
+			failed = errno == EAGAIN ? -EPERM : -errno;
 			break;
 		}
-		for (; left > 0 && mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-			uint32_t at = message->nlmsg_seq - first;
-
-			if (message->nlmsg_type != NLMSG_ERROR || at >= count)
-				continue;
-			if (!errors[at])
-				errors[at] = error_of(message);
-			is_over |= message->nlmsg_seq == end;
-		}
+		is_over = take_answers(table, (int)length, end, first, errors, count);
 	}
 	for (unsigned i = 0; failed && i < count; i++)
 		if (!errors[i])
