@@ -96,6 +96,21 @@ void node_review_candidate(struct node *node, struct peer *peer, struct session 
 /* ---- transfer.c ---- */
 void node_takeover_begin(struct node *node);
 void node_takeover_failed(struct node *node);
+/* After a role change: freezes, or claims and drops. */
+void node_role_changed(struct node *node, bool was_primary);
+void node_withdraw_end(struct node *node);
+/* Withdrawals, claims of others, ageing of what silent peers left: in slices, now and then. */
+void node_review_transfer(struct node *node);
+/* What that peer has taken over is in our copy of its table, proven. */
+bool node_claims_are_here(const struct node *node, const struct peer *claimant);
+/* Which of the claimed streams have ended: as soon as their owners say so. */
+void node_review_claims(struct node *node);
+/* Brings a peer's flow to our own kernel, or its end. */
+void node_bring_over(const struct node *node, const uint8_t *record, bool gone);
+/* Versions of our stream that others have claimed; returns how many. */
+unsigned node_claimed_versions(const struct node *node, uint64_t versions[FRAME_PEERS_MAX]);
+
+/* ---- retake.c ---- */
 /* We are primary, and another node that took over after us has given way: its flows are still to come. */
 bool node_must_retake(const struct node *node);
 /* A primary has committed again. */
@@ -104,17 +119,10 @@ void node_taken_again(struct node *node);
 void node_note_silent(struct node *node, const struct flow *flow);
 /* That primary has given way: what only fell silent here, and is in its kernel still, comes back. */
 void node_revive_silent(struct node *node, struct peer *peer);
-/* After a role change: freezes, or claims and drops. */
-void node_role_changed(struct node *node, bool was_primary);
-void node_withdraw_end(struct node *node);
-/* Withdrawals, claims of others, ageing of what silent peers left: in slices, now and then. */
-void node_review_transfer(struct node *node);
-/* Which of the claimed streams have ended: as soon as their owners say so. */
-void node_review_claims(struct node *node);
-/* Brings a peer's flow to our own kernel, or its end. */
-void node_bring_over(const struct node *node, const uint8_t *record, bool gone);
-/* Versions of our stream that others have claimed; returns how many. */
-unsigned node_claimed_versions(const struct node *node, uint64_t versions[FRAME_PEERS_MAX]);
+
+/* ---- departed.c ---- */
+/* Drops what a primary has claimed of a silent peer and its orphans, and what has run out, in slices. */
+void node_review_departed(struct node *node, struct peer *peer);
 
 /* ---- orphan.c ---- */
 /*
