@@ -9,59 +9,6 @@ static const int64_t restart_wait_us = 2000000; /* of a peer whose session is ne
 /* a full catch-up that follows the last after that long starts the back-off anew */
 static const int64_t backoff_forgotten_us = 60 * INT64_C(1000000);
 
-/* ---- stash: frames that came before their turn ---- */
-
-static void stash_remove(struct receive *receive, size_t i)
-{
-	receive->stash_bytes -= receive->stash[i].length;
-	free(receive->stash[i].bytes);
-	receive->stash_count--;
-	memmove(&receive->stash[i], &receive->stash[i + 1],
-		(receive->stash_count - i) * sizeof(receive->stash[0]));
-}
-
-static void stash_clear(struct receive *receive)
-{
-	while (receive->stash_count)
-		stash_remove(receive, receive->stash_count - 1);
-}
-
-/* Keeps what comes first: when there is no room, the frame farthest ahead goes. */
-static void stash_add(struct receive *receive, const struct frame_data *data, struct monotime sent_after)
-{
-	size_t length = reader_left(&data->entries), i = receive->stash_count;
-	struct receive_stashed frame = {.from = data->from,
-					.to = data->to,
-					.asof = data->asof,
-					.length = length,
-					.tail = data->flags & FRAME_DATA_TAIL,
-					.count = data->count,
-					.digest = data->digest,
-					.sent_after = sent_after};
-
-	while (i && receive->stash[i - 1].from > data->from)
-		i--;
-	if (i && receive->stash[i - 1].from == data->from && receive->stash[i - 1].to >= data->to)
-		return;
-	while (receive->stash_count && (receive->stash_count == RECEIVE_STASH_FRAMES ||
-					receive->stash_bytes + length > RECEIVE_STASH_BYTES)) {
-		if (i == receive->stash_count)
-			return;
-		stash_remove(receive, receive->stash_count - 1);
-	}
-	frame.bytes = malloc(length ? length : 1);
-	if (!frame.bytes)
-		return; /* as good as lost on the way */
-	memcpy(frame.bytes, data->entries.at, length);
-	if (!receive->stash_count)
-		receive->resyncs_partial++; /* a gap opens */
-	memmove(&receive->stash[i + 1], &receive->stash[i],
-		(receive->stash_count - i) * sizeof(receive->stash[0]));
-	receive->stash[i] = frame;
-	receive->stash_count++;
-	receive->stash_bytes += length;
-}
-
 /* ---- life ---- */
 
 void receive_init(struct receive *receive, struct table *table)
@@ -74,7 +21,7 @@ void receive_init(struct receive *receive, struct table *table)
 
 void receive_destroy(struct receive *receive)
 {
-	stash_clear(receive);
+	stash_clear(&receive->stash);
 	table_destroy(receive->table);
 	receive->table = NULL;
 }
@@ -147,7 +94,7 @@ void receive_drop(struct receive *receive)
 	receive->has_proof = false;
 	receive->aged = true;
 	receive->full.running = receive->full.sweep_waits = receive->full.sweeping = false;
-	stash_clear(receive);
+	stash_clear(&receive->stash);
 }
 
 static enum receive_news news_of_next_session(const struct receive *receive)
@@ -164,7 +111,7 @@ void receive_new_session(struct receive *receive, struct monotime now)
 	receive_claim(receive, 0);
 	receive->news = news;
 	receive->news_were_unsure = news == RECEIVE_NEWS_UNSURE;
-	stash_clear(receive);
+	stash_clear(&receive->stash);
 	forget_before_primary(receive);
 	receive_follow(receive, NULL, NULL, 0, 0);
 	receive->aged = false;
@@ -216,7 +163,7 @@ static void full_start(struct receive *receive, uint32_t random, struct monotime
 	receive->overflowed = false;
 	receive->incompatible = false;
 	receive->resyncs_full++;
-	stash_clear(receive);
+	stash_clear(&receive->stash);
 }
 
 void receive_flush(struct receive *receive, struct monotime now)
@@ -500,8 +447,8 @@ static unsigned stash_apply(struct receive *receive)
 {
 	unsigned outcome = 0;
 
-	while (receive->stash_count && receive->stash[0].from <= receive_position(receive)) {
-		struct receive_stashed *frame = &receive->stash[0];
+	while (receive->stash.count && receive->stash.frames[0].from <= receive_position(receive)) {
+		struct stashed *frame = &receive->stash.frames[0];
 		struct frame_data data = {.from = frame->from,
 					  .to = frame->to,
 					  .asof = frame->asof,
@@ -512,7 +459,7 @@ static unsigned stash_apply(struct receive *receive)
 		if (frame->to > receive_position(receive))
 			outcome |= data_apply(receive, &data, reader_over(frame->bytes, frame->length),
 					      frame->sent_after);
-		stash_remove(receive, 0);
+		stash_remove(&receive->stash, 0);
 	}
 	return outcome;
 }
@@ -551,6 +498,15 @@ static bool frame_counts(struct receive *receive, const struct frame_data *data)
 	return !(data->flags & FRAME_DATA_FULL) || (data->to && data->full_id == receive->full.ended_id);
 }
 
+static void stash(struct receive *receive, const struct frame_data *data, struct monotime sent_after)
+{
+	bool was_empty = !receive->stash.count;
+
+	stash_add(&receive->stash, data, sent_after);
+	if (was_empty && receive->stash.count)
+		receive->resyncs_partial++; /* a gap opens */
+}
+
 unsigned receive_data(struct receive *receive, struct reader body, struct monotime sent_after)
 {
 	struct frame_data data;
@@ -569,7 +525,7 @@ unsigned receive_data(struct receive *receive, struct reader body, struct monoti
 		 * again */
 		if (receive->full.running && !(data.flags & FRAME_DATA_FULL))
 			return 0;
-		stash_add(receive, &data, sent_after);
+		stash(receive, &data, sent_after);
 		return RECEIVE_GAP;
 	}
 	/* an empty table's catch-up is one empty frame, (0, 0] */
@@ -578,11 +534,11 @@ unsigned receive_data(struct receive *receive, struct reader body, struct monoti
 			   ? digest_note(receive, data.to, data.count, data.digest, sent_after)
 			   : 0;
 	outcome = data_apply(receive, &data, data.entries, sent_after);
-	if (receive->stash_count && !(outcome & RECEIVE_MALFORMED))
+	if (receive->stash.count && !(outcome & RECEIVE_MALFORMED))
 		outcome |= stash_apply(receive);
 	if (outcome & RECEIVE_PROGRESSED)
 		outcome |= digests_compare(receive);
-	if (receive->stash_count)
+	if (receive->stash.count)
 		outcome |= RECEIVE_GAP;
 	return outcome;
 }
@@ -644,14 +600,5 @@ uint64_t receive_reach(const struct receive *receive)
 
 unsigned receive_holes(const struct receive *receive, struct frame_hole *holes, unsigned max)
 {
-	uint64_t at = receive_position(receive);
-	unsigned count = 0;
-
-	for (size_t i = 0; i < receive->stash_count && count < max; i++) {
-		if (receive->stash[i].from > at)
-			holes[count++] = (struct frame_hole){at, receive->stash[i].from};
-		if (receive->stash[i].to > at)
-			at = receive->stash[i].to;
-	}
-	return count;
+	return stash_holes(&receive->stash, receive_position(receive), holes, max);
 }

@@ -11,11 +11,10 @@
 
 #include "proto/frame.h"
 #include "proto/monotime.h"
+#include "proto/stash.h"
 #include "proto/table.h"
 
 enum {
-	RECEIVE_STASH_FRAMES = 256,
-	RECEIVE_STASH_BYTES = 512 << 10,
 	RECEIVE_DIGESTS = 8,
 	RECEIVE_SWEEP_SLICE = 4096,
 };
@@ -37,16 +36,6 @@ struct receive_digest {
 	uint32_t count;
 	uint64_t digest;
 	struct monotime sent_after; /* by our clock, no later than when its version was the newest */
-};
-
-struct receive_stashed {
-	uint64_t from, to, asof;
-	uint8_t *bytes; /* the message's body; owned */
-	size_t length;
-	bool tail;
-	uint32_t count;
-	uint64_t digest;
-	struct monotime sent_after;
 };
 
 /*
@@ -110,8 +99,7 @@ struct receive {
 		bool sweeping;
 		uint64_t sweep_after;
 	} full;
-	struct receive_stashed stash[RECEIVE_STASH_FRAMES]; /* by from, ascending */
-	size_t stash_count, stash_bytes;
+	struct stash stash;
 	struct receive_digest digests[RECEIVE_DIGESTS];
 	unsigned digest_next;
 	uint64_t proven_version;   /* 0 with proven_at 0: never in this session */

@@ -337,12 +337,12 @@ static void check_receive(const struct receive *receive)
 {
 	size_t bytes = 0;
 
-	FUZZ_REQUIRE(receive->stash_count <= RECEIVE_STASH_FRAMES);
-	for (size_t i = 0; i < receive->stash_count; i++) {
-		FUZZ_REQUIRE(!i || receive->stash[i - 1].from <= receive->stash[i].from);
-		bytes += receive->stash[i].length;
+	FUZZ_REQUIRE(receive->stash.count <= STASH_FRAMES);
+	for (size_t i = 0; i < receive->stash.count; i++) {
+		FUZZ_REQUIRE(!i || receive->stash.frames[i - 1].from <= receive->stash.frames[i].from);
+		bytes += receive->stash.frames[i].length;
 	}
-	FUZZ_REQUIRE(bytes == receive->stash_bytes && bytes <= RECEIVE_STASH_BYTES);
+	FUZZ_REQUIRE(bytes == receive->stash.bytes && bytes <= STASH_BYTES);
 	FUZZ_REQUIRE(table_count(receive->table) <= WORLD_FLOWS_MAX);
 	FUZZ_REQUIRE(table_memory(receive->table) <= TABLE_MEMORY_MAX);
 }

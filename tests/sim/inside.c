@@ -18,10 +18,10 @@ struct inside_limits inside_limits(const struct node *node)
 			candidates += session_exists(&peer->candidates[c]);
 		if (candidates > limits.candidates)
 			limits.candidates = candidates;
-		if (peer->receive.stash_count > limits.stash_frames)
-			limits.stash_frames = peer->receive.stash_count;
-		if (peer->receive.stash_bytes > limits.stash_bytes)
-			limits.stash_bytes = peer->receive.stash_bytes;
+		if (peer->receive.stash.count > limits.stash_frames)
+			limits.stash_frames = peer->receive.stash.count;
+		if (peer->receive.stash.bytes > limits.stash_bytes)
+			limits.stash_bytes = peer->receive.stash.bytes;
 	}
 	return limits;
 }
@@ -53,8 +53,8 @@ bool inside_is_here(const struct node *node, uint16_t id, uint64_t version)
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
 		if (node->peers[i].id == id)
 			receive = &node->peers[i].receive;
-	for (size_t i = 0; receive && i < receive->stash_count; i++)
-		if (receive->stash[i].from < version && version <= receive->stash[i].to)
+	for (size_t i = 0; receive && i < receive->stash.count; i++)
+		if (receive->stash.frames[i].from < version && version <= receive->stash.frames[i].to)
 			return true;
 	return receive && receive->applied >= version;
 }
@@ -63,7 +63,7 @@ size_t inside_stash_bytes(const struct node *node, uint16_t id)
 {
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
 		if (node->peers[i].id == id)
-			return node->peers[i].receive.stash_bytes;
+			return node->peers[i].receive.stash.bytes;
 	return 0;
 }
 
@@ -83,7 +83,7 @@ bool inside_stash_is_full(const struct node *node)
 {
 	struct inside_limits limits = inside_limits(node);
 
-	return limits.stash_frames >= RECEIVE_STASH_FRAMES || limits.stash_bytes + 9000 > RECEIVE_STASH_BYTES;
+	return limits.stash_frames >= STASH_FRAMES || limits.stash_bytes + 9000 > STASH_BYTES;
 }
 
 bool inside_is_frozen(const struct node *node)

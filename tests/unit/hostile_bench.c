@@ -78,8 +78,8 @@ static void check_bounds(const struct bench *b)
 
 			if (!node->peers[p].id)
 				continue;
-			assert_true(receive->stash_count <= RECEIVE_STASH_FRAMES);
-			assert_true(receive->stash_bytes <= RECEIVE_STASH_BYTES);
+			assert_true(receive->stash.count <= STASH_FRAMES);
+			assert_true(receive->stash.bytes <= STASH_BYTES);
 			assert_true(table_count(receive->table) <= BENCH_MAX_FLOWS);
 			assert_true(table_memory(receive->table) < PLENTY);
 		}

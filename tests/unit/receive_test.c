@@ -162,8 +162,8 @@ static void a_frame_beyond_a_gap_waits_and_the_gap_is_told(void **state)
 	assert_int_equal(b->receive.applied, 20);
 	data(b, 20, 25, 0);
 	assert_int_equal(b->receive.applied, 30);
-	assert_int_equal(b->receive.stash_count, 0);
-	assert_int_equal(b->receive.stash_bytes, 0);
+	assert_int_equal(b->receive.stash.count, 0);
+	assert_int_equal(b->receive.stash.bytes, 0);
 	assert_int_equal(b->receive.proven_version, 30);
 }
 
@@ -172,13 +172,13 @@ static void the_stash_is_bounded_and_keeps_what_comes_first(void **state)
 	struct bench *b = *state;
 
 	catch_up(b);
-	own_range(b, 0, 3 * RECEIVE_STASH_FRAMES);
-	for (unsigned i = 2 * RECEIVE_STASH_FRAMES; i; i--)
+	own_range(b, 0, 3 * STASH_FRAMES);
+	for (unsigned i = 2 * STASH_FRAMES; i; i--)
 		data(b, i, i + 1, 0);
-	assert_int_equal(b->receive.stash_count, RECEIVE_STASH_FRAMES);
-	assert_int_equal(b->receive.stash[0].from, 1);
+	assert_int_equal(b->receive.stash.count, STASH_FRAMES);
+	assert_int_equal(b->receive.stash.frames[0].from, 1);
 	data(b, 0, 1, 0);
-	assert_int_equal(b->receive.applied, RECEIVE_STASH_FRAMES + 1);
+	assert_int_equal(b->receive.applied, STASH_FRAMES + 1);
 }
 
 static void large_frames_fill_the_stash_by_their_bytes(void **state)
@@ -189,9 +189,9 @@ static void large_frames_fill_the_stash_by_their_bytes(void **state)
 	for (unsigned i = 0; i < 200; i++) {
 		own_range(b, i * 900, 200);
 		data(b, 1 + i * 200, 1 + i * 200 + 199, 0);
-		assert_in_range(b->receive.stash_bytes, 0, RECEIVE_STASH_BYTES);
+		assert_in_range(b->receive.stash.bytes, 0, STASH_BYTES);
 	}
-	assert_in_range(b->receive.stash_count, 10, 199);
+	assert_in_range(b->receive.stash.count, 10, 199);
 }
 
 static void applied_never_goes_back(void **state)
@@ -465,7 +465,7 @@ static void absurd_versions_are_survived(void **state)
 			receive_holes(&b->receive, holes, FRAME_HOLES_MAX);
 			run(b);
 		}
-	assert_in_range(b->receive.stash_count, 0, RECEIVE_STASH_FRAMES);
+	assert_in_range(b->receive.stash.count, 0, STASH_FRAMES);
 }
 
 int main(void)
