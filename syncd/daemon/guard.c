@@ -152,6 +152,7 @@ static void close_fence(struct guard *guard, struct monotime now)
 {
 	int error = guard->driver.close(guard->driver.context);
 	guard->next_check = monotime_add(now, CHECK_INTERVAL);
+	guard->passes_known = false;
 	if (error < 0) {
 		guard->state = GUARD_FAILED;
 		guard->error = error;
@@ -173,6 +174,7 @@ static void open_fence(struct guard *guard, enum guard_state state)
 			  "the fence can't be opened: %s; it opens by itself within [fence] timeout",
 			  strerror(-error));
 	guard->state = state;
+	guard->passes_known = false;
 }
 
 static void give_up(struct guard *guard)
@@ -225,8 +227,24 @@ void guard_set_taking_over(struct guard *guard, bool is_taking_over, struct mono
 	guard->is_taking_over = is_taking_over;
 	if (!is_taking_over) {
 		guard->arrived = MONOTIME_NEVER;
+		if (guard->passes_known)
+			close_fence(guard, now); /* it ended without success */
 		settle(guard, now);
 	}
+}
+
+void guard_pass_known(struct guard *guard)
+{
+	if (guard->state != GUARD_CLOSED || !guard->is_taking_over)
+		return;
+	/* whatever the answer is: to be closed to all again, unless it opens */
+	guard->passes_known = true;
+	int error = guard->driver.pass_known(guard->driver.context);
+	if (error < 0)
+		log_write(
+		    guard->log, LOG_WARNING, "fence-strict",
+		    "the fence can't let pass what is committed already: %s; all waits for the whole table",
+		    strerror(-error));
 }
 
 void guard_configure(struct guard *guard, const struct config *config, struct monotime now)

@@ -27,6 +27,8 @@ struct guard_driver {
 	int (*close)(void *context);   /* drop from now on, for [fence] timeout: the set of own addresses is
 					  guard_own() */
 	int (*refresh)(void *context); /* for another [fence] timeout */
+	/* while it is closed: let packets of flows pass that the kernel has; until close() or open() */
+	int (*pass_known)(void *context);
 	int (*open)(void *context);    /* let all pass */
 	int (*set_own)(void *context); /* guard_own() has changed while it is closed */
 	int (*check)(
@@ -56,6 +58,7 @@ struct guard {
 	enum guard_state state;
 	enum frame_role role;
 	bool is_taking_over; /* a `primary` runs: the wait is over */
+	bool passes_known;   /* closed to strangers only */
 	int error;           /* of GUARD_FAILED */
 	struct monotime next_refresh, next_check;
 	struct monotime
@@ -87,6 +90,11 @@ void guard_set_role(struct guard *guard, enum frame_role role, struct monotime n
 
 /* A `primary` has begun, or ended without success: the wait for it is over, or begins anew. */
 void guard_set_taking_over(struct guard *guard, bool is_taking_over, struct monotime now);
+
+/* A takeover fills the kernel's table, where nothing was before: packets of flows that are there need not
+ * wait for the others.  Ends with guard_set_taking_over(false).  Nothing is done unless the fence is closed.
+ */
+void guard_pass_known(struct guard *guard);
 
 /* An own address changed; the set holds the change already. */
 void guard_address_changed(struct guard *guard, enum address_change change, const struct address *address,

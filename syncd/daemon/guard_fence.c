@@ -80,6 +80,12 @@ static int do_refresh(void *context)
 	return told(gf, fence_refresh(gf->fence, clock_now(), NULL));
 }
 
+static int do_pass_known(void *context)
+{
+	struct guard_fence *gf = context;
+	return told(gf, fence_pass_known(gf->fence, clock_now()));
+}
+
 static int do_open(void *context)
 {
 	struct guard_fence *gf = context;
@@ -108,6 +114,7 @@ struct guard_driver guard_fence_driver(struct guard_fence *gf)
 	return (struct guard_driver){.context = gf,
 				     .close = do_close,
 				     .refresh = do_refresh,
+				     .pass_known = do_pass_known,
 				     .open = do_open,
 				     .set_own = do_set_own,
 				     .check = do_check,

@@ -42,6 +42,14 @@ static void foresee(void *context, const struct flow *flow)
 		node_foresee(drive_node(takeover->parts.drive), (struct record_key){key, length});
 }
 
+/* In warm mode the copies are there.  Asked before a takeover makes itself deaf, which is to be suspect, too.
+ */
+static bool is_kernel_empty(const struct takeover_parts *parts, const struct node_view *node)
+{
+	return !parts->is_warm && !node->leftovers && node->complete && !node->suspect &&
+	       table_count(node_internal(drive_node(parts->drive))) == 0;
+}
+
 int takeover_begin(struct takeover *takeover, const struct takeover_parts *parts)
 {
 	memset(takeover, 0, sizeof(*takeover));
@@ -49,6 +57,7 @@ int takeover_begin(struct takeover *takeover, const struct takeover_parts *parts
 	struct node_view node;
 	takeover->begun = clock_now();
 	node_view(drive_node(parts->drive), takeover->begun, &node);
+	takeover->fills_empty_kernel = is_kernel_empty(parts, &node);
 	takeover->has_leftovers = node.leftovers && node.role != FRAME_ROLE_PRIMARY;
 	takeover->parts.options.has_old = takeover->has_leftovers;
 	takeover->parts.options.ahead = foresee;

@@ -56,6 +56,12 @@ struct takeover {
 	uint64_t after;            /* version in that table up to which all is done */
 	enum takeover_round round;
 	bool related_seen, stale_seen;
+	/*
+	 * At the start the kernel had none of the flows that are followed here.  So a packet that finds its
+	 * flow finds it as it was committed, and need not wait for the rest.  Else it could find one of an
+	 * earlier time, with the translation of then, which is yet to be replaced.
+	 */
+	bool fills_empty_kernel;
 	bool has_leftovers;           /* of an earlier time as primary */
 	uint64_t own_end;             /* our newest version when their turn came */
 	uint64_t own_refreshed;       /* flows of theirs that were given another window */

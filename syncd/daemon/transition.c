@@ -331,8 +331,11 @@ static void begin_takeover(struct transition *transition)
 	transition->is_committed = false;
 	/* that leftovers will be here, whatever happens from now on */
 	transition->parts.role_changed(transition->parts.context);
-	if (request->kind == TRANSITION_PRIMARY)
+	if (request->kind == TRANSITION_PRIMARY) {
+		if (transition->takeover.fills_empty_kernel)
+			guard_pass_known(transition->parts.guard);
 		tell_node(transition, NODE_TAKEOVER);
+	}
 	transition->next_progress = monotime_add(clock_now(), monotime_from_us(PROGRESS_US));
 }
 

@@ -28,7 +28,8 @@ struct fence {
 	char table[FENCE_NAME_SIZE];
 	uint16_t node_id;
 	struct monotime timeout;
-	bool is_wanted; /* armed, as far as the caller is concerned */
+	bool is_wanted;    /* armed, as far as the caller is concerned */
+	bool passes_known; /* the table there is the one that is closed to strangers only */
 	struct monotime refreshed_at;
 	bool is_refreshed; /* refreshed_at counts */
 	struct prefix_list virtual_addresses;
@@ -124,7 +125,7 @@ static int choose_table(struct fence *fence, bool *is_in_the_way)
 }
 
 /* The whole table in one transaction, closed when that is wanted. */
-static int install_once(struct fence *fence, struct monotime now)
+static int install_once(struct fence *fence, struct monotime now, bool passes_known)
 {
 	bool is_in_the_way;
 	int error = choose_table(fence, &is_in_the_way);
@@ -134,7 +135,7 @@ static int install_once(struct fence *fence, struct monotime now)
 	nft_batch_begin(fence->batch);
 	if (is_in_the_way)
 		fence_put_removal(fence->batch, fence->table);
-	fence_put_table(fence->batch, fence->table);
+	fence_put_table(fence->batch, fence->table, passes_known);
 	put_virtual(fence, &fence->virtual_addresses);
 	put_own(fence, &fence->own_addresses);
 	put_interfaces(fence);
@@ -144,6 +145,7 @@ static int install_once(struct fence *fence, struct monotime now)
 	if (error)
 		return error;
 	keep_counters(fence);
+	fence->passes_known = passes_known;
 	fence->is_refreshed = fence->is_wanted;
 	fence->refreshed_at = now;
 	return 0;
@@ -151,12 +153,12 @@ static int install_once(struct fence *fence, struct monotime now)
 
 /* Between the question whether a table is in the way and the answer to it another program may have changed
  * that. */
-static int install(struct fence *fence, struct monotime now)
+static int install(struct fence *fence, struct monotime now, bool passes_known)
 {
 	int error = -EEXIST;
 
 	for (int attempt = 0; attempt < CREATE_ATTEMPTS && (error == -EEXIST || error == -ENOENT); attempt++)
-		error = install_once(fence, now);
+		error = install_once(fence, now, passes_known);
 	if (error)
 		return error;
 	struct fence_rules_answer rules;
@@ -166,7 +168,7 @@ static int install(struct fence *fence, struct monotime now)
 		error = fence_get_table(fence->batch, fence->table, &table);
 	if (error)
 		return fail(fence, error, "read back the table", fence->table);
-	if (rules.count != FENCE_RULES)
+	if (rules.count != fence_rule_count(passes_known))
 		return fail(fence, -EIO, "the kernel doesn't list all rules of table", fence->table);
 	if (table.owner != nft_batch_port(fence->batch))
 		return fail(fence, -EOPNOTSUPP, "this kernel has no table owners (NFT_TABLE_F_OWNER)", NULL);
@@ -200,7 +202,7 @@ int fence_create(struct fence **fence, uint16_t node_id, struct monotime timeout
 	if (!error)
 		error = open_socket(created);
 	if (!error)
-		error = install(created, MONOTIME_NEVER);
+		error = install(created, MONOTIME_NEVER, false);
 	if (error) {
 		snprintf(error_text, size, "%s", created->error);
 		fence_destroy(created);
@@ -251,15 +253,28 @@ int fence_arm(struct fence *fence, struct monotime now, struct monotime *next)
 
 	fence->is_wanted = true;
 	set_next(fence, now, next);
-	if (was_wanted)
+	if (was_wanted && !fence->passes_known)
 		return fence_refresh(fence, now, next);
 	bool had_socket = fence->batch;
 	int error = open_socket(fence);
 	if (!error)
-		error = had_socket ? renew(fence, now) : -ENOENT;
+		error = had_socket && !fence->passes_known ? renew(fence, now) : -ENOENT;
 	if (error == -ENOENT)
-		error = install(fence, now);
+		error = install(fence, now, false);
 	return error;
+}
+
+int fence_pass_known(struct fence *fence, struct monotime now)
+{
+	struct fence_counters counters;
+
+	if (!fence->is_wanted || fence->passes_known)
+		return 0;
+	int error = open_socket(fence);
+	if (error)
+		return error;
+	fence_read_counters(fence, &counters); /* the rules that count are about to be replaced */
+	return install(fence, now, true);
 }
 
 int fence_refresh(struct fence *fence, struct monotime now, struct monotime *next)
@@ -277,7 +292,7 @@ int fence_refresh(struct fence *fence, struct monotime now, struct monotime *nex
 	if (!error)
 		error = renew(fence, now);
 	if (error == -ENOENT) {
-		error = install(fence, now);
+		error = install(fence, now, fence->passes_known);
 		fence->counters.repairs += !error;
 	}
 	return error;
@@ -399,12 +414,14 @@ int fence_set_interfaces(struct fence *fence, const char *const *names, size_t c
 
 static void note_counters(struct fence *fence, const struct fence_rules_answer *rules)
 {
-	memcpy(fence->drops, rules->drops, sizeof(fence->drops));
+	enum fence_rule first = fence_first_rule(fence->passes_known);
+
+	memcpy(&fence->drops[first], rules->drops, (FENCE_RULES - first) * sizeof(fence->drops[0]));
 }
 
 static bool are_rules_ours(const struct fence *fence, const struct fence_rules_answer *rules)
 {
-	return rules->count == FENCE_RULES &&
+	return rules->count == fence_rule_count(fence->passes_known) &&
 	       memcmp(rules->handles, fence->handles, sizeof(fence->handles)) == 0;
 }
 
@@ -452,7 +469,7 @@ static int repair(struct fence *fence, struct monotime now, bool is_whole)
 	int error = is_whole ? renew(fence, now) : -ENOENT;
 
 	if (error == -ENOENT)
-		error = install(fence, now);
+		error = install(fence, now, fence->passes_known);
 	if (error)
 		return error;
 	fence->counters.repairs++;

@@ -58,9 +58,20 @@ void fence_destroy(struct fence *fence);
 /*
  * Closes the fence.  Packets are dropped from when this returns 0 until fence_open(), or until the timeout
  * has passed without fence_refresh().  *next, unless NULL, becomes the time at which to call fence_refresh():
- * now + timeout / 3. Arming an armed fence refreshes it.  A table that has gone is made anew.
+ * now + timeout / 3. Arming an armed fence refreshes it, and ends fence_pass_known().  A table that has gone
+ * is made anew.
  */
 int fence_arm(struct fence *fence, struct monotime now, struct monotime *next);
+
+/*
+ * While a takeover fills the kernel's table behind an armed fence: from when this returns 0, packets of flows
+ * that the table has (`ct status confirmed`, and ICMP errors about them), or whose expectation it has, pass;
+ * all others are dropped as before, and nothing that conntrack would begin for those is kept.  The change is
+ * one transaction; in between no packet passes that should not.  Until fence_open(), or fence_arm(), which
+ * drops all again.  Nothing is done when the fence isn't armed.  On error (a kernel without CONFIG_NFT_CT) it
+ * stays closed to all.
+ */
+int fence_pass_known(struct fence *fence, struct monotime now);
 
 /*
  * Keeps an armed fence closed for another timeout, also when it had lapsed.  *next, unless NULL, becomes the

@@ -13,15 +13,25 @@
 #include <libnftnl/table.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <string.h>
 
-#define CHAIN_HOOKED   "prerouting"
-#define CHAIN_OWN      "own"
-#define HOOK_PRIORITY  (-350)
+#define CHAIN_HOOKED "prerouting"
+#define CHAIN_OWN    "own"
+
+/* Of the chain, closed to all and closed to strangers: the latter needs conntrack's verdict
+ * (NF_IP_PRI_CONNTRACK, -200), and comes before the mangling and translating ones. */
+#define PRIORITY_ALL       (-350)
+#define PRIORITY_STRANGERS (-199)
+
+/* Of a flow that is in the table, or that an expectation there announced.  (`ct state established` would
+ * leave out flows that nobody answers.) */
+#define STATUS_KNOWN ((uint32_t)(IPS_CONFIRMED | IPS_EXPECTED))
+
 #define LOOPBACK_INDEX 1 /* LOOPBACK_IFINDEX of include/linux/netdevice.h: the same in every namespace */
 
 /* nft(8)'s numbers of the key types (include/datatype.h): the kernel keeps them only for whoever lists the
@@ -55,7 +65,8 @@ static void put_table(struct nft_batch *batch, const char *table)
 	nftnl_table_free(added);
 }
 
-static void put_chain(struct nft_batch *batch, const char *table, const char *name, bool is_hooked)
+/* priority: NULL for a chain that isn't hooked */
+static void put_chain(struct nft_batch *batch, const char *table, const char *name, const int32_t *priority)
 {
 	struct nlmsghdr *message = nft_batch_add(batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE,
 						 "a filter chain of the inet family (CONFIG_NF_TABLES_INET)");
@@ -64,10 +75,10 @@ static void put_chain(struct nft_batch *batch, const char *table, const char *na
 	if (message && chain) {
 		nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, table);
 		nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name);
-		if (is_hooked) {
+		if (priority) {
 			nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "filter");
 			nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, NF_INET_PRE_ROUTING);
-			nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, HOOK_PRIORITY);
+			nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, *priority);
 			nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
 		}
 		nftnl_chain_nlmsg_build_payload(message, chain);
@@ -179,6 +190,23 @@ static void load_destination_type(struct nftnl_rule *rule)
 	nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
 }
 
+static void load_known(struct nftnl_rule *rule)
+{
+	const uint32_t known = STATUS_KNOWN, none = 0;
+	struct nftnl_expr *ct = add_expression(rule, "ct");
+	struct nftnl_expr *bits = add_expression(rule, "bitwise");
+
+	if (!ct || !bits)
+		return;
+	nftnl_expr_set_u32(ct, NFTNL_EXPR_CT_KEY, NFT_CT_STATUS);
+	nftnl_expr_set_u32(ct, NFTNL_EXPR_CT_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(bits, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(bits, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(bits, NFTNL_EXPR_BITWISE_LEN, sizeof(known));
+	nftnl_expr_set(bits, NFTNL_EXPR_BITWISE_MASK, &known, sizeof(known));
+	nftnl_expr_set(bits, NFTNL_EXPR_BITWISE_XOR, &none, sizeof(none));
+}
+
 static void compare(struct nftnl_rule *rule, uint32_t operation, const void *value, uint32_t size)
 {
 	struct nftnl_expr *cmp = add_expression(rule, "cmp");
@@ -261,9 +289,13 @@ static void match_loopback(struct nftnl_rule *rule)
 /* One case for each rule, in the order of the picture in the header: a flat table. */
 static void fill_rule(struct nftnl_rule *rule, enum fence_rule which)
 {
-	const uint32_t local = RTN_LOCAL;
+	const uint32_t local = RTN_LOCAL, none = 0;
 
 	switch (which) {
+	case FENCE_RULE_KNOWN:
+		load_known(rule);
+		compare(rule, NFT_CMP_NEQ, &none, sizeof(none));
+		return decide(rule, NF_ACCEPT, NULL);
 	case FENCE_RULE_OPEN:
 		load_meta(rule, NFT_META_NFPROTO);
 		look_up(rule, FENCE_SET_ALIVE, NFT_LOOKUP_F_INV);
@@ -311,6 +343,8 @@ static const char *rule_label(enum fence_rule which)
 		return "the fib expression (CONFIG_NFT_FIB_INET, with CONFIG_NFT_FIB_IPV4 and CONFIG_NFT_FIB_IPV6)";
 	if (which == FENCE_RULE_FORWARD || which == FENCE_RULE_LEARNT)
 		return "a rule that counts and drops";
+	if (which == FENCE_RULE_KNOWN)
+		return "the ct expression (CONFIG_NFT_CT)";
 	return "a rule";
 }
 
@@ -318,6 +352,8 @@ static const char *rule_label(enum fence_rule which)
 static const char *rule_comment(enum fence_rule which)
 {
 	switch (which) {
+	case FENCE_RULE_KNOWN:
+		return "flows that are here wait for no others";
 	case FENCE_RULE_OPEN:
 		return "open unless twintrackd keeps it closed";
 	case FENCE_RULE_INTERFACE:
@@ -361,13 +397,15 @@ static void put_rule(struct nft_batch *batch, const char *table, enum fence_rule
 	nftnl_rule_free(rule);
 }
 
-void fence_put_table(struct nft_batch *batch, const char *table)
+void fence_put_table(struct nft_batch *batch, const char *table, bool passes_known)
 {
+	const int32_t priority = passes_known ? PRIORITY_STRANGERS : PRIORITY_ALL;
+
 	put_table(batch, table);
-	put_chain(batch, table, CHAIN_HOOKED, true);
-	put_chain(batch, table, CHAIN_OWN, false);
+	put_chain(batch, table, CHAIN_HOOKED, &priority);
+	put_chain(batch, table, CHAIN_OWN, NULL);
 	put_sets(batch, table);
 	fence_put_group(batch, table);
-	for (int which = 0; which < FENCE_RULES; which++)
+	for (int which = fence_first_rule(passes_known); which < FENCE_RULES; which++)
 		put_rule(batch, table, (enum fence_rule)which);
 }

@@ -2,25 +2,32 @@
 /*
  * The fence as nf_tables messages: its table, chains, rules and sets.  For fence.c.
  *
- *   table inet NAME {                       flags owner: goes when its socket closes, survives `flush
- * ruleset` chain prerouting {                    priority -350: behind defragmentation (-400), before raw and
- * conntrack meta nfproto != @alive accept         the timed element: without it the fence is open iif lo
- * accept iifname @accepted accept              sync links, accept-interface icmpv6 type 133-137 accept
- * neighbour discovery fib daddr type local goto own fib daddr type @group accept          broadcast,
- * multicast, anycast counter drop                          to be forwarded
- *     }
- *     chain own {
- *       ip daddr @virtual4 counter drop       the configured virtual addresses
- *       ip6 daddr @virtual6 counter drop
- *       ip daddr @own4 accept                 everything; or, while learning, what was here before
- *       ip6 daddr @own6 accept
- *       counter drop                          learnt virtual addresses
- *     }
- *   }
+ * table inet NAME: flags owner, so that it goes when its socket closes, and survives `flush ruleset`.
+ *
+ * chain prerouting, closed to all: priority -350, behind defragmentation (-400), before raw and conntrack;
+ * closed to strangers: priority -199, behind conntrack (-200), before whatever else looks at a flow.  Rules:
+ *
+ *   ct status expected,confirmed accept      only when closed to strangers
+ *   meta nfproto != @alive accept            the timed element: without it the fence is open
+ *   iif lo accept
+ *   iifname @accepted accept                 sync links, accept-interface
+ *   icmpv6 type 133-137 accept               neighbour discovery
+ *   fib daddr type local goto own
+ *   fib daddr type @group accept             broadcast, multicast, anycast
+ *   counter drop                             to be forwarded
+ *
+ * chain own:
+ *
+ *   ip daddr @virtual4 counter drop          the configured virtual addresses
+ *   ip6 daddr @virtual6 counter drop
+ *   ip daddr @own4 accept                    everything; or, while learning, what was here before
+ *   ip6 daddr @own6 accept
+ *   counter drop                             learnt virtual addresses
  */
 #ifndef SYNCD_KERNEL_FENCE_RULESET_H
 #define SYNCD_KERNEL_FENCE_RULESET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +38,7 @@
 
 /* The rules in the order in which the kernel lists them. */
 enum fence_rule {
+	FENCE_RULE_KNOWN, /* only when closed to strangers */
 	FENCE_RULE_OPEN,
 	FENCE_RULE_LOOPBACK,
 	FENCE_RULE_INTERFACE,
@@ -62,8 +70,19 @@ enum fence_rule {
 /* Removes the table. */
 void fence_put_removal(struct nft_batch *batch, const char *table);
 
-/* The table with its chains, rules and empty sets.  It must not exist. */
-void fence_put_table(struct nft_batch *batch, const char *table);
+/* The first rule that a table has, and how many there are. */
+static inline enum fence_rule fence_first_rule(bool passes_known)
+{
+	return passes_known ? FENCE_RULE_KNOWN : FENCE_RULE_OPEN;
+}
+
+static inline size_t fence_rule_count(bool passes_known)
+{
+	return (size_t)(FENCE_RULES - fence_first_rule(passes_known));
+}
+
+/* The table with its chains, rules and empty sets, closed to all or to strangers.  It must not exist. */
+void fence_put_table(struct nft_batch *batch, const char *table, bool passes_known);
 
 /* Fills FENCE_SET_GROUP, part of fence_put_table(): the address types of which the fence drops nothing. */
 void fence_put_group(struct nft_batch *batch, const char *table);

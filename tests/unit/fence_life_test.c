@@ -358,6 +358,18 @@ static void a_check_puts_back_what_was_taken_away(void **state)
 	assert_int_equal(counters.forward_packets, 4);
 }
 
+static void a_check_puts_back_what_is_closed_to_strangers_only(void **state)
+{
+	struct ground *ground = ground_need_armed(state);
+
+	assert_int_equal(fence_pass_known(ground->fence, ground_now()), 0);
+	tamper(ground->fence, fence_put_removal);
+	assert_passes(ground, VIRTUAL4);
+	assert_repaired(ground);
+	netns_run(ground->node, "nft list chain inet twintrack-7 prerouting | grep -q 'ct status .* accept'");
+	assert_int_equal(fence_check(ground->fence, ground_now(), NULL), 0);
+}
+
 static void without_its_table_every_call_still_does_its_work(void **state)
 {
 	struct ground *ground = ground_need_armed(state);
@@ -392,6 +404,7 @@ int main(void)
 	    FENCE_TEST(without_the_right_it_says_so),
 	    FENCE_TEST(an_opening_that_is_refused_opens_all_the_same),
 	    FENCE_TEST(a_check_puts_back_what_was_taken_away),
+	    FENCE_TEST(a_check_puts_back_what_is_closed_to_strangers_only),
 	    FENCE_TEST(without_its_table_every_call_still_does_its_work),
 	};
 

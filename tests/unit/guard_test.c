@@ -19,8 +19,8 @@ struct world {
 	struct address_set *addresses;
 	struct log *log;
 	struct monotime now;
-	bool is_closed;
-	int close_error, refresh_error, check_result;
+	bool is_closed, passes_known;
+	int pass_known_error, close_error, refresh_error, check_result;
 	unsigned closes, opens, refreshes, checks, sets, errors_logged;
 	char last_log[700];
 };
@@ -30,6 +30,7 @@ static int do_close(void *context)
 	struct world *world = context;
 	world->closes++;
 	world->is_closed = world->close_error == 0;
+	world->passes_known = false;
 	return world->close_error;
 }
 
@@ -38,6 +39,13 @@ static int do_refresh(void *context)
 	struct world *world = context;
 	world->refreshes++;
 	return world->refresh_error;
+}
+
+static int do_pass_known(void *context)
+{
+	struct world *world = context;
+	world->passes_known = world->pass_known_error == 0;
+	return world->pass_known_error;
 }
 
 static int do_open(void *context)
@@ -85,7 +93,8 @@ static void keep_log(void *context, int level, const char *id, const char *text)
 
 static void start_guard(struct world *world)
 {
-	struct guard_driver driver = {world, do_close, do_refresh, do_open, do_set_own, do_check, do_passes};
+	struct guard_driver driver = {world,   do_close,   do_refresh, do_pass_known,
+				      do_open, do_set_own, do_check,   do_passes};
 	guard_start(&world->guard, &world->config, world->addresses, &driver, world->log);
 }
 
@@ -238,6 +247,47 @@ static void it_stays_closed_while_a_takeover_runs_however_long(void **state)
 	set_role(world, FRAME_ROLE_PRIMARY);
 	guard_set_taking_over(&world->guard, false, world->now);
 	assert_false(world->is_closed);
+	assert_int_equal(world->errors_logged, 0);
+}
+
+static void in_a_takeover_known_flows_may_pass_until_it_opens(void **state)
+{
+	struct world *world = *state;
+	set_role(world, FRAME_ROLE_BACKUP);
+	guard_pass_known(&world->guard);
+	assert_false(world->passes_known); /* no takeover runs */
+	guard_set_taking_over(&world->guard, true, world->now);
+	guard_pass_known(&world->guard);
+	assert_true(world->passes_known && world->is_closed && guard_is_armed(&world->guard));
+	pass(world, 60000);
+	set_role(world, FRAME_ROLE_PRIMARY);
+	guard_set_taking_over(&world->guard, false, world->now);
+	assert_false(world->is_closed);
+	assert_int_equal(world->closes, 1);
+	guard_pass_known(&world->guard);
+	assert_int_equal(world->opens, 1);
+}
+
+static void after_a_takeover_that_failed_it_is_closed_to_all_again(void **state)
+{
+	struct world *world = *state;
+	set_role(world, FRAME_ROLE_BACKUP);
+	guard_set_taking_over(&world->guard, true, world->now);
+	guard_pass_known(&world->guard);
+	guard_set_taking_over(&world->guard, false, world->now);
+	assert_true(world->is_closed && !world->passes_known);
+	assert_int_equal(world->closes, 2);
+}
+
+static void a_kernel_that_cannot_tell_known_flows_keeps_it_closed(void **state)
+{
+	struct world *world = *state;
+	set_role(world, FRAME_ROLE_BACKUP);
+	guard_set_taking_over(&world->guard, true, world->now);
+	world->pass_known_error = -EOPNOTSUPP;
+	guard_pass_known(&world->guard);
+	assert_true(world->is_closed && guard_is_armed(&world->guard));
+	assert_string_equal(world->last_log, "fence-strict");
 	assert_int_equal(world->errors_logged, 0);
 }
 
@@ -420,6 +470,9 @@ int main(void)
 	    TEST(it_is_refreshed_well_within_its_timeout_and_checked),
 	    TEST(it_opens_when_an_address_arrives_and_no_primary_follows),
 	    TEST(it_stays_closed_while_a_takeover_runs_however_long),
+	    TEST(in_a_takeover_known_flows_may_pass_until_it_opens),
+	    TEST(after_a_takeover_that_failed_it_is_closed_to_all_again),
+	    TEST(a_kernel_that_cannot_tell_known_flows_keeps_it_closed),
 	    TEST(after_a_takeover_that_failed_it_waits_anew),
 	    TEST(what_was_here_before_is_not_virtual),
 	    TEST(what_is_finite_or_made_by_the_kernel_is_not_virtual),

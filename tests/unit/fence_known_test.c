@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The fence while a takeover fills the kernel's table: closed to strangers only. */
+#include "tests/unit/fence_ground.h"
+
+#include <arpa/inet.h>
+#include <unistd.h>
+
+enum { KNOWN_PORT = 7000, STRANGE_PORT = 7001 };
+
+static struct ground *need_closed_to_strangers(void **state)
+{
+	struct ground *ground = ground_need_armed(state);
+
+	assert_int_equal(fence_pass_known(ground->fence, ground_now()), 0);
+	return ground;
+}
+
+static void send_from(const struct ground *ground, uint16_t port, const char *to, uint64_t number)
+{
+	struct sockaddr_storage storage;
+	socklen_t size = ground_address(to, &storage);
+	struct sockaddr_in6 from = {.sin6_family = storage.ss_family, .sin6_port = htons(port)};
+	int fd = ground_socket(ground->client, ground->node, storage.ss_family, SOCK_DGRAM);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, size), 0);
+	assert_int_equal(sendto(fd, &number, sizeof(number), 0, (struct sockaddr *)&storage, size),
+			 sizeof(number));
+	close(fd);
+}
+
+static void assert_passes_from(const struct ground *ground, uint16_t port, const char *to, int receiver)
+{
+	uint64_t number = ground_number();
+
+	send_from(ground, port, to, number);
+	assert_true(ground_has_received(receiver, number, 5000));
+}
+
+static void assert_dropped_from(const struct ground *ground, uint16_t port, const char *to)
+{
+	uint64_t number = ground_number(), before = ground_drops(ground->fence);
+	struct monotime deadline = monotime_add(ground_now(), monotime_from_s(5));
+
+	send_from(ground, port, to, number);
+	while (ground_drops(ground->fence) == before)
+		assert_true(monotime_is_before(ground_now(), deadline));
+	assert_false(ground_has_received(ground->at_node, number, 0));
+	assert_false(ground_has_received(ground->at_server, number, 0));
+}
+
+/* As a commit creates it: nobody has answered yet. */
+static void create_flow(const struct ground *ground, const char *from, const char *to)
+{
+	netns_run(ground->node,
+		  "conntrack -I -p udp -s %s -d %s --sport %d --dport %d -t 100 >/dev/null 2>&1", from, to,
+		  KNOWN_PORT, PORT);
+}
+
+static void assert_flows(const struct ground *ground, int count)
+{
+	netns_run(ground->node, "test $(cat /proc/sys/net/netfilter/nf_conntrack_count) = %d", count);
+}
+
+static void a_flow_passes_as_soon_as_the_kernel_has_it(void **state)
+{
+	struct ground *ground = need_closed_to_strangers(state);
+
+	assert_dropped_from(ground, KNOWN_PORT, SERVER4);
+	assert_dropped_from(ground, KNOWN_PORT, SERVER6);
+	assert_dropped_from(ground, KNOWN_PORT, VIRTUAL4);
+	assert_flows(ground, 0);
+	create_flow(ground, "10.9.1.2", SERVER4);
+	assert_passes_from(ground, KNOWN_PORT, SERVER4, ground->at_server);
+	assert_dropped_from(ground, STRANGE_PORT, SERVER4);
+	assert_dropped_from(ground, KNOWN_PORT, SERVER6);
+	create_flow(ground, "fd09:1::2", SERVER6);
+	create_flow(ground, "10.9.1.2", VIRTUAL4);
+	assert_passes_from(ground, KNOWN_PORT, SERVER6, ground->at_server);
+	assert_passes_from(ground, KNOWN_PORT, VIRTUAL4, ground->at_node);
+	assert_dropped_from(ground, STRANGE_PORT, VIRTUAL6);
+	assert_flows(ground, 3);
+}
+
+static void what_always_passes_passes_as_before(void **state)
+{
+	struct ground *ground = need_closed_to_strangers(state);
+
+	assert_passes(ground, OWN4);
+	assert_passes(ground, OWN6);
+	assert_passes(ground, "10.9.1.255");
+	assert_passes(ground, "ff02::1");
+	netns_run(ground->client, "ip -6 neigh flush dev c0; ip neigh flush dev c0");
+	assert_dropped(ground, VIRTUAL6);
+}
+
+/* Where nobody listens, the kernel's answer would be a reset; and a flow that began here would be in the way.
+ */
+static void a_stranger_waits_instead_of_being_reset(void **state)
+{
+	struct ground *ground = need_closed_to_strangers(state);
+	uint64_t before = ground_drops(ground->fence);
+	struct sockaddr_storage storage;
+	socklen_t size = ground_address(VIRTUAL4, &storage), error_size = sizeof(int);
+	int fd = ground_socket(ground->client, ground->node, AF_INET, SOCK_STREAM), error = 0;
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&storage, size), -1);
+	while (ground_drops(ground->fence) == before)
+		assert_true(fence_is_armed(ground->fence, ground_now()));
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_size), 0);
+	assert_int_equal(error, 0);
+	assert_flows(ground, 0);
+	close(fd);
+}
+
+static void arming_it_again_drops_all_and_opening_it_nothing(void **state)
+{
+	struct ground *ground = need_closed_to_strangers(state);
+
+	create_flow(ground, "10.9.1.2", SERVER4);
+	assert_passes_from(ground, KNOWN_PORT, SERVER4, ground->at_server);
+	assert_int_equal(fence_refresh(ground->fence, ground_now(), NULL), 0);
+	assert_int_equal(fence_check(ground->fence, ground_now(), NULL), 0);
+	assert_passes_from(ground, KNOWN_PORT, SERVER4, ground->at_server);
+	assert_int_equal(fence_arm(ground->fence, ground_now(), NULL), 0);
+	assert_int_equal(fence_check(ground->fence, ground_now(), NULL), 0);
+	assert_dropped_from(ground, KNOWN_PORT, SERVER4);
+	assert_int_equal(fence_pass_known(ground->fence, ground_now()), 0);
+	assert_int_equal(fence_open(ground->fence), 0);
+	assert_all_pass(ground);
+	assert_passes_from(ground, STRANGE_PORT, SERVER4, ground->at_server);
+	assert_int_equal(fence_arm(ground->fence, ground_now(), NULL), 0);
+	assert_dropped_from(ground, KNOWN_PORT, SERVER4);
+}
+
+static void an_open_fence_stays_open(void **state)
+{
+	struct ground *ground = ground_need(state);
+
+	assert_int_equal(fence_pass_known(ground->fence, ground_now()), 0);
+	assert_false(fence_is_armed(ground->fence, ground_now()));
+	assert_all_pass(ground);
+}
+
+static void without_a_refresh_it_opens_to_strangers_too(void **state)
+{
+	struct ground *ground = ground_need(state);
+	struct fence *fence = ground_create_beside(8, monotime_from_ms(300));
+	struct monotime start = ground_now();
+	uint64_t number;
+
+	assert_int_equal(fence_arm(fence, start, NULL), 0);
+	assert_int_equal(fence_pass_known(fence, ground_now()), 0);
+	assert_dropped_by(ground, fence, VIRTUAL4);
+	do {
+		assert_true(monotime_sub(ground_now(), start).us < 10000000);
+		number = ground_number();
+		ground_send(ground, VIRTUAL4, number);
+	} while (!ground_has_received(ground->at_node, number, 10));
+	fence_destroy(fence);
+}
+
+static void no_stranger_slips_through_while_it_changes(void **state)
+{
+	enum { ROUNDS = 200 };
+	struct ground *ground = ground_need_armed(state);
+	uint64_t seen;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct sockaddr_storage storage;
+		socklen_t size = ground_address(VIRTUAL4, &storage);
+		int fd = ground_socket(ground->client, ground->node, AF_INET, SOCK_DGRAM);
+
+		while (getppid() != 1)
+			(void)!sendto(fd, "?", 1, 0, (struct sockaddr *)&storage, size);
+		_exit(0);
+	}
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t before = ground_drops(ground->fence);
+
+		assert_int_equal(i % 2 ? fence_arm(ground->fence, ground_now(), NULL)
+				       : fence_pass_known(ground->fence, ground_now()),
+				 0);
+		while (ground_drops(ground->fence) == before)
+			assert_int_equal(fence_refresh(ground->fence, ground_now(), NULL), 0);
+	}
+	ground_end(pid);
+	assert_int_equal(recv(ground->at_node, &seen, sizeof(seen), 0), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    FENCE_TEST(a_flow_passes_as_soon_as_the_kernel_has_it),
+	    FENCE_TEST(what_always_passes_passes_as_before),
+	    FENCE_TEST(a_stranger_waits_instead_of_being_reset),
+	    FENCE_TEST(arming_it_again_drops_all_and_opening_it_nothing),
+	    FENCE_TEST(an_open_fence_stays_open),
+	    FENCE_TEST(without_a_refresh_it_opens_to_strangers_too),
+	    FENCE_TEST(no_stranger_slips_through_while_it_changes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
