@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A node comes back with another kernel: what was held for it becomes an orphan. */
+/* A node comes back: with another kernel, what was held for it becomes an orphan. */
 #include "proto/node_state.h"
 
 #include <string.h>
@@ -42,11 +42,21 @@ static bool instance_differs(const struct peer *peer, const struct session *succ
 	       memcmp(&peer->instance, &successor->instance, sizeof(peer->instance)) != 0;
 }
 
+/* What came beyond a claim and was brought over is no news any more in its owner's next session. */
+static void forget_followed(struct node *node, struct peer *peer)
+{
+	const struct claim *claim = claims_find(&node->claims, peer->id, &peer->current.id);
+
+	if (claim && claim->state == CLAIM_OPEN && !claim->walks)
+		receive_claim(&peer->receive, 0);
+}
+
 bool node_succeed_session(struct node *node, struct peer *peer, const struct session *successor)
 {
 	if (session_exists(&peer->current) && table_count(peer->receive.table) &&
 	    instance_differs(peer, successor) && !keep_as_orphan(node, peer))
 		return false;
+	forget_followed(node, peer);
 	peer->instance = successor->instance;
 	peer->instance_is_known = true;
 	peer->ageing = (struct peer_ageing){0};

@@ -108,7 +108,6 @@ void receive_new_session(struct receive *receive, struct monotime now)
 {
 	enum receive_news news = news_of_next_session(receive);
 
-	receive_claim(receive, 0);
 	receive->news = news;
 	receive->news_were_unsure = news == RECEIVE_NEWS_UNSURE;
 	stash_clear(&receive->stash);

@@ -82,6 +82,24 @@ static void what_begins_at_an_owner_restarted_during_the_takeover_is_brought_ove
 	expect_that_all_is_handed_over(c, OLD + NEW);
 }
 
+/* Of the second session nothing was followed yet when the third begins, and to that it is nothing new. */
+static void also_when_it_is_restarted_twice(void **state)
+{
+	struct cluster *c = start();
+
+	(void)state;
+	cluster_takeover_begin(c, B);
+	restart_as_primary(c);
+	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_run_us(c, 1000000);
+	restart_as_primary(c);
+	cluster_audit(c, A);
+	cluster_run_us(c, 3000000);
+	cluster_takeover_end(c, B);
+	cluster_run_us(c, 1000000);
+	expect_that_all_is_handed_over(c, OLD + NEW);
+}
+
 static void also_what_its_kernel_got_while_the_daemon_was_down(void **state)
 {
 	struct cluster *c = start();
@@ -96,6 +114,24 @@ static void also_what_its_kernel_got_while_the_daemon_was_down(void **state)
 		cluster_kernel_put(c, A, &flow);
 	}
 	restart_as_primary(c);
+	cluster_audit(c, A);
+	cluster_run_us(c, 3000000);
+	expect_that_all_is_handed_over(c, OLD + NEW);
+}
+
+/* It was brought over, and ended at B: a second restart of its owner does not bring it again. */
+static void what_was_brought_over_and_ended_is_not_brought_again(void **state)
+{
+	struct cluster *c = start();
+
+	(void)state;
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, FIRST_NEW + NEW, 10);
+	cluster_run_us(c, 1000000);
+	cluster_flows_destroy(c, B, FIRST_NEW + NEW, 10);
+	forget_removals(c, B);
+	restart_as_primary(c);
+	cluster_flows_new(c, A, FIRST_NEW, NEW);
 	cluster_audit(c, A);
 	cluster_run_us(c, 3000000);
 	expect_that_all_is_handed_over(c, OLD + NEW);
@@ -183,7 +219,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_begins_at_an_owner_restarted_during_the_takeover_is_brought_over),
+	    cmocka_unit_test(also_when_it_is_restarted_twice),
 	    cmocka_unit_test(also_what_its_kernel_got_while_the_daemon_was_down),
+	    cmocka_unit_test(what_was_brought_over_and_ended_is_not_brought_again),
 	    cmocka_unit_test(what_ended_here_since_the_takeover_is_not_brought_again),
 	    cmocka_unit_test(of_an_owner_whose_copy_was_dropped_what_the_heir_never_had_is_brought_over),
 	    cmocka_unit_test(
