@@ -421,6 +421,16 @@ unsigned kernel_creations_add(struct kernel_creations *batch, const struct flow 
 	return at;
 }
 
+unsigned kernel_creations_count(const struct kernel_creations *batch)
+{
+	return batch->count;
+}
+
+const struct nlmsghdr *kernel_creations_message(const struct kernel_creations *batch, unsigned at)
+{
+	return batch->error[at] ? NULL : (const struct nlmsghdr *)(batch->bytes + batch->offset[at]);
+}
+
 unsigned kernel_creations_send(struct kernel_table *table, struct kernel_creations *batch,
 			       int errors[KERNEL_CREATIONS_MAX])
 {
@@ -453,8 +463,7 @@ void kernel_creations_undo(struct kernel_table *table, const struct kernel_creat
 		enum convert_kind kind;
 
 		if (errors[i] ||
-		    convert_from_message((const struct nlmsghdr *)(batch->bytes + batch->offset[i]),
-					 &change.flow, &kind))
+		    convert_from_message(kernel_creations_message(batch, i), &change.flow, &kind))
 			continue;
 		kernel_table_change(table, &change, ignore_end, NULL);
 	}

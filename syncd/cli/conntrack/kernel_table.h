@@ -80,6 +80,9 @@ struct kernel_creations *kernel_creations_new(void);
 bool kernel_creations_have_room(const struct kernel_creations *batch);
 /* Adds one, its timeout included; or, with `error`, one that will have failed so.  Returns its index. */
 unsigned kernel_creations_add(struct kernel_creations *batch, const struct flow *flow, int error);
+unsigned kernel_creations_count(const struct kernel_creations *batch);
+/* The message of one; NULL: it has failed already. */
+const struct nlmsghdr *kernel_creations_message(const struct kernel_creations *batch, unsigned at);
 /* Has all created, and writes each one's error, 0 or a negative errno.  Returns how many there are. */
 unsigned kernel_creations_send(struct kernel_table *table, struct kernel_creations *batch,
 			       int errors[KERNEL_CREATIONS_MAX]);

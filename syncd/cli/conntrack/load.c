@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "syncd/cli/conntrack/load.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { WORDS_MAX = 128, LINE_MAX_BYTES = 8192 };
+enum { WORDS_MAX = 128 };
 
 /* Splits a line into words, in place; quotes hold words together.  Their number, or -1: too many, or a quote
  * without an end. */
@@ -58,41 +55,72 @@ static int read_line(struct cli *cli, const char *path, uint32_t number, char *t
 	return request_read(cli, count + 1 - named, words + named, labels, true, request);
 }
 
-/* -1 to go on, or the exit code. */
-static int load_line(struct cli *cli, const char *path, uint32_t number, char *text, struct labels *labels,
-		     load_take *take, void *context)
+static const char *line_end(const struct load_text *text)
 {
-	struct request request;
-	char first = text[strspn(text, " \t\r\n")];
-	int code;
+	const char *newline = memchr(text->at, '\n', (size_t)(text->end - text->at));
 
-	if (!first || first == '#')
-		return -1;
-	code = load_read_plain(text, &request) ? request_check(cli, &request, true)
-					       : read_line(cli, path, number, text, labels, &request);
-	if (code < 0)
-		return take(context, &request, number);
-	request_say(cli, "%s:%u: this line is wrong; nothing was carried out", path, number);
-	return code;
+	return newline ? newline : text->end;
 }
 
-int load_read(struct cli *cli, const char *path, FILE *file, struct labels *labels, load_take *take,
-	      void *context)
+static void next_line(struct load_text *text, const char *end)
 {
-	char text[LINE_MAX_BYTES];
-	uint32_t number = 0;
+	text->at = end < text->end ? end + 1 : end;
+	text->line++;
+}
+
+void load_read_ahead(struct load_text *text, load_take *take, void *context)
+{
+	struct request request;
+
+	while (text->at < text->end) {
+		const char *end = line_end(text);
+
+		if (!load_read_plain(text->at, end, &request) || !take(context, &request, text->line + 1))
+			return;
+		next_line(text, end);
+	}
+}
+
+/* Reads the next line, whatever it has in it.  -1, or the exit code. */
+static int read_next(struct cli *cli, const char *path, struct load_text *text, struct labels *labels,
+		     load_take *take, void *context)
+{
+	const char *end = line_end(text);
+	size_t length = (size_t)(end - text->at), blank;
+	char copy[LOAD_LINE_MAX + 1];
+	struct request request;
 	int code = -1;
 
-	while (code < 0 && fgets(text, sizeof(text), file)) {
-		number++;
-		if (!strchr(text, '\n') && !feof(file))
-			return request_refuse(cli, "%s:%u: longer than %d bytes, or with a byte of zero",
-					      path, number, LINE_MAX_BYTES - 2);
-		code = load_line(cli, path, number, text, labels, take, context);
+	if (length > LOAD_LINE_MAX || memchr(text->at, 0, length))
+		return request_refuse(cli, "%s:%u: longer than %d bytes, or with a byte of zero", path,
+				      text->line + 1, LOAD_LINE_MAX);
+	memcpy(copy, text->at, length);
+	copy[length] = 0;
+	next_line(text, end);
+	blank = strspn(copy, " \t\r\n");
+	if (!copy[blank] || copy[blank] == '#')
+		return -1;
+	code = read_line(cli, path, text->line, copy, labels, &request);
+	if (code >= 0) {
+		request_say(cli, "%s:%u: this line is wrong; nothing was carried out", path, text->line);
+		return code;
 	}
-	if (code < 0 && ferror(file)) {
-		request_say(cli, "reading %s failed: %s", path, strerror(errno));
-		return CLI_FAILED;
+	if (take(context, &request, text->line))
+		return -1;
+	request_say(cli, "%s:%u: out of memory", path, text->line);
+	return CLI_FAILED;
+}
+
+int load_read(struct cli *cli, const char *path, struct load_text *text, struct labels *labels,
+	      load_take *take, void *context)
+{
+	int code = -1;
+
+	while (code < 0) {
+		load_read_ahead(text, take, context);
+		if (text->at == text->end)
+			break;
+		code = read_next(cli, path, text, labels, take, context);
 	}
 	return code;
 }

@@ -5,96 +5,73 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-enum { WORD_MAX = 64 };
-
-/* A word of the line: not terminated. */
-struct word {
-	const char *text;
-	size_t length;
+/* What is left of a line. */
+struct rest {
+	const char *at, *end;
 };
 
-enum { IN_WORD, BLANK, END, QUOTE };
-
-/* What a byte is: a table, for this is asked for each one of the file. */
-static const uint8_t classes[256] = {
-    [0] = END, ['\n'] = END, [' '] = BLANK, ['\t'] = BLANK, ['\r'] = BLANK, ['"'] = QUOTE, ['\''] = QUOTE,
-};
-
-static uint8_t class_of(const char *at)
+static inline bool skip(struct rest *rest, const char *text, size_t length)
 {
-	return classes[(unsigned char)*at];
+	if ((size_t)(rest->end - rest->at) < length || memcmp(rest->at, text, length) != 0)
+		return false;
+	rest->at += length;
+	return true;
 }
+#define SKIP(rest, text) skip(rest, text, sizeof(text) - 1)
 
-/* The next word; false at the end of the line.  Quotes are for those who have time: they make a word too
- * long. */
-static bool next_word(const char **at, struct word *word)
-{
-	const char *text = *at, *start;
-
-	while (class_of(text) == BLANK)
-		text++;
-	start = text;
-	while (class_of(text) == IN_WORD)
-		text++;
-	*word = (struct word){start, (size_t)(text - start)};
-	if (class_of(text) == QUOTE)
-		word->length = WORD_MAX;
-	*at = text;
-	return word->length > 0;
-}
-
-static bool word_is(const struct word *word, const char *text, size_t length)
-{
-	return word->length == length && !memcmp(word->text, text, length);
-}
-#define WORD_IS(word, text) word_is(word, text, sizeof(text) - 1)
+/* ---- values: what stands behind them is looked at by end_value() ---- */
 
 /* Decimal alone, and without a leading zero: what else a number may be, request_read_number() knows. */
-static bool read_decimal(const struct word *word, uint32_t most, uint32_t *number)
+static inline bool read_decimal(struct rest *rest, uint32_t most, uint32_t *number)
 {
+	const char *at = rest->at;
 	uint64_t value = 0;
 
-	if (word->length == 0 || word->length > 10 || (word->text[0] == '0' && word->length > 1))
+	for (; at < rest->end && *at >= '0' && *at <= '9' && at - rest->at < 11; at++)
+		value = value * 10 + (uint64_t)(*at - '0');
+	if (at == rest->at || (*rest->at == '0' && at - rest->at > 1))
 		return false;
-	for (size_t i = 0; i < word->length; i++) {
-		if (word->text[i] < '0' || word->text[i] > '9')
-			return false;
-		value = value * 10 + (uint64_t)(word->text[i] - '0');
-	}
+	rest->at = at;
 	*number = (uint32_t)value;
 	return value <= most;
 }
 
-static bool read_ipv4(const struct word *word, uint8_t address[16])
+/* Four numbers without leading zeros: 010 is octal to inet_aton(). */
+static bool read_ipv4(struct rest *rest, uint8_t address[16])
 {
-	size_t at = 0;
-
 	for (unsigned i = 0; i < 4; i++) {
-		unsigned value = 0;
-		size_t start = at;
+		uint32_t value;
 
-		while (at < word->length && word->text[at] >= '0' && word->text[at] <= '9' && at - start < 3)
-			value = value * 10 + (unsigned)(word->text[at++] - '0');
-		/* 010 is octal to inet_aton() */
-		if (at == start || value > 255 || (word->text[start] == '0' && at - start > 1))
+		if ((i && !SKIP(rest, ".")) || !read_decimal(rest, UINT8_MAX, &value))
 			return false;
 		address[i] = (uint8_t)value;
-		if (i < 3 && (at == word->length || word->text[at++] != '.'))
-			return false;
 	}
-	return at == word->length;
+	return true;
 }
 
-static bool read_address(const struct word *word, struct request *request, uint8_t address[16])
+static bool read_ipv6(struct rest *rest, uint8_t address[16])
 {
-	char copy[WORD_MAX];
+	char text[INET6_ADDRSTRLEN];
+	size_t length = 0;
+
+	while (rest->at < rest->end && *rest->at && strchr("0123456789abcdefABCDEF:.", *rest->at)) {
+		if (length == sizeof(text) - 1)
+			return false;
+		text[length++] = *rest->at++;
+	}
+	text[length] = 0;
+	return inet_pton(AF_INET6, text, address) == 1;
+}
+
+static bool read_address(struct rest *rest, struct request *request, uint8_t address[16])
+{
+	struct rest start = *rest;
 	uint8_t family = FLOW_IPV4;
 
-	if (!read_ipv4(word, address)) {
+	if (!read_ipv4(rest, address)) {
 		family = FLOW_IPV6;
-		memcpy(copy, word->text, word->length);
-		copy[word->length] = 0;
-		if (inet_pton(AF_INET6, copy, address) != 1)
+		*rest = start;
+		if (!read_ipv6(rest, address))
 			return false;
 	}
 	if (request->flow.family && request->flow.family != family)
@@ -104,154 +81,194 @@ static bool read_address(const struct word *word, struct request *request, uint8
 }
 
 /* An address alone: a port behind it has a colon, or brackets, that no address has. */
-static bool read_nat(const struct word *word, struct request *request, struct request_nat *nat)
+static bool read_nat(struct rest *rest, struct request *request, struct request_nat *nat)
 {
 	nat->has_address = true;
-	return read_address(word, request, nat->address);
+	return read_address(rest, request, nat->address);
 }
 
-static bool read_status(const struct word *word, struct request *request)
+static bool read_status(struct rest *rest, struct request *request)
 {
-	struct word rest = *word;
-
-	for (;;) {
-		const char *comma = memchr(rest.text, ',', rest.length);
-		struct word one = {rest.text, comma ? (size_t)(comma - rest.text) : rest.length};
-
-		if (WORD_IS(&one, "SEEN_REPLY"))
+	do {
+		if (SKIP(rest, "SEEN_REPLY"))
 			request->flow.status |= FLOW_STATUS_SEEN_REPLY;
-		else if (WORD_IS(&one, "ASSURED"))
+		else if (SKIP(rest, "ASSURED"))
 			request->flow.status |= FLOW_STATUS_ASSURED;
-		else if (WORD_IS(&one, "UNSET"))
+		else if (SKIP(rest, "FIXED_TIMEOUT"))
+			request->flow.status |= FLOW_STATUS_FIXED_TIMEOUT;
+		else if (SKIP(rest, "OFFLOAD"))
+			request->flow.status |= FLOW_STATUS_OFFLOAD;
+		else if (SKIP(rest, "HW_OFFLOAD"))
+			request->flow.status |= FLOW_STATUS_HW_OFFLOAD;
+		else if (SKIP(rest, "UNSET"))
 			request->status_unset = true;
 		else
 			return false;
-		if (!comma)
-			return true;
-		rest = (struct word){comma + 1, rest.length - one.length - 1};
-	}
-}
-
-static bool read_protocol(const struct word *word, struct request *request)
-{
-	char copy[WORD_MAX];
-
-	if (!WORD_IS(word, "tcp") && !WORD_IS(word, "udp") && !WORD_IS(word, "icmp") &&
-	    !WORD_IS(word, "icmpv6"))
-		return false;
-	memcpy(copy, word->text, word->length);
-	copy[word->length] = 0;
-	request->protocol = protocol_find(copy, &request->flow.protocol);
+	} while (SKIP(rest, ","));
 	return true;
 }
 
-static bool read_zone(const struct word *word, struct request *request)
+static bool read_protocol(struct rest *rest, struct request *request)
+{
+	const char *name = SKIP(rest, "tcp")      ? "tcp"
+			   : SKIP(rest, "udp")    ? "udp"
+			   : SKIP(rest, "icmpv6") ? "icmpv6"
+			   : SKIP(rest, "icmp")   ? "icmp"
+						  : NULL;
+
+	if (name)
+		request->protocol = protocol_find(name, &request->flow.protocol);
+	return name;
+}
+
+static bool read_zone(struct rest *rest, struct request *request)
 {
 	uint32_t zone;
 
-	if (!read_decimal(word, UINT16_MAX, &zone))
+	if (!read_decimal(rest, UINT16_MAX, &zone))
 		return false;
 	request->flow.zone = (uint16_t)zone;
 	request->flow.zone_scope = FLOW_ZONE_BOTH;
 	return true;
 }
 
-/* A flat table. */
-static bool read_option(char letter, const struct word *value, struct request *request)
+static bool read_state(struct rest *rest, struct request *request)
 {
-	static const char letters[] = "sdrqptumwng";
-	static const enum request_option options[] = {OPTION_ORIG_SRC,  OPTION_ORIG_DST, OPTION_REPLY_SRC,
-						      OPTION_REPLY_DST, OPTION_PROTOCOL, OPTION_TIMEOUT,
-						      OPTION_STATUS,    OPTION_MARK,     OPTION_ZONE,
-						      OPTION_SRC_NAT,   OPTION_DST_NAT};
-	const char *found = strchr(letters, letter);
+	char name[sizeof("ESTABLISHED")];
+	size_t length = 0;
+
+	while (rest->at < rest->end && *rest->at != ' ' && length < sizeof(name) - 1)
+		name[length++] = *rest->at++;
+	name[length] = 0;
+	return protocol_set(request, FIELD_STATE, name);
+}
+
+/* ---- options ---- */
+
+/* Which option a letter is; REQUEST_OPTIONS: none of these. */
+static enum request_option option_of(char letter)
+{
+	static const uint8_t options[128] = {
+	    ['s'] = 1 + OPTION_ORIG_SRC,  ['d'] = 1 + OPTION_ORIG_DST, ['r'] = 1 + OPTION_REPLY_SRC,
+	    ['q'] = 1 + OPTION_REPLY_DST, ['p'] = 1 + OPTION_PROTOCOL, ['t'] = 1 + OPTION_TIMEOUT,
+	    ['u'] = 1 + OPTION_STATUS,    ['m'] = 1 + OPTION_MARK,     ['w'] = 1 + OPTION_ZONE,
+	    ['n'] = 1 + OPTION_SRC_NAT,   ['g'] = 1 + OPTION_DST_NAT,
+	};
+	unsigned char at = (unsigned char)letter;
+
+	return at < sizeof(options) && options[at] ? (enum request_option)(options[at] - 1) : REQUEST_OPTIONS;
+}
+
+/* "-x VALUE".  A flat table. */
+static bool read_option(struct rest *rest, struct request *request)
+{
+	enum request_option option = option_of(rest->at[1]);
 	struct flow *flow = &request->flow;
 
-	if (!found || !*found || request_has(request, options[found - letters]))
+	if (option == REQUEST_OPTIONS || rest->at[2] != ' ' || request_has(request, option))
 		return false;
-	request->options |= 1u << options[found - letters];
-	switch (letter) {
-	case 's':
-		return read_address(value, request, flow->orig.src);
-	case 'd':
-		return read_address(value, request, flow->orig.dst);
-	case 'r':
-		return read_address(value, request, flow->reply.src);
-	case 'q':
-		return read_address(value, request, flow->reply.dst);
-	case 'n':
-		return read_nat(value, request, &request->src_nat);
-	case 'g':
-		return read_nat(value, request, &request->dst_nat);
-	case 'p':
-		return read_protocol(value, request);
-	case 't':
-		return read_decimal(value, VALUES_TIMEOUT_MAX, &flow->timeout_s);
-	case 'u':
-		return read_status(value, request);
-	case 'm':
-		return read_decimal(value, UINT32_MAX, &flow->mark);
+	request->options |= 1u << option;
+	rest->at += 3;
+	switch (option) {
+	case OPTION_ORIG_SRC:
+		return read_address(rest, request, flow->orig.src);
+	case OPTION_ORIG_DST:
+		return read_address(rest, request, flow->orig.dst);
+	case OPTION_REPLY_SRC:
+		return read_address(rest, request, flow->reply.src);
+	case OPTION_REPLY_DST:
+		return read_address(rest, request, flow->reply.dst);
+	case OPTION_SRC_NAT:
+		return read_nat(rest, request, &request->src_nat);
+	case OPTION_DST_NAT:
+		return read_nat(rest, request, &request->dst_nat);
+	case OPTION_PROTOCOL:
+		return read_protocol(rest, request);
+	case OPTION_TIMEOUT:
+		return read_decimal(rest, VALUES_TIMEOUT_MAX, &flow->timeout_s);
+	case OPTION_STATUS:
+		return read_status(rest, request);
+	case OPTION_MARK:
+		return read_decimal(rest, UINT32_MAX, &flow->mark);
 	default:
-		return read_zone(value, request);
+		return read_zone(rest, request);
 	}
 }
 
-static bool read_field(const struct word *name, const struct word *value, struct request *request)
+/* Which field of this protocol the option names; REQUEST_FIELDS: none, or not by its usual name. */
+static enum request_field read_field_name(struct rest *rest, uint8_t protocol)
 {
-	static const struct {
-		const char *name;
-		size_t length;
-		enum request_field field;
-		bool is_icmp;
-	} fields[] = {
-	    {"--sport", 7, FIELD_ORIG_SPORT, false},
-	    {"--dport", 7, FIELD_ORIG_DPORT, false},
-	    {"--reply-port-src", 16, FIELD_REPLY_SPORT, false},
-	    {"--reply-port-dst", 16, FIELD_REPLY_DPORT, false},
-	    {"--state", 7, FIELD_STATE, false},
-	    {"--icmp-type", 11, FIELD_ICMP_TYPE, true},
-	    {"--icmp-code", 11, FIELD_ICMP_CODE, true},
-	    {"--icmp-id", 9, FIELD_ICMP_ID, true},
-	};
-	char copy[WORD_MAX];
+	if (protocol == PROTOCOL_ICMP)
+		return SKIP(rest, "--icmp-type ")   ? FIELD_ICMP_TYPE
+		       : SKIP(rest, "--icmp-code ") ? FIELD_ICMP_CODE
+		       : SKIP(rest, "--icmp-id ")   ? FIELD_ICMP_ID
+						    : REQUEST_FIELDS;
+	if (protocol == PROTOCOL_ICMPV6)
+		return SKIP(rest, "--icmpv6-type ")   ? FIELD_ICMP_TYPE
+		       : SKIP(rest, "--icmpv6-code ") ? FIELD_ICMP_CODE
+		       : SKIP(rest, "--icmpv6-id ")   ? FIELD_ICMP_ID
+						      : REQUEST_FIELDS;
+	return SKIP(rest, "--sport ")                               ? FIELD_ORIG_SPORT
+	       : SKIP(rest, "--dport ")                             ? FIELD_ORIG_DPORT
+	       : SKIP(rest, "--reply-port-src ")                    ? FIELD_REPLY_SPORT
+	       : SKIP(rest, "--reply-port-dst ")                    ? FIELD_REPLY_DPORT
+	       : protocol == PROTOCOL_TCP && SKIP(rest, "--state ") ? FIELD_STATE
+								    : REQUEST_FIELDS;
+}
+
+/* "--name VALUE" */
+static bool read_field(struct rest *rest, struct request *request)
+{
+	enum request_field field;
 	uint32_t number;
 
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		if (!word_is(name, fields[i].name, fields[i].length))
-			continue;
-		if (request_has_field(request, fields[i].field) ||
-		    fields[i].is_icmp != (request->flow.protocol == PROTOCOL_ICMP) ||
-		    (fields[i].field == FIELD_STATE && request->flow.protocol != PROTOCOL_TCP))
-			return false;
-		if (fields[i].field != FIELD_STATE)
-			return read_decimal(value, UINT16_MAX, &number) &&
-			       protocol_set_number(request, fields[i].field, number);
-		memcpy(copy, value->text, value->length);
-		copy[value->length] = 0;
-		return protocol_set(request, FIELD_STATE, copy);
-	}
-	return false;
+	if (!request->protocol)
+		return false;
+	field = read_field_name(rest, request->flow.protocol);
+	if (field == REQUEST_FIELDS || request_has_field(request, field))
+		return false;
+	if (field == FIELD_STATE)
+		return read_state(rest, request);
+	return read_decimal(rest, UINT16_MAX, &number) && protocol_set_number(request, field, number);
 }
 
-bool load_read_plain(const char *text, struct request *request)
+/* One blank, or the end of the line. */
+static bool end_value(struct rest *rest)
 {
-	struct word name, value;
+	return rest->at == rest->end || SKIP(rest, " ");
+}
 
-	if (!next_word(&text, &name))
-		return false;
-	if (WORD_IS(&name, "conntrack") && !next_word(&text, &name))
-		return false;
-	if (!WORD_IS(&name, "-A") && !WORD_IS(&name, "-I"))
+/* Whether it names what -o save does; whoever names less is told by request_check() whether it is enough. */
+static bool is_whole(const struct request *request)
+{
+	const uint32_t options =
+	    1u << OPTION_PROTOCOL | 1u << OPTION_TIMEOUT | 1u << OPTION_ORIG_SRC | 1u << OPTION_ORIG_DST;
+	const uint32_t ports = 1u << FIELD_ORIG_SPORT | 1u << FIELD_ORIG_DPORT;
+	const uint32_t icmp = 1u << FIELD_ICMP_TYPE | 1u << FIELD_ICMP_CODE;
+	uint32_t fields = flow_has_icmp(request->flow.protocol) ? icmp : ports;
+
+	if (request->flow.protocol == PROTOCOL_TCP)
+		fields |= 1u << FIELD_STATE;
+	return (request->options & options) == options && (request->fields & fields) == fields;
+}
+
+bool load_read_plain(const char *text, const char *end, struct request *request)
+{
+	struct rest rest = {text, end};
+	bool adds;
+
+	SKIP(&rest, "conntrack ");
+	adds = SKIP(&rest, "-A ");
+	if (!adds && !SKIP(&rest, "-I "))
 		return false;
 	request_start(request);
-	request->command = name.text[1] == 'A' ? REQUEST_ADD : REQUEST_CREATE;
-	while (next_word(&text, &name)) {
-		if (!next_word(&text, &value) || name.length >= WORD_MAX || value.length >= WORD_MAX ||
-		    name.text[0] != '-' || value.text[0] == '-')
+	request->command = adds ? REQUEST_ADD : REQUEST_CREATE;
+	while (rest.at < rest.end) {
+		if (rest.end - rest.at < 3 || rest.at[0] != '-')
 			return false;
-		if (name.length == 2 ? !read_option(name.text[1], &value, request)
-				     : !request->protocol || !read_field(&name, &value, request))
+		if (!(rest.at[1] == '-' ? read_field(&rest, request) : read_option(&rest, request)) ||
+		    !end_value(&rest))
 			return false;
 	}
-	return class_of(text) == END;
+	return is_whole(request);
 }
