@@ -253,6 +253,7 @@ static void take_current_status(struct node *node, struct peer *peer, const stru
 	note_outcome(node, peer,
 		     receive_status(&peer->receive, status, session_sent_after(&peer->current), node->now));
 	node_review_claims(node);
+	node_review_split_brain(node);
 	if (!us || !echoed)
 		return;
 	if (!(us->flags & FRAME_PEER_CURRENT)) { /* it hears us, and does not follow us yet */

@@ -90,6 +90,8 @@ enum node_drop node_new_peer(struct node *node, uint16_t id, struct peer **resul
 /* ---- review.c ---- */
 /* Candidates that may now displace a silent session; sessions that have died. */
 void node_review_sessions(struct node *node);
+/* Whether another is primary beside us: in time, and with each STATUS. */
+void node_review_split_brain(struct node *node);
 /* One candidate: it may be current after that, and its slot free. */
 void node_review_candidate(struct node *node, struct peer *peer, struct session *candidate);
 

@@ -98,17 +98,24 @@ static void review_twin(struct node *node)
 	node->duplicate_id = duplicate;
 }
 
-static void review_split_brain(struct node *node)
+/*
+ * It is primary, and has shown that it lives since we are: a takeover may be quicker than the time after which
+ * its dead predecessor counts as silent.
+ */
+static bool is_rival(const struct node *node, const struct peer *peer)
+{
+	return peer->id && peer->has_status && peer->status.role == FRAME_ROLE_PRIMARY &&
+	       peer_is_alive(peer, &node->config, node->now) &&
+	       (node->split_brain || peer->current.sent_after.us >= node->took_over_at.us);
+}
+
+void node_review_split_brain(struct node *node)
 {
 	const struct peer *rival = NULL;
 
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
-		const struct peer *peer = &node->peers[i];
-
-		if (peer->id && peer->has_status && peer->status.role == FRAME_ROLE_PRIMARY &&
-		    peer_is_alive(peer, &node->config, node->now))
-			rival = peer;
-	}
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		if (is_rival(node, &node->peers[i]))
+			rival = &node->peers[i];
 	if (node->role.current != FRAME_ROLE_PRIMARY || node->config.active_active)
 		rival = NULL;
 	if (rival && !node->split_brain)
@@ -135,5 +142,5 @@ void node_review_sessions(struct node *node)
 			peer_destroy(peer);
 	}
 	review_twin(node);
-	review_split_brain(node);
+	node_review_split_brain(node);
 }

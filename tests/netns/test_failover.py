@@ -29,6 +29,7 @@ def fail_over(lab, speaker, idle):
     watch = Stopwatch(f"the power cut with {idle:,} idle flows", COMMIT_GOAL_S)
     lab.daemon[2].twintrack("primary")
     watch.note("all is committed")
+    assert "split-brain" not in lab.daemon[2].log(), "a dead primary is no rival"
     return traffic.verdict(timeout=240)
 
 

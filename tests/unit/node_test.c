@@ -421,6 +421,26 @@ static void terms_rise_with_each_takeover_and_two_primaries_are_seen(void **stat
 	assert_false(view.split_brain);
 }
 
+/* A takeover that is quicker than peer-timeout: the dead primary counts as alive for a moment yet. */
+static void a_dead_primary_is_no_rival_of_its_heir(void **state)
+{
+	struct cluster *c = cluster_of(state);
+
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 5000000));
+	cluster_role(c, 0, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 500000);
+	cluster_stop(c, 0);
+	cluster_role(c, 1, FRAME_ROLE_PRIMARY);
+	for (unsigned i = 0; i < 40; i++) {
+		assert_false(cluster_view(c, 1).split_brain);
+		cluster_run_us(c, 50000);
+	}
+	cluster_restart(c, 0);
+	cluster_role(c, 0, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 400000);
+	assert_true(cluster_view(c, 1).split_brain);
+}
+
 static void sixteen_nodes_keep_each_others_tables(void **state)
 {
 	struct cluster *c = cluster_new(16, 7);
@@ -483,6 +503,7 @@ int main(void)
 	    promise(a_peer_that_acknowledges_more_than_was_sent_makes_a_new_session),
 	    promise(a_datagram_of_our_session_that_we_did_not_send_makes_a_new_session),
 	    promise(terms_rise_with_each_takeover_and_two_primaries_are_seen),
+	    promise(a_dead_primary_is_no_rival_of_its_heir),
 	    promise(sixteen_nodes_keep_each_others_tables),
 	    promise(a_key_is_rolled_over_without_losing_sync),
 	};
