@@ -27,15 +27,20 @@ def _start(lab, mode):
 
 
 def _fail_over(mode):
-    """What became of the connections; the addresses move before `twintrack primary`, as keepalived does it."""
+    """What became of the connections; the addresses move before `twintrack primary`, as keepalived does it.
+
+    The live connections are in the middle of the idle ones, so that no order of the commit favours them.
+    """
     with Lab() as lab:
         lab.vip_to(1)
         _start(lab, mode)
+        lab.flowgen(1, "create", "--count", IDLE // 2, "--snat", WAN_VIP)
         traffic = lab.traffic(LIVE, address=SERVER, speak="half", duration_s=600, verdict_s=60)
-        lab.flowgen(1, "create", "--count", IDLE, "--snat", WAN_VIP)
+        lab.flowgen(1, "create", "--count", IDLE - IDLE // 2, "--first", IDLE // 2, "--snat", WAN_VIP)
         lab.daemon[1].wait_synced(timeout=120)
         time.sleep(2)  # undisturbed by what it took to make them
         lab.cables_out(1)
+        lab.daemon[1].kill()  # who listens to new flows, if only in a namespace of the dead, makes the kernel build events for all
         traffic.mark(wait=False)  # its ends may be busy
         lab.vip_to(2)
         lab.daemon[2].twintrack("primary", timeout=300)
