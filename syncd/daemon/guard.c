@@ -247,6 +247,13 @@ void guard_pass_known(struct guard *guard)
 		    strerror(-error));
 }
 
+void guard_take_waiting(struct guard *guard, fence_waits *told, void *context)
+{
+	/* on an error, which the driver logs, nobody goes before his turn */
+	if (guard->state == GUARD_CLOSED && guard->passes_known)
+		guard->driver.take_waiting(guard->driver.context, told, context);
+}
+
 void guard_configure(struct guard *guard, const struct config *config, struct monotime now)
 {
 	take_settings(guard, config);

@@ -18,6 +18,7 @@
 #include "syncd/control/state.h"
 #include "syncd/daemon/log.h"
 #include "syncd/kernel/address.h"
+#include "syncd/kernel/fence.h"
 
 enum { GUARD_LEARNT_MAX = 256 };
 
@@ -29,6 +30,8 @@ struct guard_driver {
 	int (*refresh)(void *context); /* for another [fence] timeout */
 	/* while it is closed: let packets of flows pass that the kernel has; until close() or open() */
 	int (*pass_known)(void *context);
+	/* whose packets are dropped meanwhile (fence_take_waiting()) */
+	int (*take_waiting)(void *context, fence_waits *told, void *told_context);
 	int (*open)(void *context);    /* let all pass */
 	int (*set_own)(void *context); /* guard_own() has changed while it is closed */
 	int (*check)(
@@ -95,6 +98,9 @@ void guard_set_taking_over(struct guard *guard, bool is_taking_over, struct mono
  * wait for the others.  Ends with guard_set_taking_over(false).  Nothing is done unless the fence is closed.
  */
 void guard_pass_known(struct guard *guard);
+
+/* Tells whose packets were dropped since the last call; only what is dropped then. */
+void guard_take_waiting(struct guard *guard, fence_waits *told, void *context);
 
 /* An own address changed; the set holds the change already. */
 void guard_address_changed(struct guard *guard, enum address_change change, const struct address *address,

@@ -86,6 +86,12 @@ static int do_pass_known(void *context)
 	return told(gf, fence_pass_known(gf->fence, clock_now()));
 }
 
+static int do_take_waiting(void *context, fence_waits *told_of, void *told_context)
+{
+	struct guard_fence *gf = context;
+	return told(gf, fence_take_waiting(gf->fence, told_of, told_context));
+}
+
 static int do_open(void *context)
 {
 	struct guard_fence *gf = context;
@@ -115,6 +121,7 @@ struct guard_driver guard_fence_driver(struct guard_fence *gf)
 				     .close = do_close,
 				     .refresh = do_refresh,
 				     .pass_known = do_pass_known,
+				     .take_waiting = do_take_waiting,
 				     .open = do_open,
 				     .set_own = do_set_own,
 				     .check = do_check,

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 enum {
 	CHUNK = 64,
+	EARLY_CHUNK = 512,   /* entries looked at for those who wait */
 	SEARCH_CHUNK = 4096, /* entries looked at for expectations */
 	/* With so many flows it pays not to hear of new ones meanwhile (watch_want_new()), and to read the
 	 * table afterwards: that takes half of what it saves. */
@@ -69,6 +71,10 @@ int takeover_begin(struct takeover *takeover, const struct takeover_parts *parts
 	if (takeover->timeouts == NULL)
 		return -ENOMEM;
 	list_tables(takeover);
+	uint64_t seed = 0;
+	/* so early that there is none: then strangers may choose who goes first, no more */
+	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
+	early_init(&takeover->early, seed, takeover->begun);
 	takeover->round = parts->is_warm ? TAKEOVER_WARM : TAKEOVER_MASTERS;
 	if (takeover->total >= MANY_FLOWS && !parts->is_warm)
 		drive_set_deaf(parts->drive, true);
@@ -80,6 +86,7 @@ void takeover_end(struct takeover *takeover)
 {
 	drive_set_deaf(takeover->parts.drive, false);
 	drive_set_warm_takeover(takeover->parts.drive, false, false);
+	early_free(&takeover->early);
 	timeouts_free(takeover->timeouts);
 	takeover->timeouts = NULL;
 }
@@ -124,19 +131,18 @@ static void settled(void *context, const struct flow *flow, enum commit_result r
 		drive_give(takeover->parts.drive, &(struct node_event){.type = NODE_FLOW_REFUSED});
 }
 
-static void take_flow(struct takeover *takeover, const struct flow *flow)
+static void take_flow(struct takeover *takeover, unsigned table, const struct flow *flow)
 {
 	uint32_t timeout_s = takeover->parts.timeout_s;
 	takeover->taken++;
-	takeover->tables[takeover->table].flows++;
+	takeover->tables[table].flows++;
 	/* a peer forwarded a connection of this very host: it lives on here, and not through NAT */
 	if (!filter_accepts(takeover->parts.filter, flow)) {
 		takeover->local++;
 		return;
 	}
 	if (timeout_s == 0)
-		timeout_s =
-		    timeouts_commit_s(takeover->timeouts, flow, takeover->tables[takeover->table].elapsed_s);
+		timeout_s = timeouts_commit_s(takeover->timeouts, flow, takeover->tables[table].elapsed_s);
 	commit_flow(takeover->parts.commit, flow, timeout_s, &takeover->parts.options, settled, takeover);
 }
 
@@ -144,10 +150,10 @@ static void take_flow(struct takeover *takeover, const struct flow *flow)
  * Finds the table whose turn it is among those that there are now: its owner may have restarted meanwhile
  * (another session, the same table), or rebooted (an orphan now).  False: it is gone, another primary has it.
  */
-static bool find_table(const struct takeover *takeover, struct node_table_view *found)
+static bool find_table(const struct takeover *takeover, unsigned table, struct node_table_view *found)
 {
 	struct node_table_view views[NODE_TABLES_MAX];
-	unsigned count = node_tables(drive_node(takeover->parts.drive), views), table = takeover->table;
+	unsigned count = node_tables(drive_node(takeover->parts.drive), views);
 	const struct seal_session_id *session = &takeover->tables[table].session;
 	int other = -1;
 	for (unsigned i = 0; i < count; i++) {
@@ -191,15 +197,16 @@ static bool take_chunk(struct takeover *takeover)
 	const struct node *node = drive_node(takeover->parts.drive);
 	const struct table_entry *entries[CHUNK];
 	struct flow flows[CHUNK];
-	unsigned count = 0, read = 0;
+	uint64_t versions[CHUNK];
+	unsigned count = 0, read = 0, table = takeover->table;
 	struct node_table_view view;
-	if (takeover->table >= takeover->tables_count || !find_table(takeover, &view))
+	if (table >= takeover->tables_count || !find_table(takeover, table, &view))
 		return false;
 	/* also of a session that began meanwhile: its owner was restarted, and names its flows anew */
 	takeover->stale_seen |= view.has_stale;
 	struct table_walk walk = table_walk_after(view.table, takeover->after, false);
 	while (read < CHUNK && (entries[read] = table_walk_next(&walk)) != NULL) {
-		takeover->after = walk.version;
+		takeover->after = versions[read] = walk.version;
 		node_foresee(node, record_key(entries[read++]->bytes));
 	}
 	for (unsigned i = 0; i < read; i++) {
@@ -207,11 +214,95 @@ static bool take_chunk(struct takeover *takeover)
 		bool is_related = flows[count].present & FLOW_HAS_MASTER;
 		takeover->related_seen |= is_related;
 		count += is_in_round(takeover, &view, entries[i], is_related) &&
+			 !early_was_taken(&takeover->early, table, versions[i]) &&
 			 !node_has_ended(node, view.table, record_key(entries[i]->bytes));
 	}
 	for (unsigned i = 0; i < count; i++)
-		take_flow(takeover, &flows[i]);
+		take_flow(takeover, table, &flows[i]);
 	return read == CHUNK;
+}
+
+static struct commit_options own_options(const struct takeover *takeover)
+{
+	struct commit_options options = takeover->parts.options;
+	options.existing_only = true;
+	return options;
+}
+
+static void flush(struct takeover *takeover)
+{
+	struct commit_options options = own_options(takeover);
+	if (takeover->round == TAKEOVER_OWN)
+		commit_flush(takeover->parts.commit, &options, own_settled, takeover);
+	else
+		commit_flush(takeover->parts.commit, &takeover->parts.options, settled, takeover);
+}
+
+static void note_waiting(void *context, const struct fence_waiting *waiting)
+{
+	early_note(context, waiting);
+}
+
+/*
+ * Looks from time to time at who waits in front of the fence, to take those first: whatever the order, live
+ * connections are somewhere among many idle ones.  True while there is somebody to search for.
+ */
+static bool has_early_work(struct takeover *takeover)
+{
+	struct early *early = &takeover->early;
+	struct monotime now;
+	if (early->searching)
+		return true;
+	if (!takeover->fills_empty_kernel || takeover->round != TAKEOVER_MASTERS)
+		return false;
+	now = clock_now();
+	if (monotime_is_before(now, early->next))
+		return false;
+	guard_take_waiting(takeover->parts.guard, note_waiting, early);
+	return early_search(early, takeover->table, takeover->after, now);
+}
+
+/* Goes on searching what is not committed yet.  False at the end of the tables. */
+static bool search_chunk(struct takeover *takeover)
+{
+	const struct node *node = drive_node(takeover->parts.drive);
+	struct early *early = &takeover->early;
+	struct flow flows[CHUNK];
+	unsigned count = 0, read = 0, table = early->table;
+	struct node_table_view view;
+	struct table_entry *entry = NULL;
+	if (table >= takeover->tables_count)
+		return false;
+	if (find_table(takeover, table, &view)) {
+		struct table_walk walk = table_walk_after(view.table, early->after, false);
+		while (count < CHUNK && read++ < EARLY_CHUNK && (entry = table_walk_next(&walk)) != NULL) {
+			struct flow *flow = &flows[count];
+			early->after = walk.version;
+			record_decode(entry->bytes, flow);
+			if (!early_is_wanted(early, flow) ||
+			    !is_in_round(takeover, &view, entry, flow->present & FLOW_HAS_MASTER) ||
+			    early_was_taken(early, table, walk.version) ||
+			    node_has_ended(node, view.table, record_key(entry->bytes)))
+				continue;
+			early_take(early, table, walk.version);
+			count++;
+		}
+	}
+	for (unsigned i = 0; i < count; i++)
+		take_flow(takeover, table, &flows[i]);
+	if (entry == NULL) {
+		early->after = 0;
+		early->table++;
+	}
+	return true;
+}
+
+static void search(struct takeover *takeover)
+{
+	if (search_chunk(takeover))
+		return;
+	flush(takeover);
+	early_found_all(&takeover->early, clock_now());
 }
 
 static void take_expect(struct takeover *takeover, const struct expect *expect)
@@ -239,7 +330,7 @@ static bool take_expects_chunk(struct takeover *takeover)
 	unsigned count = 0, seen = 0;
 	struct node_table_view view;
 	struct table_entry *entry = NULL;
-	if (takeover->table >= takeover->tables_count || !find_table(takeover, &view))
+	if (takeover->table >= takeover->tables_count || !find_table(takeover, takeover->table, &view))
 		return false;
 	struct table_walk walk = table_walk_records_after(view.table, takeover->after);
 	while (count < CHUNK && seen++ < SEARCH_CHUNK && (entry = table_walk_next(&walk)) != NULL) {
@@ -262,13 +353,6 @@ static bool has_expectations(const struct takeover *takeover)
 		if (table_records(views[i].table) > table_count(views[i].table))
 			return true;
 	return false;
-}
-
-static struct commit_options own_options(const struct takeover *takeover)
-{
-	struct commit_options options = takeover->parts.options;
-	options.existing_only = true;
-	return options;
 }
 
 static bool has_old_windows(const struct flow *flow)
@@ -301,15 +385,6 @@ static bool refresh_chunk(struct takeover *takeover)
 		commit_flow(takeover->parts.commit, &flows[i],
 			    flows[i].timeout_s > 0 ? flows[i].timeout_s : 1, &options, own_settled, takeover);
 	return entry != NULL && takeover->after < takeover->own_end;
-}
-
-static void flush(struct takeover *takeover)
-{
-	struct commit_options options = own_options(takeover);
-	if (takeover->round == TAKEOVER_OWN)
-		commit_flush(takeover->parts.commit, &options, own_settled, takeover);
-	else
-		commit_flush(takeover->parts.commit, &takeover->parts.options, settled, takeover);
 }
 
 static bool is_round_needed(const struct takeover *takeover)
@@ -368,6 +443,10 @@ bool takeover_run(struct takeover *takeover, struct monotime until)
 	if (takeover->parts.is_warm && !is_round_needed(takeover))
 		return true;
 	while (!done && monotime_is_before(clock_now(), until)) {
+		if (has_early_work(takeover)) {
+			search(takeover);
+			continue;
+		}
 		if (run_chunk(takeover))
 			continue;
 		takeover->after = 0;

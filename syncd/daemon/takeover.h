@@ -7,7 +7,9 @@
 #define DAEMON_TAKEOVER_H
 
 #include "syncd/daemon/drive.h"
+#include "syncd/daemon/early.h"
 #include "syncd/daemon/filter.h"
+#include "syncd/daemon/guard.h"
 #include "syncd/kernel/commit.h"
 #include "syncd/kernel/timeouts.h"
 
@@ -21,6 +23,7 @@ struct takeover_parts {
 	struct commit *commit;
 	const struct filter *filter;
 	struct expectations *expectations;
+	struct guard *guard;
 	struct commit_options options;
 	uint32_t timeout_s; /* 0: auto */
 	bool is_warm;       /* the peers' flows are in the kernel, as copies, but for the latest */
@@ -53,6 +56,7 @@ struct takeover {
 		uint32_t elapsed_s; /* since its owner was last known to live */
 		uint64_t flows;
 	} tables[NODE_TABLES_MAX]; /* in the order in which they are committed */
+	struct early early;        /* of the first round */
 	uint64_t after;            /* version in that table up to which all is done */
 	enum takeover_round round;
 	bool related_seen, stale_seen;

@@ -311,6 +311,7 @@ static void begin_takeover(struct transition *transition)
 	    .commit = transition->parts.commit,
 	    .filter = transition->parts.filter,
 	    .expectations = transition->parts.expectations,
+	    .guard = transition->parts.guard,
 	    .options = {.fence_closed = guard_is_armed(transition->parts.guard),
 			.tcp_liberal = !transition->parts.config->commit.tcp_strict},
 	    .timeout_s = transition->parts.config->commit.timeout_s,

@@ -277,6 +277,23 @@ int fence_pass_known(struct fence *fence, struct monotime now)
 	return install(fence, now, true);
 }
 
+int fence_take_waiting(struct fence *fence, fence_waits *told, void *context)
+{
+	size_t count;
+
+	if (!fence->is_wanted || !fence->passes_known || !fence->batch)
+		return 0;
+	int error = fence_get_waiting(fence->batch, fence->table, told, context, &count);
+	if (error)
+		return fail(fence, error, "ask who waits in table", fence->table);
+	if (count == 0)
+		return 0;
+	/* what comes in between is not told; its sender repeats it */
+	nft_batch_begin(fence->batch);
+	fence_put_none_waiting(fence->batch, fence->table);
+	return commit(fence, "forget who waited in set");
+}
+
 int fence_refresh(struct fence *fence, struct monotime now, struct monotime *next)
 {
 	if (!fence->is_wanted) {
@@ -416,7 +433,8 @@ static void note_counters(struct fence *fence, const struct fence_rules_answer *
 {
 	enum fence_rule first = fence_first_rule(fence->passes_known);
 
-	memcpy(&fence->drops[first], rules->drops, (FENCE_RULES - first) * sizeof(fence->drops[0]));
+	memcpy(&fence->drops[first], rules->drops,
+	       fence_rule_count(fence->passes_known) * sizeof(fence->drops[0]));
 }
 
 static bool are_rules_ours(const struct fence *fence, const struct fence_rules_answer *rules)

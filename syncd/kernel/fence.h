@@ -24,11 +24,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/flow.h"
 #include "proto/monotime.h"
 #include "syncd/kernel/address.h"
 
 #define FENCE_ADDRESSES_MAX  4096 /* of each of the two address lists */
 #define FENCE_INTERFACES_MAX 64
+#define FENCE_WAITING_MAX    32768 /* remembered of each family, between two calls of fence_take_waiting() */
 #define FENCE_TIMEOUT_MIN    ((struct monotime){100000})
 #define FENCE_TIMEOUT_MAX    ((struct monotime){INT64_C(3600000000)})
 
@@ -72,6 +74,20 @@ int fence_arm(struct fence *fence, struct monotime now, struct monotime *next);
  * stays closed to all.
  */
 int fence_pass_known(struct fence *fence, struct monotime now);
+
+/* The two ends that a dropped packet named, in its own direction; of protocols without ports, these are void.
+ */
+struct fence_waiting {
+	uint8_t family, protocol; /* as in struct flow */
+	struct flow_tuple tuple;
+};
+
+/*
+ * Tells whose packets fence_pass_known() has dropped since the last call (or since it began): of each pair of
+ * ends once, in no order; beyond FENCE_WAITING_MAX some are left out.  Returns 0 or a negative errno.
+ */
+typedef void fence_waits(void *context, const struct fence_waiting *waiting);
+int fence_take_waiting(struct fence *fence, fence_waits *told, void *context);
 
 /*
  * Keeps an armed fence closed for another timeout, also when it had lapsed.  *next, unless NULL, becomes the

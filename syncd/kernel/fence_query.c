@@ -100,49 +100,96 @@ int fence_get_rules(struct nft_batch *batch, const char *table, struct fence_rul
 	return nft_batch_get(batch, NFT_MSG_GETRULE, NLM_F_DUMP, ask_rules, hear_rule, answer);
 }
 
-struct alive_answer {
-	const char *table;
+/* ---- elements of a set ---- */
+
+struct elements_answer {
+	const char *table, *set;
 	size_t count;
+	fence_waits *told; /* NULL: only counted */
+	void *context;
 };
 
-static void ask_alive(struct nlmsghdr *message, void *context)
+static void ask_elements(struct nlmsghdr *message, void *context)
 {
-	struct alive_answer *answer = context;
+	struct elements_answer *answer = context;
 	struct nftnl_set *set = nftnl_set_alloc();
 
 	answer->count = 0;
 	if (!set)
 		return;
 	nftnl_set_set_str(set, NFTNL_SET_TABLE, answer->table);
-	nftnl_set_set_str(set, NFTNL_SET_NAME, FENCE_SET_ALIVE);
+	nftnl_set_set_str(set, NFTNL_SET_NAME, answer->set);
 	nftnl_set_elems_nlmsg_build_payload(message, set);
 	nftnl_set_free(set);
 }
 
-static int count_element(struct nftnl_set_elem *element, void *context)
+static uint16_t read_port(const uint8_t *bytes)
 {
-	struct alive_answer *answer = context;
+	return (uint16_t)(bytes[0] << 8 | bytes[1]);
+}
 
-	(void)element;
+static void tell_waiting(const struct elements_answer *answer, const uint8_t *key, size_t size)
+{
+	struct fence_waiting waiting = {.family = size == FENCE_WAITING_SIZE(4) ? FLOW_IPV4 : FLOW_IPV6};
+	size_t address = flow_address_size(waiting.family);
+
+	if (size != FENCE_WAITING_SIZE(address))
+		return;
+	memcpy(waiting.tuple.src, key, address);
+	memcpy(waiting.tuple.dst, key + address, address);
+	waiting.protocol = key[2 * address];
+	waiting.tuple.sport = read_port(key + 2 * address + 4);
+	waiting.tuple.dport = read_port(key + 2 * address + 8);
+	answer->told(answer->context, &waiting);
+}
+
+static int hear_element(struct nftnl_set_elem *element, void *context)
+{
+	struct elements_answer *answer = context;
+	uint32_t size = 0;
+	const void *key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &size);
+
 	answer->count++;
+	if (answer->told && key)
+		tell_waiting(answer, key, size);
 	return 0;
 }
 
-static int hear_alive(const struct nlmsghdr *message, void *context)
+static int hear_elements(const struct nlmsghdr *message, void *context)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
 
 	if (set && nftnl_set_elems_nlmsg_parse(message, set) == 0)
-		nftnl_set_elem_foreach(set, count_element, context);
+		nftnl_set_elem_foreach(set, hear_element, context);
 	nftnl_set_free(set);
 	return MNL_CB_OK;
 }
 
+static int get_elements(struct nft_batch *batch, struct elements_answer *answer)
+{
+	return nft_batch_get(batch, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask_elements, hear_elements, answer);
+}
+
 int fence_count_alive(struct nft_batch *batch, const char *table, size_t *count)
 {
-	struct alive_answer answer = {.table = table};
-	int error = nft_batch_get(batch, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask_alive, hear_alive, &answer);
+	struct elements_answer answer = {.table = table, .set = FENCE_SET_ALIVE};
+	int error = get_elements(batch, &answer);
 
 	*count = answer.count;
+	return error;
+}
+
+int fence_get_waiting(struct nft_batch *batch, const char *table, fence_waits *told, void *context,
+		      size_t *count)
+{
+	struct elements_answer four = {
+	    .table = table, .set = FENCE_SET_WAITING4, .told = told, .context = context};
+	struct elements_answer six = {
+	    .table = table, .set = FENCE_SET_WAITING6, .told = told, .context = context};
+	int error = get_elements(batch, &four);
+
+	if (!error)
+		error = get_elements(batch, &six);
+	*count = four.count + six.count;
 	return error;
 }

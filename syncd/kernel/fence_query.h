@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "syncd/kernel/fence.h"
 #include "syncd/kernel/fence_ruleset.h"
 #include "syncd/kernel/nft_batch.h"
 
@@ -37,5 +38,9 @@ int fence_get_rules(struct nft_batch *batch, const char *table, struct fence_rul
 
 /* How many of the elements that keep the fence closed have not expired. */
 int fence_count_alive(struct nft_batch *batch, const char *table, size_t *count);
+
+/* Tells of each element of the sets of those who wait; *count: how many there were. */
+int fence_get_waiting(struct nft_batch *batch, const char *table, fence_waits *told, void *context,
+		      size_t *count);
 
 #endif

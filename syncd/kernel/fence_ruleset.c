@@ -20,8 +20,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define CHAIN_HOOKED "prerouting"
-#define CHAIN_OWN    "own"
+#include "syncd/kernel/fence.h"
+
+#define CHAIN_HOOKED  "prerouting"
+#define CHAIN_OWN     "own"
+#define CHAIN_WAITING "waiting"
 
 /* Of the chain, closed to all and closed to strangers: the latter needs conntrack's verdict
  * (NF_IP_PRI_CONNTRACK, -200), and comes before the mangling and translating ones. */
@@ -36,7 +39,20 @@
 
 /* nft(8)'s numbers of the key types (include/datatype.h): the kernel keeps them only for whoever lists the
  * set */
-enum { KEY_NFPROTO = 2, KEY_IPV4 = 7, KEY_IPV6 = 8, KEY_FIB_TYPE = 38, KEY_IFNAME = 41 };
+enum {
+	KEY_NFPROTO = 2,
+	KEY_IPV4 = 7,
+	KEY_IPV6 = 8,
+	KEY_PROTOCOL = 12,
+	KEY_PORT = 13,
+	KEY_FIB_TYPE = 38,
+	KEY_IFNAME = 41
+};
+
+/* those of a concatenation stand in 6 bits each (TYPE_BITS) */
+#define KEY_WAITING(address)                                                                                 \
+	((uint32_t)(address) << 24 | (uint32_t)(address) << 18 | KEY_PROTOCOL << 12 | KEY_PORT << 6 |        \
+	 KEY_PORT)
 
 void fence_put_removal(struct nft_batch *batch, const char *table)
 {
@@ -94,6 +110,7 @@ struct set_kind {
 	const char *name;
 	uint32_t key_type, key_size, key_order, flags;
 	const char *label;
+	uint32_t size; /* 0: no limit */
 };
 
 static void add_byte_order(struct nftnl_set *set, uint32_t order)
@@ -121,26 +138,33 @@ static void put_set(struct nft_batch *batch, const char *table, const struct set
 		nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, kind->key_type);
 		nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, kind->key_size);
 		nftnl_set_set_u32(set, NFTNL_SET_FLAGS, kind->flags);
+		if (kind->size)
+			nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, kind->size);
 		add_byte_order(set, kind->key_order);
 		nftnl_set_nlmsg_build_payload(message, set);
 	}
 	nftnl_set_free(set);
 }
 
-static void put_sets(struct nft_batch *batch, const char *table)
+static void put_sets(struct nft_batch *batch, const char *table, bool passes_known)
 {
-	static const char intervals[] = "a set of intervals";
+	enum { ALWAYS = 7 };
+	static const char intervals[] = "a set of intervals", dynamic[] = "a set that rules add to";
 	static const struct set_kind kinds[] = {
-	    {FENCE_SET_ALIVE, KEY_NFPROTO, 1, ORDER_HOST, NFT_SET_TIMEOUT, "a set with timeouts"},
-	    {FENCE_SET_ACCEPTED, KEY_IFNAME, IFNAMSIZ, ORDER_HOST, 0, "a set of names"},
-	    {FENCE_SET_GROUP, KEY_FIB_TYPE, 4, ORDER_HOST, NFT_SET_CONSTANT, "a set of address types"},
-	    {FENCE_SET_VIRTUAL4, KEY_IPV4, 4, ORDER_NETWORK, NFT_SET_INTERVAL, intervals},
-	    {FENCE_SET_VIRTUAL6, KEY_IPV6, 16, ORDER_NETWORK, NFT_SET_INTERVAL, intervals},
-	    {FENCE_SET_OWN4, KEY_IPV4, 4, ORDER_NETWORK, NFT_SET_INTERVAL, intervals},
-	    {FENCE_SET_OWN6, KEY_IPV6, 16, ORDER_NETWORK, NFT_SET_INTERVAL, intervals},
+	    {FENCE_SET_ALIVE, KEY_NFPROTO, 1, ORDER_HOST, NFT_SET_TIMEOUT, "a set with timeouts", 0},
+	    {FENCE_SET_ACCEPTED, KEY_IFNAME, IFNAMSIZ, ORDER_HOST, 0, "a set of names", 0},
+	    {FENCE_SET_GROUP, KEY_FIB_TYPE, 4, ORDER_HOST, NFT_SET_CONSTANT, "a set of address types", 0},
+	    {FENCE_SET_VIRTUAL4, KEY_IPV4, 4, ORDER_NETWORK, NFT_SET_INTERVAL, intervals, 0},
+	    {FENCE_SET_VIRTUAL6, KEY_IPV6, 16, ORDER_NETWORK, NFT_SET_INTERVAL, intervals, 0},
+	    {FENCE_SET_OWN4, KEY_IPV4, 4, ORDER_NETWORK, NFT_SET_INTERVAL, intervals, 0},
+	    {FENCE_SET_OWN6, KEY_IPV6, 16, ORDER_NETWORK, NFT_SET_INTERVAL, intervals, 0},
+	    [ALWAYS] = {FENCE_SET_WAITING4, KEY_WAITING(KEY_IPV4), FENCE_WAITING_SIZE(4), ORDER_NETWORK,
+			NFT_SET_EVAL, dynamic, FENCE_WAITING_MAX},
+	    {FENCE_SET_WAITING6, KEY_WAITING(KEY_IPV6), FENCE_WAITING_SIZE(16), ORDER_NETWORK, NFT_SET_EVAL,
+	     dynamic, FENCE_WAITING_MAX},
 	};
 
-	for (uint32_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+	for (uint32_t i = 0; i < (passes_known ? sizeof(kinds) / sizeof(kinds[0]) : ALWAYS); i++)
 		put_set(batch, table, &kinds[i], i + 1);
 }
 
@@ -157,17 +181,23 @@ static struct nftnl_expr *add_expression(struct nftnl_rule *rule, const char *na
 	return expression;
 }
 
-static void load_meta(struct nftnl_rule *rule, uint32_t key)
+static void load_meta_into(struct nftnl_rule *rule, uint32_t key, uint32_t into)
 {
 	struct nftnl_expr *meta = add_expression(rule, "meta");
 
 	if (!meta)
 		return;
 	nftnl_expr_set_u32(meta, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(meta, NFTNL_EXPR_META_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(meta, NFTNL_EXPR_META_DREG, into);
 }
 
-static void load_payload(struct nftnl_rule *rule, uint32_t base, size_t offset, size_t size)
+static void load_meta(struct nftnl_rule *rule, uint32_t key)
+{
+	load_meta_into(rule, key, NFT_REG_1);
+}
+
+static void load_payload_into(struct nftnl_rule *rule, uint32_t base, size_t offset, size_t size,
+			      uint32_t into)
 {
 	struct nftnl_expr *payload = add_expression(rule, "payload");
 
@@ -176,7 +206,12 @@ static void load_payload(struct nftnl_rule *rule, uint32_t base, size_t offset, 
 	nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_BASE, base);
 	nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_OFFSET, (uint32_t)offset);
 	nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_LEN, (uint32_t)size);
-	nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(payload, NFTNL_EXPR_PAYLOAD_DREG, into);
+}
+
+static void load_payload(struct nftnl_rule *rule, uint32_t base, size_t offset, size_t size)
+{
+	load_payload_into(rule, base, offset, size, NFT_REG_1);
 }
 
 static void load_destination_type(struct nftnl_rule *rule)
@@ -241,10 +276,13 @@ static void decide(struct nftnl_rule *rule, int verdict, const char *chain)
 		nftnl_expr_set_str(immediate, NFTNL_EXPR_IMM_CHAIN, chain);
 }
 
-static void count_and_drop(struct nftnl_rule *rule)
+static void count_and_drop(struct nftnl_rule *rule, bool passes_known)
 {
 	add_expression(rule, "counter");
-	decide(rule, NF_DROP, NULL);
+	if (passes_known)
+		decide(rule, NFT_GOTO, CHAIN_WAITING);
+	else
+		decide(rule, NF_DROP, NULL);
 }
 
 static void match_protocol(struct nftnl_rule *rule, uint32_t key, uint8_t number)
@@ -278,6 +316,26 @@ static void match_discovery(struct nftnl_rule *rule)
 	compare(rule, NFT_CMP_LTE, &last, sizeof(last));
 }
 
+/* Notes whose packet it is: source, destination, protocol and ports, side by side in the registers. */
+static void note_waiting(struct nftnl_rule *rule, const char *set, size_t source, size_t destination,
+			 size_t address_size)
+{
+	const uint32_t words = (uint32_t)address_size / 4;
+	struct nftnl_expr *dynset;
+
+	load_payload_into(rule, NFT_PAYLOAD_NETWORK_HEADER, source, address_size, NFT_REG32_00);
+	load_payload_into(rule, NFT_PAYLOAD_NETWORK_HEADER, destination, address_size, NFT_REG32_00 + words);
+	load_meta_into(rule, NFT_META_L4PROTO, NFT_REG32_00 + 2 * words);
+	load_payload_into(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, NFT_REG32_00 + 2 * words + 1);
+	load_payload_into(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, NFT_REG32_00 + 2 * words + 2);
+	dynset = add_expression(rule, "dynset");
+	if (!dynset)
+		return;
+	nftnl_expr_set_u32(dynset, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG32_00);
+	nftnl_expr_set_u32(dynset, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_ADD);
+	nftnl_expr_set_str(dynset, NFTNL_EXPR_DYNSET_SET_NAME, set);
+}
+
 static void match_loopback(struct nftnl_rule *rule)
 {
 	const uint32_t loopback = LOOPBACK_INDEX;
@@ -287,7 +345,7 @@ static void match_loopback(struct nftnl_rule *rule)
 }
 
 /* One case for each rule, in the order of the picture in the header: a flat table. */
-static void fill_rule(struct nftnl_rule *rule, enum fence_rule which)
+static void fill_rule(struct nftnl_rule *rule, enum fence_rule which, bool passes_known)
 {
 	const uint32_t local = RTN_LOCAL, none = 0;
 
@@ -320,10 +378,10 @@ static void fill_rule(struct nftnl_rule *rule, enum fence_rule which)
 		return decide(rule, NF_ACCEPT, NULL);
 	case FENCE_RULE_VIRTUAL4:
 		match_destination4(rule, FENCE_SET_VIRTUAL4);
-		return count_and_drop(rule);
+		return count_and_drop(rule, passes_known);
 	case FENCE_RULE_VIRTUAL6:
 		match_destination6(rule, FENCE_SET_VIRTUAL6);
-		return count_and_drop(rule);
+		return count_and_drop(rule, passes_known);
 	case FENCE_RULE_OWN4:
 		match_destination4(rule, FENCE_SET_OWN4);
 		return decide(rule, NF_ACCEPT, NULL);
@@ -332,8 +390,18 @@ static void fill_rule(struct nftnl_rule *rule, enum fence_rule which)
 		return decide(rule, NF_ACCEPT, NULL);
 	case FENCE_RULE_FORWARD:
 	case FENCE_RULE_LEARNT:
+		return count_and_drop(rule, passes_known);
+	case FENCE_RULE_WAITING4:
+		match_protocol(rule, NFT_META_NFPROTO, NFPROTO_IPV4);
+		return note_waiting(rule, FENCE_SET_WAITING4, offsetof(struct iphdr, saddr),
+				    offsetof(struct iphdr, daddr), 4);
+	case FENCE_RULE_WAITING6:
+		match_protocol(rule, NFT_META_NFPROTO, NFPROTO_IPV6);
+		return note_waiting(rule, FENCE_SET_WAITING6, offsetof(struct ip6_hdr, ip6_src),
+				    offsetof(struct ip6_hdr, ip6_dst), 16);
+	case FENCE_RULE_DROP:
 	case FENCE_RULES:
-		return count_and_drop(rule);
+		return decide(rule, NF_DROP, NULL);
 	}
 }
 
@@ -345,6 +413,8 @@ static const char *rule_label(enum fence_rule which)
 		return "a rule that counts and drops";
 	if (which == FENCE_RULE_KNOWN)
 		return "the ct expression (CONFIG_NFT_CT)";
+	if (which == FENCE_RULE_WAITING4 || which == FENCE_RULE_WAITING6)
+		return "a rule that adds to a set";
 	return "a rule";
 }
 
@@ -379,7 +449,14 @@ static void add_comment(struct nftnl_rule *rule, const char *comment)
 	nftnl_udata_buf_free(udata);
 }
 
-static void put_rule(struct nft_batch *batch, const char *table, enum fence_rule which)
+static const char *rule_chain(enum fence_rule which)
+{
+	return which < FENCE_RULE_VIRTUAL4   ? CHAIN_HOOKED
+	       : which < FENCE_RULE_WAITING4 ? CHAIN_OWN
+					     : CHAIN_WAITING;
+}
+
+static void put_rule(struct nft_batch *batch, const char *table, enum fence_rule which, bool passes_known)
 {
 	struct nlmsghdr *message =
 	    nft_batch_add(batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, rule_label(which));
@@ -387,10 +464,9 @@ static void put_rule(struct nft_batch *batch, const char *table, enum fence_rule
 
 	if (message && rule) {
 		nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, table);
-		nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN,
-				   which < FENCE_RULE_VIRTUAL4 ? CHAIN_HOOKED : CHAIN_OWN);
+		nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, rule_chain(which));
 		nftnl_rule_set_u32(rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
-		fill_rule(rule, which);
+		fill_rule(rule, which, passes_known);
 		add_comment(rule, rule_comment(which));
 		nftnl_rule_nlmsg_build_payload(message, rule);
 	}
@@ -404,8 +480,10 @@ void fence_put_table(struct nft_batch *batch, const char *table, bool passes_kno
 	put_table(batch, table);
 	put_chain(batch, table, CHAIN_HOOKED, &priority);
 	put_chain(batch, table, CHAIN_OWN, NULL);
-	put_sets(batch, table);
+	if (passes_known)
+		put_chain(batch, table, CHAIN_WAITING, NULL);
+	put_sets(batch, table, passes_known);
 	fence_put_group(batch, table);
-	for (int which = fence_first_rule(passes_known); which < FENCE_RULES; which++)
-		put_rule(batch, table, (enum fence_rule)which);
+	for (unsigned which = fence_first_rule(passes_known); which < fence_end_rule(passes_known); which++)
+		put_rule(batch, table, (enum fence_rule)which, passes_known);
 }

@@ -23,6 +23,12 @@
  *   ip daddr @own4 accept                    everything; or, while learning, what was here before
  *   ip6 daddr @own6 accept
  *   counter drop                             learnt virtual addresses
+ *
+ * Closed to strangers, `counter goto waiting` stands for each `counter drop`; chain waiting:
+ *
+ *   add @waiting4 { ip saddr . ip daddr . meta l4proto . th sport . th dport }
+ *   add @waiting6 { the same for IPv6 }      (a set that is full ends its rule)
+ *   drop
  */
 #ifndef SYNCD_KERNEL_FENCE_RULESET_H
 #define SYNCD_KERNEL_FENCE_RULESET_H
@@ -51,6 +57,9 @@ enum fence_rule {
 	FENCE_RULE_OWN4,
 	FENCE_RULE_OWN6,
 	FENCE_RULE_LEARNT,
+	FENCE_RULE_WAITING4, /* these three only when closed to strangers */
+	FENCE_RULE_WAITING6,
+	FENCE_RULE_DROP,
 	FENCE_RULES
 };
 
@@ -61,6 +70,12 @@ enum fence_rule {
 #define FENCE_SET_VIRTUAL6 "virtual6"
 #define FENCE_SET_OWN4     "own4"
 #define FENCE_SET_OWN6     "own6"
+#define FENCE_SET_WAITING4 "waiting4"
+#define FENCE_SET_WAITING6 "waiting6"
+
+/* An element of the last two: source, destination, and in 4 bytes each the protocol and the ports. */
+#define FENCE_WAITING_SIZE(address_size) (2 * (address_size) + 12)
+#define FENCE_WAITING_SIZE_MAX           FENCE_WAITING_SIZE(16)
 
 /* the elements of FENCE_SET_ALIVE: one for IPv4, one for IPv6 */
 #define FENCE_ALIVE_ELEMENTS 2
@@ -70,15 +85,20 @@ enum fence_rule {
 /* Removes the table. */
 void fence_put_removal(struct nft_batch *batch, const char *table);
 
-/* The first rule that a table has, and how many there are. */
+/* The first rule that a table has, the one behind its last, and how many there are. */
 static inline enum fence_rule fence_first_rule(bool passes_known)
 {
 	return passes_known ? FENCE_RULE_KNOWN : FENCE_RULE_OPEN;
 }
 
+static inline enum fence_rule fence_end_rule(bool passes_known)
+{
+	return passes_known ? FENCE_RULES : FENCE_RULE_WAITING4;
+}
+
 static inline size_t fence_rule_count(bool passes_known)
 {
-	return (size_t)(FENCE_RULES - fence_first_rule(passes_known));
+	return (size_t)(fence_end_rule(passes_known) - fence_first_rule(passes_known));
 }
 
 /* The table with its chains, rules and empty sets, closed to all or to strangers.  It must not exist. */
@@ -92,6 +112,9 @@ void fence_put_group(struct nft_batch *batch, const char *table);
  */
 void fence_put_prefixes(struct nft_batch *batch, const char *table, const char *set4, const char *set6,
 			const struct address_prefix *prefixes, size_t count);
+
+/* Empties FENCE_SET_WAITING4 and 6, which only a table that is closed to strangers has. */
+void fence_put_none_waiting(struct nft_batch *batch, const char *table);
 
 /* Replaces the names of the interfaces that the fence lets pass. */
 void fence_put_interfaces(struct nft_batch *batch, const char *table, const char *const *names, size_t count);

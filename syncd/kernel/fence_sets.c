@@ -83,6 +83,12 @@ static void put_emptying(struct nft_batch *batch, const char *table, const char 
 	elements_flush(&elements);
 }
 
+void fence_put_none_waiting(struct nft_batch *batch, const char *table)
+{
+	put_emptying(batch, table, FENCE_SET_WAITING4);
+	put_emptying(batch, table, FENCE_SET_WAITING6);
+}
+
 void fence_put_group(struct nft_batch *batch, const char *table)
 {
 	static const uint32_t types[] = {RTN_BROADCAST, RTN_ANYCAST, RTN_MULTICAST};

@@ -3,6 +3,7 @@
 #include "tests/unit/fence_ground.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { KNOWN_PORT = 7000, STRANGE_PORT = 7001 };
@@ -79,6 +80,101 @@ static void a_flow_passes_as_soon_as_the_kernel_has_it(void **state)
 	assert_passes_from(ground, KNOWN_PORT, VIRTUAL4, ground->at_node);
 	assert_dropped_from(ground, STRANGE_PORT, VIRTUAL6);
 	assert_flows(ground, 3);
+}
+
+struct told {
+	struct fence_waiting all[8];
+	unsigned count;
+};
+
+static void hear(void *context, const struct fence_waiting *waiting)
+{
+	struct told *told = context;
+
+	assert_true(told->count < 8);
+	told->all[told->count++] = *waiting;
+}
+
+static struct told take_waiting(const struct ground *ground)
+{
+	struct told told = {.count = 0};
+
+	assert_int_equal(fence_take_waiting(ground->fence, hear, &told), 0);
+	return told;
+}
+
+static void assert_waits(const struct told *told, const char *from, uint16_t port, const char *to)
+{
+	struct fence_waiting waiting = {.protocol = PROTOCOL_UDP};
+	bool is_ipv6 = strchr(to, ':') != NULL;
+
+	waiting.family = is_ipv6 ? FLOW_IPV6 : FLOW_IPV4;
+	inet_pton(is_ipv6 ? AF_INET6 : AF_INET, from, waiting.tuple.src);
+	inet_pton(is_ipv6 ? AF_INET6 : AF_INET, to, waiting.tuple.dst);
+	waiting.tuple.sport = port;
+	waiting.tuple.dport = PORT;
+	for (unsigned i = 0; i < told->count; i++)
+		if (memcmp(&told->all[i], &waiting, sizeof(waiting)) == 0)
+			return;
+	fail_msg("%s from port %u of %s is not told of", to, port, from);
+}
+
+static void who_waits_is_told_once(void **state)
+{
+	struct ground *ground = need_closed_to_strangers(state);
+	struct told told;
+
+	assert_int_equal(take_waiting(ground).count, 0);
+	create_flow(ground, "10.9.1.2", SERVER4);
+	assert_passes_from(ground, KNOWN_PORT, SERVER4, ground->at_server);
+	assert_int_equal(take_waiting(ground).count, 0);
+	for (int i = 0; i < 2; i++) {
+		assert_dropped_from(ground, STRANGE_PORT, SERVER4);
+		assert_dropped_from(ground, STRANGE_PORT, VIRTUAL4);
+		assert_dropped_from(ground, KNOWN_PORT, SERVER6);
+		assert_dropped_from(ground, KNOWN_PORT, VIRTUAL6);
+	}
+	told = take_waiting(ground);
+	assert_int_equal(told.count, 4);
+	assert_waits(&told, "10.9.1.2", STRANGE_PORT, SERVER4);
+	assert_waits(&told, "10.9.1.2", STRANGE_PORT, VIRTUAL4);
+	assert_waits(&told, "fd09:1::2", KNOWN_PORT, SERVER6);
+	assert_waits(&told, "fd09:1::2", KNOWN_PORT, VIRTUAL6);
+	assert_int_equal(take_waiting(ground).count, 0);
+	assert_dropped_from(ground, STRANGE_PORT, SERVER4);
+	assert_int_equal(take_waiting(ground).count, 1);
+	assert_dropped_from(ground, STRANGE_PORT, SERVER4);
+	assert_int_equal(fence_arm(ground->fence, ground_now(), NULL), 0);
+	assert_int_equal(take_waiting(ground).count, 0);
+}
+
+/* More than can be remembered wait all the same. */
+static void with_its_memory_full_it_drops_as_before(void **state)
+{
+	struct ground *ground = need_closed_to_strangers(state);
+	struct sockaddr_storage storage;
+	uint64_t before = ground_drops(ground->fence), number = ground_number();
+	unsigned sent = 0;
+
+	for (unsigned server = 0; server < 2; server++) {
+		socklen_t size = ground_address(SERVER4, &storage);
+		struct sockaddr_in *to = (struct sockaddr_in *)&storage;
+		int fd = ground_socket(ground->client, ground->node, AF_INET, SOCK_DGRAM);
+
+		to->sin_addr.s_addr = htonl(ntohl(to->sin_addr.s_addr) + server);
+		for (unsigned port = 1; port <= FENCE_WAITING_MAX / 2 + 100; port++, sent++) {
+			to->sin_port = htons((uint16_t)port);
+			assert_int_equal(
+			    sendto(fd, &number, sizeof(number), 0, (struct sockaddr *)&storage, size),
+			    sizeof(number));
+		}
+		close(fd);
+	}
+	while (ground_drops(ground->fence) < before + sent)
+		assert_int_equal(fence_refresh(ground->fence, ground_now(), NULL), 0);
+	assert_false(ground_has_received(ground->at_server, number, 0));
+	netns_run(ground->node,
+		  "nft list set inet twintrack-7 waiting4 | grep -o 10.9.1.2 | wc -l | grep -qx 32768");
 }
 
 static void what_always_passes_passes_as_before(void **state)
@@ -192,6 +288,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    FENCE_TEST(a_flow_passes_as_soon_as_the_kernel_has_it),
+	    FENCE_TEST(who_waits_is_told_once),
+	    FENCE_TEST(with_its_memory_full_it_drops_as_before),
 	    FENCE_TEST(what_always_passes_passes_as_before),
 	    FENCE_TEST(a_stranger_waits_instead_of_being_reset),
 	    FENCE_TEST(arming_it_again_drops_all_and_opening_it_nothing),

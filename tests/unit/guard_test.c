@@ -21,7 +21,7 @@ struct world {
 	struct monotime now;
 	bool is_closed, passes_known;
 	int pass_known_error, close_error, refresh_error, check_result;
-	unsigned closes, opens, refreshes, checks, sets, errors_logged;
+	unsigned asked_who_waits, closes, opens, refreshes, checks, sets, errors_logged;
 	char last_log[700];
 };
 
@@ -46,6 +46,15 @@ static int do_pass_known(void *context)
 	struct world *world = context;
 	world->passes_known = world->pass_known_error == 0;
 	return world->pass_known_error;
+}
+
+static int do_take_waiting(void *context, fence_waits *told, void *told_context)
+{
+	struct world *world = context;
+	const struct fence_waiting waiting = {.protocol = PROTOCOL_TCP};
+	world->asked_who_waits++;
+	told(told_context, &waiting);
+	return 0;
 }
 
 static int do_open(void *context)
@@ -93,8 +102,15 @@ static void keep_log(void *context, int level, const char *id, const char *text)
 
 static void start_guard(struct world *world)
 {
-	struct guard_driver driver = {world,   do_close,   do_refresh, do_pass_known,
-				      do_open, do_set_own, do_check,   do_passes};
+	struct guard_driver driver = {.context = world,
+				      .close = do_close,
+				      .refresh = do_refresh,
+				      .pass_known = do_pass_known,
+				      .take_waiting = do_take_waiting,
+				      .open = do_open,
+				      .set_own = do_set_own,
+				      .check = do_check,
+				      .passes = do_passes};
 	guard_start(&world->guard, &world->config, world->addresses, &driver, world->log);
 }
 
@@ -250,22 +266,33 @@ static void it_stays_closed_while_a_takeover_runs_however_long(void **state)
 	assert_int_equal(world->errors_logged, 0);
 }
 
+static void count_waiting(void *context, const struct fence_waiting *waiting)
+{
+	*(unsigned *)context += waiting->protocol == PROTOCOL_TCP;
+}
+
 static void in_a_takeover_known_flows_may_pass_until_it_opens(void **state)
 {
 	struct world *world = *state;
 	set_role(world, FRAME_ROLE_BACKUP);
+	unsigned told = 0;
 	guard_pass_known(&world->guard);
+	guard_take_waiting(&world->guard, count_waiting, &told);
 	assert_false(world->passes_known); /* no takeover runs */
 	guard_set_taking_over(&world->guard, true, world->now);
 	guard_pass_known(&world->guard);
 	assert_true(world->passes_known && world->is_closed && guard_is_armed(&world->guard));
+	guard_take_waiting(&world->guard, count_waiting, &told);
+	assert_int_equal(told, 1);
 	pass(world, 60000);
 	set_role(world, FRAME_ROLE_PRIMARY);
 	guard_set_taking_over(&world->guard, false, world->now);
 	assert_false(world->is_closed);
 	assert_int_equal(world->closes, 1);
 	guard_pass_known(&world->guard);
+	guard_take_waiting(&world->guard, count_waiting, &told);
 	assert_int_equal(world->opens, 1);
+	assert_int_equal(world->asked_who_waits, 1);
 }
 
 static void after_a_takeover_that_failed_it_is_closed_to_all_again(void **state)
