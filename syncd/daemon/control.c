@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { REQUEST_WAIT_S = 10, PRINT_MAX = 8192, GROUPS_MAX = 1024 };
+enum { REQUEST_WAIT_S = 10, STALL_PATIENCE_US = 250000, PRINT_MAX = 8192, GROUPS_MAX = 1024 };
 
 struct control_client {
 	struct control *control;
@@ -501,7 +501,8 @@ int control_serve(struct control *control, struct loop *loop, struct log *log, c
 	control->context = context;
 	control->timer = (struct loop_timer){.deadline = monotime_add(clock_now(), monotime_from_s(1)),
 					     .expired = look_for_stalled,
-					     .context = control};
+					     .context = control,
+					     .patience_us = STALL_PATIENCE_US};
 	control->wake_timer =
 	    (struct loop_timer){.deadline = MONOTIME_NEVER, .expired = wake, .context = control};
 	loop_add_timer(loop, &control->timer);

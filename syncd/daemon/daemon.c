@@ -19,7 +19,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-enum { MAX_FLOWS_FALLBACK = 262144, TOMBSTONES_MIN = 65536 };
+enum {
+	MAX_FLOWS_FALLBACK = 262144,
+	TOMBSTONES_MIN = 65536,
+	PATIENCE_US = 250000, /* of what is done each second: it waits for a heartbeat that comes or goes */
+};
 
 /* ---- the node's configuration ---- */
 
@@ -324,12 +328,12 @@ static int open_loop(struct daemon *daemon)
 				 addresses_readable, daemon, &daemon->address_source);
 	if (error < 0)
 		return error;
-	daemon->housekeeping =
-	    (struct loop_timer){.deadline = clock_now(), .expired = keep_house, .context = daemon};
+	daemon->housekeeping = (struct loop_timer){
+	    .deadline = clock_now(), .expired = keep_house, .context = daemon, .patience_us = PATIENCE_US};
 	daemon->guard_timer =
 	    (struct loop_timer){.deadline = MONOTIME_NEVER, .expired = guard_expired, .context = daemon};
-	daemon->log_timer =
-	    (struct loop_timer){.deadline = clock_now(), .expired = log_expired, .context = daemon};
+	daemon->log_timer = (struct loop_timer){
+	    .deadline = clock_now(), .expired = log_expired, .context = daemon, .patience_us = PATIENCE_US};
 	loop_add_timer(daemon->loop, &daemon->housekeeping);
 	loop_add_timer(daemon->loop, &daemon->guard_timer);
 	loop_add_timer(daemon->loop, &daemon->log_timer);

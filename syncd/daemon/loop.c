@@ -175,7 +175,8 @@ static struct monotime run_timers(struct loop *loop)
 		}
 	}
 	for (struct loop_timer *timer = loop->timers; timer != NULL; timer = timer->next)
-		next = monotime_min(next, timer->deadline);
+		next =
+		    monotime_min(next, monotime_add(timer->deadline, monotime_from_us(timer->patience_us)));
 	return next;
 }
 

@@ -36,6 +36,9 @@ struct loop_timer {
 	struct monotime deadline; /* MONOTIME_NEVER: off.  Set it at any time, also from the callback */
 	void (*expired)(void *context, struct monotime now);
 	void *context;
+	/* So much later it may run, together with what else wakes the loop up: each waking costs more than
+	 * most timers' work. */
+	int64_t patience_us;
 	struct loop_timer *next;
 };
 void loop_add_timer(struct loop *loop, struct loop_timer *timer);
