@@ -4,9 +4,11 @@
  * steps in the same order, each with the number of its line; and the first line that is wrong is named.
  */
 #include "syncd/cli/conntrack/load.h"
+#include "syncd/cli/conntrack/load_ahead.h"
 #include "syncd/cli/conntrack/load_plan.h"
 #include "tests/unit/random_flow.h"
 
+#include <errno.h>
 #include <linux/netlink.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,7 +32,7 @@ struct text {
 struct asked {
 	uint32_t line;
 	bool creates, may_exist;
-	const struct nlmsghdr *message; /* NULL: it is known to fail, or is no creation */
+	struct nlmsghdr *message; /* a copy; NULL: it is known to fail, or is no creation */
 };
 
 static struct cli cli = {.program = "test", .socket = "none", .as_conntrack = true};
@@ -58,6 +60,12 @@ static void add_random_line(struct text *text, struct random *random, uint32_t o
 	char line[LINE];
 
 	if (others && !random_below(random, others)) {
+		if (!random_below(random, 4)) { /* so that others begin anywhere in a block */
+			size_t length = random_below(random, LOAD_LINE_MAX - LINE);
+
+			memset(text->bytes + text->length, '#', length);
+			text->length += length;
+		}
 		add_line(text, odd[random_below(random, sizeof(odd) / sizeof(odd[0]))]);
 		return;
 	}
@@ -70,12 +78,14 @@ static void add_random_line(struct text *text, struct random *random, uint32_t o
 
 static struct text make_text(uint64_t seed, uint32_t lines, uint32_t others)
 {
-	struct text text = {malloc((size_t)lines * LINE), 0, 0};
+	struct text text = {malloc(((size_t)lines + 10) * 2048), 0, 0};
 	struct random random = {seed};
 
 	assert_non_null(text.bytes);
-	while (text.lines < lines)
+	while (text.lines < lines) {
 		add_random_line(&text, &random, others);
+		assert_true(text.length < ((size_t)text.lines + 10) * 2048);
+	}
 	return text;
 }
 
@@ -105,27 +115,56 @@ static int read_file(int file, unsigned threads, struct load_plan *plan, char sa
 	return code;
 }
 
-static struct asked *list(const struct load_plan *plan, size_t *count)
+static void list_step(const struct load_step *step, struct asked *asked, size_t *count)
+{
+	unsigned lines = step->batch ? kernel_creations_count(step->batch) : 1;
+
+	for (unsigned at = 0; at < lines; at++) {
+		struct asked *one = &asked[(*count)++];
+		const struct nlmsghdr *message;
+
+		assert_true(*count <= LINES_MAX);
+		one->line = step->line[at];
+		one->creates = step->batch;
+		one->may_exist = step->batch && step->may_exist[at];
+		message = step->batch ? kernel_creations_message(step->batch, at) : NULL;
+		if (!message)
+			continue;
+		one->message = malloc(message->nlmsg_len);
+		assert_non_null(one->message);
+		memcpy(one->message, message, message->nlmsg_len);
+	}
+}
+
+static struct asked *list(const struct load_plan *plan, int file, unsigned threads, size_t *count)
 {
 	struct asked *asked = calloc(LINES_MAX, sizeof(*asked));
+	struct load_ahead *ahead = load_ahead_new(plan, file, threads);
 
 	assert_non_null(asked);
+	assert_non_null(ahead);
 	*count = 0;
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct load_step *step = plan->step[i];
-		unsigned lines = step->batch ? kernel_creations_count(step->batch) : 1;
+		const struct load_plan *batches;
 
-		for (unsigned at = 0; at < lines; at++) {
-			struct asked *one = &asked[(*count)++];
-
-			assert_true(*count <= LINES_MAX);
-			one->line = step->lines_before + step->line[at];
-			one->creates = step->batch;
-			one->may_exist = step->batch && step->may_exist[at];
-			one->message = step->batch ? kernel_creations_message(step->batch, at) : NULL;
+		if (step->batch || step->request) {
+			list_step(step, asked, count);
+			continue;
 		}
+		assert_int_equal(load_ahead_step(ahead, i, &batches), 0);
+		for (size_t j = 0; j < batches->count; j++)
+			list_step(batches->step[j], asked, count);
 	}
+	load_ahead_free(ahead);
 	return asked;
+}
+
+static void forget(struct asked *asked, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(asked[i].message);
+	free(asked);
 }
 
 static bool messages_equal(const struct nlmsghdr *a, const struct nlmsghdr *b)
@@ -136,10 +175,10 @@ static bool messages_equal(const struct nlmsghdr *a, const struct nlmsghdr *b)
 	       !memcmp(a + 1, b + 1, a->nlmsg_len - sizeof(*a));
 }
 
-static void expect_the_same(const struct load_plan *a, const struct load_plan *b)
+static void expect_the_same(int file, const struct load_plan *a, const struct load_plan *b)
 {
 	size_t a_count, b_count;
-	struct asked *a_list = list(a, &a_count), *b_list = list(b, &b_count);
+	struct asked *a_list = list(a, file, 1, &a_count), *b_list = list(b, file, THREADS, &b_count);
 
 	assert_int_equal(a_count, b_count);
 	for (size_t i = 0; i < a_count; i++) {
@@ -149,8 +188,17 @@ static void expect_the_same(const struct load_plan *a, const struct load_plan *b
 		    one->may_exist != other->may_exist || !messages_equal(one->message, other->message))
 			fail_msg("step %zu: lines %u and %u", i, one->line, other->line);
 	}
-	free(a_list);
-	free(b_list);
+	forget(a_list, a_count);
+	forget(b_list, b_count);
+}
+
+static bool has_ranges(const struct load_plan *plan)
+{
+	bool has = false;
+
+	for (size_t i = 0; i < plan->count; i++)
+		has |= plan->step[i]->range.length > 0;
+	return has;
 }
 
 static void threads_read_what_one_reads(void **state)
@@ -165,17 +213,19 @@ static void threads_read_what_one_reads(void **state)
 		struct text text = make_text(i + 1, texts[i].lines, texts[i].others);
 		struct load_plan one = {0}, many = {0};
 		char said[LINE];
+		int file;
 
-		/* the last line needs no newline */
-		text.length -= text.length && i % 2;
+		text.length -= text.length && i % 2; /* the last line needs no newline */
+		file = file_of(&text);
 		for (unsigned j = 0; j < 2; j++) {
-			int file = file_of(&text);
-
+			assert_int_equal(lseek(file, 0, SEEK_SET), 0);
 			assert_int_equal(read_file(file, j ? THREADS : 1, j ? &many : &one, said), -1);
 			assert_string_equal(said, "");
-			close(file);
 		}
-		expect_the_same(&one, &many);
+		assert_int_equal(has_ranges(&one), false);
+		assert_int_equal(has_ranges(&many), texts[i].lines > 10000 && texts[i].others != 1);
+		expect_the_same(file, &one, &many);
+		close(file);
 		load_plan_clear(&one);
 		load_plan_clear(&many);
 		free(text.bytes);
@@ -209,6 +259,38 @@ static void the_first_wrong_line_is_named_whoever_reads_it(void **state)
 		close(file);
 		free(text.bytes);
 		free(rest.bytes);
+	}
+}
+
+static void what_changed_since_it_was_checked_is_not_carried_out(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct text text = make_text(1, 30000, 0);
+		struct load_plan plan = {0};
+		const struct load_plan *batches;
+		struct load_ahead *ahead;
+		char said[LINE];
+		int file = file_of(&text);
+
+		assert_int_equal(read_file(file, THREADS, &plan, said), -1);
+		assert_in_range(plan.count, 3, 10);
+		/* another digit of a timeout; or it ends */
+		if (i)
+			assert_int_equal(ftruncate(file, plan.step[1]->range.start + 1000), 0);
+		else
+			assert_int_equal(pwrite(file,
+						text.bytes[plan.step[1]->range.start + 6] == '5' ? "6" : "5",
+						1, plan.step[1]->range.start + 6),
+					 1);
+		ahead = load_ahead_new(&plan, file, i ? THREADS : 1);
+		assert_non_null(ahead);
+		assert_int_equal(load_ahead_step(ahead, 0, &batches), 0);
+		assert_int_equal(load_ahead_step(ahead, 1, &batches), -ESTALE);
+		load_ahead_free(ahead);
+		load_plan_clear(&plan);
+		close(file);
+		free(text.bytes);
 	}
 }
 
@@ -258,6 +340,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(threads_read_what_one_reads),
 	    cmocka_unit_test(the_first_wrong_line_is_named_whoever_reads_it),
+	    cmocka_unit_test(what_changed_since_it_was_checked_is_not_carried_out),
 	    cmocka_unit_test(a_line_without_an_end_is_refused_in_any_portion),
 	    cmocka_unit_test(a_file_that_cannot_be_read_is_told),
 	};

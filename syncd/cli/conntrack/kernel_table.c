@@ -392,8 +392,13 @@ struct kernel_creations *kernel_creations_new(void)
 	struct kernel_creations *batch = malloc(sizeof(*batch));
 
 	if (batch)
-		batch->count = batch->used = batch->last = 0;
+		kernel_creations_clear(batch);
 	return batch;
+}
+
+void kernel_creations_clear(struct kernel_creations *batch)
+{
+	batch->count = batch->used = batch->last = 0;
 }
 
 bool kernel_creations_have_room(const struct kernel_creations *batch)

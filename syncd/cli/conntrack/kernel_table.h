@@ -77,6 +77,7 @@ struct kernel_creations;
 
 /* An empty batch, which free() frees; NULL: out of memory. */
 struct kernel_creations *kernel_creations_new(void);
+void kernel_creations_clear(struct kernel_creations *batch);
 bool kernel_creations_have_room(const struct kernel_creations *batch);
 /* Adds one, its timeout included; or, with `error`, one that will have failed so.  Returns its index. */
 unsigned kernel_creations_add(struct kernel_creations *batch, const struct flow *flow, int error);

@@ -1,38 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Reading a file in portions, each of whole lines.  A large portion is cut into slices, and threads read one
- * after the other ahead into a plan of its own, while the next portion comes from the file.  The threads live
- * as long as the portion, and share nothing but the number of the next slice.  What they leave (a line that
- * is not plain, and what follows it in its slice) is read here, in order, so that the first line that is
- * wrong is the one that is named.
- */
+/* Reading a file: as it comes; or, a large one that can be read again, checked in blocks by load_check.c. */
 #include "syncd/cli/conntrack/load.h"
+#include "syncd/cli/conntrack/load_check.h"
 #include "syncd/cli/conntrack/load_plan.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-	PORTION = 8 << 20,
-	SLICE = PORTION / 32,
-	SLICES_MAX = PORTION / SLICE + 1,
-	THREADS_MAX = 8, /* the kernel's part cannot be shared, and then it is by far the larger one */
-};
-
-struct portion {
-	char *bytes;        /* PORTION */
-	size_t used, lines; /* bytes, of which so many in whole lines */
-};
-
-struct slice {
-	struct load_text text;
-	struct load_plan plan;
-};
+enum { PORTION = 256 * 1024 };
 
 struct loading {
 	struct cli *cli;
@@ -40,178 +19,142 @@ struct loading {
 	int file;
 	struct labels *labels;
 	struct load_plan *plan;
-	unsigned helpers;
-	bool ended; /* the file */
-	struct portion now, next;
-	uint32_t line; /* of the file, read so far */
-	/* a portion */
-	struct slice slice[SLICES_MAX];
-	unsigned slices;
-	atomic_uint taken;
+	uint32_t line; /* how many are read */
+	size_t used;
+	char bytes[PORTION];
 };
 
-/* ---- portions ---- */
+static int say_error(const struct loading *loading, int error)
+{
+	request_say(loading->cli, "reading %s failed: %s", loading->path, load_error_text(error));
+	return CLI_FAILED;
+}
+
+static int read_lines(struct loading *loading, size_t length)
+{
+	struct load_text text = {loading->bytes, loading->bytes + length, loading->line};
+	int code =
+	    load_read(loading->cli, loading->path, &text, loading->labels, load_plan_take, loading->plan);
+
+	loading->line = text.line;
+	return code;
+}
+
+/* ---- as it comes ---- */
 
 /* Whole lines, as many as come at once: who types them has each checked as it comes.  At the end of the file
  * the last one may be without its newline; so is one that is too long.  -1, or the exit code. */
-static int read_next_portion(struct loading *loading)
+static int read_stream(struct loading *loading)
 {
-	const struct portion *now = &loading->now;
-	struct portion *next = &loading->next;
-	const char *newline = NULL;
+	bool ended = false;
+	int code = -1;
 
-	next->used = now->used - now->lines; /* the beginning of a line */
-	memcpy(next->bytes, now->bytes + now->lines, next->used);
-	while (!loading->ended && !newline && next->used <= LOAD_LINE_MAX) {
-		char *to = next->bytes + next->used;
-		ssize_t got = read(loading->file, to, PORTION - next->used);
+	while (code < 0 && !ended) {
+		char *to = loading->bytes + loading->used;
+		ssize_t got = read(loading->file, to, PORTION - loading->used);
+		const char *newline;
+		size_t lines;
 
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0) {
-			request_say(loading->cli, "reading %s failed: %s", loading->path, strerror(errno));
-			return CLI_FAILED;
-		}
-		loading->ended = got == 0;
+		if (got < 0)
+			return say_error(loading, -errno);
+		ended = got == 0;
 		newline = memrchr(to, '\n', (size_t)got);
-		next->used += (size_t)got;
+		loading->used += (size_t)got;
+		if (!newline && !ended && loading->used <= LOAD_LINE_MAX)
+			continue;
+		lines = newline ? (size_t)(newline + 1 - loading->bytes) : loading->used;
+		code = read_lines(loading, lines);
+		loading->used -= lines;
+		memmove(loading->bytes, loading->bytes + lines, loading->used);
 	}
-	next->lines = newline ? (size_t)(newline + 1 - next->bytes) : next->used;
-	return -1;
-}
-
-/* ---- slices ---- */
-
-static void cut_slices(struct loading *loading)
-{
-	const char *at = loading->now.bytes, *end = at + loading->now.lines;
-
-	for (loading->slices = 0; at < end; loading->slices++) {
-		const char *newline =
-		    end - at > SLICE ? memchr(at + SLICE, '\n', (size_t)(end - at - SLICE)) : NULL;
-		struct slice *slice = &loading->slice[loading->slices];
-
-		slice->text = (struct load_text){at, newline ? newline + 1 : end, 0};
-		at = slice->text.end;
-	}
-	atomic_store(&loading->taken, 0);
-}
-
-static void *read_slices(void *context)
-{
-	struct loading *loading = context;
-	unsigned at;
-
-	while ((at = atomic_fetch_add(&loading->taken, 1)) < loading->slices)
-		load_read_ahead(&loading->slice[at].text, load_plan_take, &loading->slice[at].plan);
-	return NULL;
-}
-
-/* Reads the slices in as many threads as there are to be had, and the next portion meanwhile. */
-static int read_ahead(struct loading *loading)
-{
-	pthread_t thread[THREADS_MAX];
-	unsigned threads = 0;
-	int code;
-
-	while (threads < loading->helpers && !pthread_create(&thread[threads], NULL, read_slices, loading))
-		threads++;
-	code = read_next_portion(loading);
-	read_slices(loading);
-	while (threads)
-		pthread_join(thread[--threads], NULL);
 	return code;
 }
 
-static int read_text(struct loading *loading, struct load_text *text)
+/* ---- in blocks ---- */
+
+/* What the threads left of a block: a line that is not plain, and what follows it. */
+static int read_rest(struct loading *loading, const struct load_block *block)
 {
-	int code =
-	    load_read(loading->cli, loading->path, text, loading->labels, load_plan_take, loading->plan);
+	off_t at = block->range.start + (off_t)block->range.length;
+	int code = -1, got;
 
-	loading->line = text->line;
-	return code;
-}
+	loading->line += block->lines;
+	while (code < 0 && at < block->end) {
+		size_t left = (size_t)(block->end - at), lines;
 
-/* Puts the slices together, and reads what is left of each. */
-static int join_slices(struct loading *loading)
-{
-	int code = -1;
+		got = load_read_range(loading->file, at, left < PORTION ? left : PORTION, loading->bytes);
+		if (got)
+			return say_error(loading, got);
+		lines = left;
+		if (left > PORTION) {
+			const char *newline = memrchr(loading->bytes, '\n', PORTION);
 
-	for (unsigned i = 0; code < 0 && i < loading->slices; i++) {
-		struct slice *slice = &loading->slice[i];
-
-		if (!load_plan_append(loading->plan, &slice->plan, loading->line)) {
-			request_say(loading->cli, "%s:%u: out of memory", loading->path, loading->line + 1);
-			return CLI_FAILED;
+			lines = newline ? (size_t)(newline + 1 - loading->bytes) : PORTION;
 		}
-		slice->text.line += loading->line;
-		code = read_text(loading, &slice->text);
+		code = read_lines(loading, lines);
+		at += (off_t)lines;
 	}
 	return code;
 }
 
-static int read_now(struct loading *loading)
+/* Puts the blocks together, in order, so that the first line that is wrong is the one that is named. */
+static int read_blocks(struct loading *loading, off_t start, off_t end, unsigned threads)
 {
-	struct load_text all = {loading->now.bytes, loading->now.bytes + loading->now.lines, loading->line};
-	int code, next;
+	struct load_block *blocks;
+	size_t count;
+	int error = load_check(loading->file, start, end, threads, &blocks, &count), code = -1;
 
-	if (!loading->helpers || loading->now.lines < 2 * SLICE) {
-		code = read_text(loading, &all);
-		return code < 0 ? read_next_portion(loading) : code;
+	if (error)
+		return say_error(loading, error);
+	for (size_t i = 0; code < 0 && i < count; i++) {
+		struct load_block *block = &blocks[i];
+
+		block->range.line = loading->line;
+		if (block->error)
+			code = say_error(loading, block->error);
+		else if (block->range.length && !load_plan_take_range(loading->plan, &block->range))
+			code = say_error(loading, -ENOMEM);
+		else
+			code = read_rest(loading, block);
 	}
-	cut_slices(loading);
-	next = read_ahead(loading);
-	code = join_slices(loading);
-	return code < 0 ? next : code;
-}
-
-/* ---- the file ---- */
-
-static void forget(struct loading *loading)
-{
-	if (!loading)
-		return;
-	for (unsigned i = 0; i < SLICES_MAX; i++)
-		load_plan_clear(&loading->slice[i].plan);
-	free(loading->now.bytes);
-	free(loading->next.bytes);
-	free(loading);
-}
-
-static int read_all(struct loading *loading)
-{
-	int code = read_next_portion(loading);
-
-	while (code < 0 && loading->next.used) {
-		struct portion portion = loading->now;
-
-		loading->now = loading->next;
-		loading->next = portion;
-		code = read_now(loading);
-	}
+	free(blocks);
 	return code;
+}
+
+/* Whether it is large, and can be read again. */
+static bool is_large(int file, off_t *start, off_t *end)
+{
+	struct stat status;
+
+	*start = lseek(file, 0, SEEK_CUR);
+	if (*start < 0 || fstat(file, &status) || !S_ISREG(status.st_mode))
+		return false;
+	*end = status.st_size;
+	return *end - *start > 2 * LOAD_RANGE_MAX;
 }
 
 int load_read_file(struct cli *cli, const char *path, int file, unsigned threads, struct labels *labels,
 		   struct load_plan *plan)
 {
-	struct loading *loading = calloc(1, sizeof(*loading));
-	int code = CLI_FAILED;
+	struct loading *loading = malloc(sizeof(*loading));
+	off_t start, end;
+	int code;
 
-	if (loading) {
-		loading->cli = cli;
-		loading->path = path;
-		loading->file = file;
-		loading->labels = labels;
-		loading->plan = plan;
-		loading->helpers = threads < THREADS_MAX ? threads - 1 : THREADS_MAX - 1;
-		loading->now.bytes = malloc(PORTION);
-		loading->next.bytes = malloc(PORTION);
-	}
-	if (loading && loading->now.bytes && loading->next.bytes)
-		code = read_all(loading);
-	else
+	if (!loading) {
 		request_say(cli, "reading %s: out of memory", path);
-	forget(loading);
+		return CLI_FAILED;
+	}
+	loading->cli = cli;
+	loading->path = path;
+	loading->file = file;
+	loading->labels = labels;
+	loading->plan = plan;
+	loading->line = 0;
+	loading->used = 0;
+	code = threads > 1 && is_large(file, &start, &end) ? read_blocks(loading, start, end, threads)
+							   : read_stream(loading);
+	free(loading);
 	return code;
 }

@@ -4,15 +4,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
-static bool make_room(struct load_plan *plan, size_t more)
+static bool make_room(struct load_plan *plan)
 {
-	size_t room = plan->room ? plan->room : 64;
+	size_t room = plan->room ? plan->room * 2 : 64;
 	struct load_step **grown;
 
-	while (room < plan->count + more)
-		room *= 2;
-	if (room == plan->room)
+	if (plan->count < plan->room)
 		return true;
 	grown = realloc(plan->step, room * sizeof(struct load_step *));
 	if (!grown)
@@ -24,13 +23,13 @@ static bool make_room(struct load_plan *plan, size_t more)
 
 static struct load_step *add_step(struct load_plan *plan)
 {
-	struct load_step *step = make_room(plan, 1) ? malloc(sizeof(*step)) : NULL;
+	struct load_step *step = make_room(plan) ? malloc(sizeof(*step)) : NULL;
 
 	if (!step)
 		return NULL;
 	step->batch = NULL;
 	step->request = NULL;
-	step->lines_before = 0;
+	step->range = (struct load_range){0};
 	return plan->step[plan->count++] = step;
 }
 
@@ -54,6 +53,8 @@ static struct load_step *open_batch(struct load_plan *plan)
 
 	if (step && step->batch && kernel_creations_have_room(step->batch))
 		return step;
+	if (plan->count < plan->spare)
+		return plan->step[plan->count++];
 	step = add_step(plan);
 	if (step)
 		step->batch = kernel_creations_new();
@@ -73,7 +74,7 @@ static bool take_creation(struct load_plan *plan, const struct request *request,
 		return false;
 	error = change_build_flow(request, &flow);
 	at = kernel_creations_add(step->batch, &flow, error);
-	step->line[at] = line - step->lines_before;
+	step->line[at] = line;
 	step->may_exist[at] = request->command == REQUEST_ADD;
 	return true;
 }
@@ -85,21 +86,33 @@ bool load_plan_take(void *plan, const struct request *request, uint32_t line)
 	return creates ? take_creation(plan, request, line) : take_other(plan, request, line);
 }
 
-bool load_plan_append(struct load_plan *plan, struct load_plan *other, uint32_t lines_before)
+bool load_plan_take_range(struct load_plan *plan, const struct load_range *range)
 {
-	if (!make_room(plan, other->count))
-		return false;
-	for (size_t i = 0; i < other->count; i++) {
-		other->step[i]->lines_before += lines_before;
-		plan->step[plan->count++] = other->step[i];
-	}
-	other->count = 0;
-	return true;
+	struct load_step *step = add_step(plan);
+
+	if (step)
+		step->range = *range;
+	return step;
+}
+
+uint64_t load_range_digest(const char *bytes, size_t length)
+{
+	return XXH3_64bits(bytes, length);
+}
+
+void load_plan_reset(struct load_plan *plan)
+{
+	if (plan->spare < plan->count)
+		plan->spare = plan->count;
+	while (plan->count)
+		kernel_creations_clear(plan->step[--plan->count]->batch);
 }
 
 void load_plan_clear(struct load_plan *plan)
 {
-	for (size_t i = 0; i < plan->count; i++) {
+	size_t count = plan->count > plan->spare ? plan->count : plan->spare;
+
+	for (size_t i = 0; i < count; i++) {
 		free(plan->step[i]->batch);
 		free(plan->step[i]->request);
 		free(plan->step[i]);

@@ -3,6 +3,8 @@
 #include "syncd/cli/conntrack/change.h"
 #include "syncd/cli/conntrack/kernel_table.h"
 #include "syncd/cli/conntrack/load.h"
+#include "syncd/cli/conntrack/load_ahead.h"
+#include "syncd/cli/conntrack/load_check.h"
 #include "syncd/cli/conntrack/load_plan.h"
 #include "syncd/cli/conntrack/show.h"
 
@@ -19,6 +21,7 @@ struct running {
 	const char *path;
 	struct labels *labels;
 	const struct load_plan *plan;
+	struct load_ahead *ahead;
 };
 
 static int say_failed(const struct running *running, uint32_t line, int error)
@@ -40,7 +43,7 @@ static int run_creations(const struct running *running, struct kernel_table *tab
 		if (!errors[i] || (errors[i] == -EEXIST && step->may_exist[i]))
 			continue;
 		kernel_creations_undo(table, step->batch, i + 1, errors);
-		return say_failed(running, step->lines_before + step->line[i], errors[i]);
+		return say_failed(running, step->line[i], errors[i]);
 	}
 	return CLI_DONE;
 }
@@ -53,34 +56,62 @@ static int run_other(const struct running *running, struct changing *changing, c
 	if (request->command == REQUEST_FLUSH) {
 		int error = kernel_table_flush(changing->table, false, request->flow.family);
 
-		return error < 0 ? say_failed(running, step->lines_before + step->line[0], error) : CLI_DONE;
+		return error < 0 ? say_failed(running, step->line[0], error) : CLI_DONE;
 	}
 	changing->request = request;
 	show_start(changing->show, changing->cli, request, running->labels);
 	code = show_end(changing->show, changing->cli, change_matching(changing));
 	if (code != CLI_DONE)
-		request_say(running->cli, "%s:%u: this line failed", running->path,
-			    step->lines_before + step->line[0]);
+		request_say(running->cli, "%s:%u: this line failed", running->path, step->line[0]);
 	return code;
 }
 
-static int run(const struct running *running)
+static int run_range(const struct running *running, struct kernel_table *table, size_t at)
 {
-	struct changing changing = {.cli = running->cli, .show = malloc(sizeof(struct show))};
-	int error = changing.show ? kernel_table_open(&changing.table) : -ENOMEM;
-	int code = CLI_DONE;
+	const struct load_plan *batches;
+	int error = load_ahead_step(running->ahead, at, &batches), code = CLI_DONE;
 
 	if (error) {
-		free(changing.show);
-		return change_say_error(running->cli, error);
+		request_say(running->cli, "%s:%u: %s", running->path, running->plan->step[at]->range.line + 1,
+			    load_error_text(error));
+		return CLI_FAILED;
 	}
+	for (size_t i = 0; code == CLI_DONE && i < batches->count; i++)
+		code = run_creations(running, table, batches->step[i]);
+	return code;
+}
+
+static int run_steps(const struct running *running, struct changing *changing)
+{
+	int code = CLI_DONE;
+
 	for (size_t i = 0; code == CLI_DONE && i < running->plan->count; i++) {
 		const struct load_step *step = running->plan->step[i];
 
-		code = step->batch ? run_creations(running, changing.table, step)
-				   : run_other(running, &changing, step);
+		if (step->batch)
+			code = run_creations(running, changing->table, step);
+		else if (step->request)
+			code = run_other(running, changing, step);
+		else
+			code = run_range(running, changing->table, i);
 	}
-	kernel_table_close(changing.table);
+	return code;
+}
+
+static int run(struct running *running, int file, unsigned threads)
+{
+	struct changing changing = {.cli = running->cli, .show = malloc(sizeof(struct show))};
+	int code;
+
+	running->ahead = load_ahead_new(running->plan, file, threads);
+	code = changing.show && running->ahead ? kernel_table_open(&changing.table) : -ENOMEM;
+	if (code) {
+		code = change_say_error(running->cli, code);
+	} else {
+		code = run_steps(running, &changing);
+		kernel_table_close(changing.table);
+	}
+	load_ahead_free(running->ahead);
 	free(changing.show);
 	return code;
 }
@@ -97,15 +128,16 @@ int change_load(struct cli *cli, const char *path, struct labels *labels)
 	struct load_plan plan = {0};
 	struct running running = {.cli = cli, .path = path, .labels = labels, .plan = &plan};
 	int file = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+	unsigned threads = processors();
 	int code;
 
 	if (file < 0)
 		return request_refuse(cli, "Failed to open file %s for reading: %s", path, strerror(errno));
-	code = load_read_file(cli, path, file, processors(), labels, &plan);
+	code = load_read_file(cli, path, file, threads, labels, &plan);
+	if (code < 0)
+		code = run(&running, file, threads);
 	if (file != STDIN_FILENO)
 		close(file);
-	if (code < 0)
-		code = run(&running);
 	load_plan_clear(&plan);
 	return code;
 }
