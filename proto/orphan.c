@@ -53,9 +53,12 @@ static void forget_followed(struct node *node, struct peer *peer)
 
 bool node_succeed_session(struct node *node, struct peer *peer, const struct session *successor)
 {
-	if (session_exists(&peer->current) && table_count(peer->receive.table) &&
-	    instance_differs(peer, successor) && !keep_as_orphan(node, peer))
+	bool rebooted = session_exists(&peer->current) && instance_differs(peer, successor);
+
+	if (rebooted && table_count(peer->receive.table) && !keep_as_orphan(node, peer))
 		return false;
+	if (rebooted)
+		receive_other_kernel(&peer->receive);
 	forget_followed(node, peer);
 	peer->instance = successor->instance;
 	peer->instance_is_known = true;

@@ -31,6 +31,7 @@ void receive_claim(struct receive *receive, uint64_t after)
 	receive->claim_generation++;
 	receive->followed_after = after;
 	receive->news = RECEIVE_NEWS_ALL;
+	receive->news_were_unsure = false;
 }
 
 bool receive_is_beyond_claim(const struct receive *receive, const struct table_entry *entry)
@@ -88,6 +89,9 @@ static void forget_before_primary(struct receive *receive)
 
 void receive_drop(struct receive *receive)
 {
+	/* up to here it was followed: it may have ended where it was committed */
+	if (receive->followed_after < receive_reach(receive))
+		receive->followed_after = receive_reach(receive);
 	forget_before_primary(receive);
 	table_clear(receive->table);
 	receive->untold = true;
@@ -99,9 +103,14 @@ void receive_drop(struct receive *receive)
 
 static enum receive_news news_of_next_session(const struct receive *receive)
 {
-	if (receive->aged || receive->emptied)
+	if (receive->aged || receive->was_thinned || receive->emptied)
 		return RECEIVE_NEWS_UNSURE;
 	return table_records(receive->table) ? RECEIVE_NEWS_ADDED : RECEIVE_NEWS_ALL;
+}
+
+void receive_other_kernel(struct receive *receive)
+{
+	receive->aged = receive->was_thinned = receive->emptied = false;
 }
 
 void receive_new_session(struct receive *receive, struct monotime now)
@@ -113,6 +122,7 @@ void receive_new_session(struct receive *receive, struct monotime now)
 	stash_clear(&receive->stash);
 	forget_before_primary(receive);
 	receive_follow(receive, NULL, NULL, 0, 0);
+	receive->was_thinned |= receive->aged;
 	receive->aged = false;
 	receive->applied = receive->exact_at = receive->newest = receive->horizon = 0;
 	memset(receive->digests, 0, sizeof(receive->digests));
@@ -152,6 +162,7 @@ static void full_start(struct receive *receive, uint32_t random, struct monotime
 	receive->follow_sweep =
 	    false; /* it was asked for later: what its owner withdrew meanwhile it does not name */
 	receive->full.started = false;
+	receive->was_thinned |= receive->aged;
 	receive->aged = false;
 	receive->full.sweeping = receive->full.sweep_waits = false;
 	receive->full.id = random ? random : 1;
@@ -180,7 +191,7 @@ void receive_flush(struct receive *receive, struct monotime now)
 static unsigned full_end(struct receive *receive)
 {
 	receive->full.running = false;
-	receive->emptied = false;
+	receive->emptied = receive->was_thinned = false;
 	receive->news = RECEIVE_NEWS_ALL;
 	if (receive->full.position > receive->applied)
 		receive->applied = receive->full.position;

@@ -66,9 +66,10 @@ struct receive {
 	uint32_t claim_generation; /* tag of the entries that came beyond the claim */
 	uint64_t followed_after;   /* only what frames beyond this version bring */
 	enum receive_news news;    /* until a full catch-up of the session has ended */
-	bool news_were_unsure;     /* in this session */
+	bool news_were_unsure;     /* in this session, and no claim was made of it since */
 	bool follow_sweep;         /* and what the sweep of the full catch-up takes away */
 	bool aged;                 /* entries have run out here that their silent owner may still have */
+	bool was_thinned;          /* so it was, and no full catch-up has ended since */
 	bool emptied;              /* by request, and no full catch-up has ended since */
 	uint64_t applied;
 	uint64_t exact_at; /* largest asof applied: the copy is an exact state only at applied >= exact_at */
@@ -147,11 +148,14 @@ bool receive_is_beyond_claim(const struct receive *receive, const struct table_e
 void receive_follow(struct receive *receive, receive_followed *followed, void *context, uint16_t id,
 		    uint64_t after);
 
+/* The next session is of another kernel: all that it has is new, whatever became of what this one had. */
+void receive_other_kernel(struct receive *receive);
+
 /* Takes the table out, an empty one in its place.  The caller owns what is returned. */
 struct table *receive_exchange_table(struct receive *receive, struct table *empty);
 
 /* Drops what it holds without asking for it again: it was committed.  If its owner comes back, all comes
- * anew. */
+ * anew, and only what is new counts as beyond a claim. */
 void receive_drop(struct receive *receive);
 
 /* Forgets what it holds: all of it is to come again, at once. */

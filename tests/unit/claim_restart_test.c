@@ -36,16 +36,49 @@ static void restart_as_primary(struct cluster *c)
 	cluster_step(c, A, &primary);
 }
 
-/* The first `count` end in the kernel of that node, by their own doing. */
-static void close_first(struct cluster *c, unsigned index, uint32_t count)
+/* They end in the kernel of that node, by their own doing. */
+static void close_flows(struct cluster *c, unsigned index, uint32_t first, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = first; i < first + count; i++) {
 		struct flow flow = cluster_flow(i);
 
 		flow.tcp.state = FLOW_TCP_TIME_WAIT;
 		cluster_flow_update(c, index, &flow);
 		cluster_flow_destroy(c, index, &flow);
 	}
+}
+
+static void close_first(struct cluster *c, unsigned index, uint32_t count)
+{
+	close_flows(c, index, 0, count);
+}
+
+static uint32_t in_kernel(struct cluster *c, unsigned index, uint32_t first, uint32_t count)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = first; i < first + count; i++)
+		found += cluster_is_in_kernel(c, index, i);
+	return found;
+}
+
+/* Heartbeats pass, flows do not. */
+static bool drop_what_is_long(void *context, struct cluster_packet *packet)
+{
+	(void)context;
+	return packet->from != A || packet->length < 600;
+}
+
+/* A is out of sight, by its end or by that of the link between them; B takes over and drops its copy of A as
+ * committed; the first 10 end at B. */
+static void take_over_and_drop(struct cluster *c)
+{
+	cluster_run_us(c, 3000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 3000000);
+	close_first(c, B, 10);
+	cluster_run_us(c, 1000000);
+	assert_int_equal(cluster_held(c, B, A), 0);
 }
 
 /* Of removals it knows nothing any more. */
@@ -197,6 +230,120 @@ static void of_an_owner_whose_copy_was_dropped_what_begins_once_it_is_caught_up_
 	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
 }
 
+/* What the session between has brought until then says no more of what is new than the copy that was dropped.
+ */
+static void also_when_it_is_restarted_again_before_it_is_caught_up(void **state)
+{
+	struct cluster *c = start();
+
+	(void)state;
+	cluster_stop(c, A);
+	take_over_and_drop(c);
+	c->tamper = drop_what_is_long;
+	restart_as_primary(c);
+	cluster_audit(c, A);
+	cluster_run_us(c, 1500000);
+	restart_as_primary(c);
+	c->tamper = NULL;
+	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_audit(c, A);
+	cluster_run_us(c, 3000000);
+	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+}
+
+static void also_when_its_session_was_back_and_not_caught_up(void **state)
+{
+	struct cluster *c = start();
+
+	(void)state;
+	c->dark = true;
+	take_over_and_drop(c);
+	c->tamper = drop_what_is_long;
+	c->dark = false;
+	cluster_run_us(c, 3000000);
+	restart_as_primary(c);
+	c->tamper = NULL;
+	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_audit(c, A);
+	cluster_run_us(c, 3000000);
+	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+}
+
+/* It began at A while both were primary, was brought over, and ended at B; then A was out of sight. */
+static void what_was_followed_and_ended_is_not_brought_again_after_a_silence(void **state)
+{
+	struct cluster *c = start();
+
+	(void)state;
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
+	cluster_flows_new(c, A, FIRST_NEW + NEW, 10);
+	cluster_run_us(c, 1000000);
+	assert_int_equal(in_kernel(c, B, FIRST_NEW + NEW, 10), 10);
+	close_flows(c, B, FIRST_NEW + NEW, 10);
+	c->dark = true;
+	cluster_run_us(c, 5000000);
+	assert_int_equal(cluster_held(c, B, A), 0);
+	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	c->dark = false;
+	cluster_run_us(c, 5000000);
+	assert_int_equal(cluster_held(c, B, A), OLD + 10 + NEW);
+	assert_int_equal(in_kernel(c, B, FIRST_NEW + NEW, 10), 0);
+	assert_int_equal(in_kernel(c, B, FIRST_NEW, NEW), NEW);
+	cluster_free(c);
+}
+
+/*
+ * What was unsure when A came back is not, once that session has been claimed by another takeover.  B hears
+ * A, and not the other way round: both take over, and B has A's new flows before it can open its claim.
+ */
+static void what_begins_beyond_a_later_claim_is_brought_over_though_the_copy_was_dropped_once(void **state)
+{
+	struct cluster *c = start();
+
+	(void)state;
+	cluster_stop(c, A);
+	take_over_and_drop(c);
+	c->nodes[A].config.leftovers = true;
+	cluster_restart(c, A);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+	cluster_run_us(c, 5000000); /* it has withdrawn */
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 3000000);
+	c->nodes[B].muted = true;
+	cluster_run_us(c, 300000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_flows_destroy(c, B, 20, 10); /* A has them still */
+	forget_removals(c, B);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_run_us(c, 300000);
+	assert_int_equal(in_kernel(c, B, FIRST_NEW, NEW), 0);
+	c->nodes[B].muted = false;
+	cluster_run_us(c, 3000000);
+	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+}
+
+/* Another kernel has nothing from before, whatever the heir still remembers of that. */
+static void after_a_reboot_all_is_new_also_if_the_copy_was_dropped(void **state)
+{
+	struct cluster *c = start();
+
+	(void)state;
+	cluster_stop(c, A);
+	take_over_and_drop(c);
+	forget_removals(c, B);
+	c->dark = true;
+	cluster_reboot(c, A);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_run_us(c, 1000000);
+	c->dark = false;
+	cluster_run_us(c, 5000000);
+	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+}
+
 static void after_a_reboot_all_is_new(void **state)
 {
 	struct cluster *c = start();
@@ -226,7 +373,13 @@ int main(void)
 	    cmocka_unit_test(of_an_owner_whose_copy_was_dropped_what_the_heir_never_had_is_brought_over),
 	    cmocka_unit_test(
 		of_an_owner_whose_copy_was_dropped_what_begins_once_it_is_caught_up_is_brought_over),
+	    cmocka_unit_test(also_when_it_is_restarted_again_before_it_is_caught_up),
+	    cmocka_unit_test(also_when_its_session_was_back_and_not_caught_up),
+	    cmocka_unit_test(what_was_followed_and_ended_is_not_brought_again_after_a_silence),
+	    cmocka_unit_test(
+		what_begins_beyond_a_later_claim_is_brought_over_though_the_copy_was_dropped_once),
 	    cmocka_unit_test(after_a_reboot_all_is_new),
+	    cmocka_unit_test(after_a_reboot_all_is_new_also_if_the_copy_was_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
