@@ -13,6 +13,15 @@ static size_t orphaned_flows(const struct peer *peer)
 	return flows;
 }
 
+/* We have committed it, or are about to: it makes an orphan that is not to be committed once more. */
+static bool is_taken(struct node *node, const struct peer *peer)
+{
+	const struct claim *claim = claims_find(&node->claims, peer->id, &peer->current.id);
+
+	return claim && !claim->is_void && !claim->walks &&
+	       (claim->state == CLAIM_OPEN || claim->version >= receive_reach(&peer->receive));
+}
+
 /* False: out of memory. */
 static bool keep_as_orphan(struct node *node, struct peer *peer)
 {
@@ -23,7 +32,7 @@ static bool keep_as_orphan(struct node *node, struct peer *peer)
 	if (!empty)
 		return false;
 	node_observe_table(node, empty, peer->id);
-	peer_orphan_table(peer, empty);
+	peer_orphan_table(peer, empty, is_taken(node, peer));
 	kept = orphaned_flows(peer);
 	node_log(node, NODE_LOG_NOTICE, "orphan", "node %u has rebooted: its %zu flows from before are kept",
 		 peer->id, kept);

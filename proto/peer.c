@@ -124,13 +124,14 @@ void peer_drop_orphan(struct peer *peer, unsigned index)
 	memset(&peer->orphans[NODE_ORPHANS_MAX - 1], 0, sizeof(peer->orphans[0]));
 }
 
-void peer_orphan_table(struct peer *peer, struct table *empty)
+void peer_orphan_table(struct peer *peer, struct table *empty, bool is_taken)
 {
 	struct peer_orphan orphan = {.session = peer->current.id,
 				     .term = peer->status.term,
 				     .version = peer->receive.applied,
 				     .is_exact = receive_is_whole(&peer->receive) &&
 						 !receive_has_stale(&peer->receive),
+				     .is_taken = is_taken,
 				     .proven_at = peer->proven_at,
 				     .warm = peer->warm,
 				     .instance = peer->instance,

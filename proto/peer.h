@@ -38,7 +38,7 @@ struct peer_orphan {
 	uint32_t term;
 	uint64_t version; /* of that session, that the table is a copy of */
 	bool is_exact;    /* of that version: nothing is missing, nothing is older than its session */
-	bool is_taken;    /* our takeover commits it */
+	bool is_taken;    /* our takeover commits it, or has */
 	struct monotime proven_at;
 	struct peer_ageing ageing;
 	struct foreign_cursor warm;
@@ -136,9 +136,9 @@ void peer_promote(struct peer *peer, struct session *candidate, struct monotime 
 
 /*
  * The node has come back with another kernel instance: what is held for it becomes an orphan, and `empty` its
- * table.  `empty` is taken over.
+ * table.  `empty` is taken over.  `is_taken`: our takeover commits it, or has.
  */
-void peer_orphan_table(struct peer *peer, struct table *empty);
+void peer_orphan_table(struct peer *peer, struct table *empty, bool is_taken);
 /*
  * Puts it before the others.  If there is no room, the oldest goes of those whose owner was never primary
  * with that kernel (term 0), this one among them; if there is none, the oldest.  The table is taken over.

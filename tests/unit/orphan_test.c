@@ -99,6 +99,54 @@ static void the_flows_of_a_primary_outlast_boots_without_a_role(void **state)
 	cluster_free(c);
 }
 
+/* B, primary, has all that A had: what ends there is not committed again. */
+static void expect_that_what_ends_has_ended(struct cluster *c)
+{
+	cluster_run_us(c, 3000000);
+	assert_int_equal(cluster_kernel_count(c, B), 200);
+	assert_int_equal(cluster_orphans(c, B, A), 0);
+	cluster_flows_destroy(c, B, 0, 10);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	assert_int_equal(cluster_kernel_count(c, B), 190);
+	cluster_free(c);
+}
+
+static void what_a_primary_leaves_that_reboots_during_the_takeover_is_taken(void **state)
+{
+	struct cluster *c = cluster_new(2, 5);
+
+	(void)state;
+	assert_true(cluster_boot(c));
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, 0, 200);
+	cluster_run_us(c, 1000000);
+	cluster_takeover_begin(c, B);
+	cluster_reboot(c, A);
+	cluster_run_us(c, 3000000);
+	assert_int_equal(cluster_orphans(c, B, A), 200);
+	cluster_takeover_end(c, B);
+	expect_that_what_ends_has_ended(c);
+}
+
+/* So quickly that its copy was not dropped before. */
+static void what_a_primary_leaves_that_reboots_after_the_takeover_was_taken(void **state)
+{
+	struct cluster *c = cluster_new(2, 5);
+
+	(void)state;
+	assert_true(cluster_boot(c));
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, 0, 200);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 500000);
+	cluster_reboot(c, A);
+	expect_that_what_ends_has_ended(c);
+}
+
 static uint32_t runs_out(void *context, const struct flow *flow, uint32_t elapsed_s)
 {
 	(void)context;
@@ -140,6 +188,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(of_equals_the_oldest_makes_room, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_kernel_that_never_ruled_makes_room_first, setup, teardown),
 	    cmocka_unit_test(the_flows_of_a_primary_outlast_boots_without_a_role),
+	    cmocka_unit_test(what_a_primary_leaves_that_reboots_during_the_takeover_is_taken),
+	    cmocka_unit_test(what_a_primary_leaves_that_reboots_after_the_takeover_was_taken),
 	    cmocka_unit_test(of_which_all_has_run_out_takes_no_place),
 	};
 
