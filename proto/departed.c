@@ -84,8 +84,8 @@ static void review_departed(struct node *node, struct peer *peer)
 	uint64_t reach = receive_reach(&peer->receive);
 	/* (of a session that has only begun the reach is 0, as a void claim is, and the copy of before is
 	 * all) */
-	bool by_us =
-	    node->role.current == FRAME_ROLE_PRIMARY && own && !own->is_void && own->version >= reach;
+	bool by_us = node->role.current == FRAME_ROLE_PRIMARY && own && !own->is_void && !own->walks &&
+		     own->version >= reach;
 
 	if (node->takes_over) /* what is being committed stays until it is */
 		return;
@@ -98,6 +98,8 @@ static void review_departed(struct node *node, struct peer *peer)
 		return;
 	node_log(node, NODE_LOG_INFO, "claimed", "dropping our copy of silent node %u: %s committed it",
 		 peer->id, by_us ? "we have" : "the new primary has");
+	if (by_us) /* a primary beside us that has died: its packets come here now */
+		node_revive_silent(node, peer);
 	receive_drop(&peer->receive);
 }
 

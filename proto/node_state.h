@@ -119,7 +119,7 @@ bool node_must_retake(const struct node *node);
 void node_taken_again(struct node *node);
 /* That flow may have left our kernel: noted, if it was not closed, and is a primary's beside us, too. */
 void node_note_silent(struct node *node, const struct flow *flow);
-/* That primary has given way: what only fell silent here, and is in its kernel still, comes back. */
+/* That primary has given way, or died: what only fell silent here, and is named by its table, comes back. */
 void node_revive_silent(struct node *node, struct peer *peer);
 
 /* ---- departed.c ---- */

@@ -226,6 +226,43 @@ static void a_claim_does_not_cover_what_its_owner_gets_as_primary_again(void **s
 	cluster_free(c);
 }
 
+enum { FIRST_LATE = 1000, LATE = 30000 };
+
+/*
+ * B hears A, and not the other way round: both take over in one term, and what begins at A meanwhile waits at
+ * B, a walk of many slices, until the claim may be opened.  Then A goes, in a session of which nothing came.
+ */
+static void nothing_is_dropped_while_it_is_being_brought_over(void **state)
+{
+	struct cluster *c = cluster_new(2, 12);
+
+	(void)state;
+	assert_true(cluster_boot(c));
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	c->nodes[B].muted = true;
+	cluster_run_us(c, 300000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, FIRST_LATE, LATE);
+	cluster_run_us(c, 600000);
+	assert_int_equal(cluster_held(c, B, A), LATE);
+	c->tamper = drop_what_is_long;
+	c->nodes[A].config.own_term = 1;
+	cluster_restart(c, A);
+	cluster_step(c, A, &(struct node_event){.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY});
+	c->nodes[B].muted = false;
+	for (unsigned i = 0; i < 5000 && !cluster_kernel_count(c, B); i++)
+		cluster_run_us(c, 1000);
+	assert_in_range(cluster_kernel_count(c, B), 1, LATE - 1);
+	cluster_step(c, A, &(struct node_event){.type = NODE_LEAVE});
+	cluster_stop(c, A);
+	cluster_run_us(c, 5000000);
+	assert_int_equal(cluster_kernel_count(c, B), LATE);
+	assert_int_equal(cluster_held(c, B, A), 0);
+	cluster_free(c);
+}
+
 static void nothing_is_dropped_while_it_is_being_committed(void **state)
 {
 	struct cluster *c = start(2);
@@ -283,6 +320,7 @@ int main(void)
 	    cmocka_unit_test(a_claim_does_not_cover_what_is_left_from_before_a_restart),
 	    cmocka_unit_test(a_void_claim_drops_no_copy_at_the_claimant_either),
 	    cmocka_unit_test(a_claim_does_not_cover_what_its_owner_gets_as_primary_again),
+	    cmocka_unit_test(nothing_is_dropped_while_it_is_being_brought_over),
 	    cmocka_unit_test(nothing_is_dropped_while_it_is_being_committed),
 	    cmocka_unit_test(what_was_closed_here_has_ended_what_fell_silent_may_live_on_elsewhere),
 	};

@@ -304,6 +304,29 @@ static void what_fell_silent_at_the_heir_comes_back(void **state)
 }
 
 /* What ended before has another owner by now, who may have had it anew. */
+/* Its packets come here from now on. */
+static void what_fell_silent_at_the_heir_comes_back_when_the_other_dies(void **state)
+{
+	struct cluster *c = start(2, false);
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, 0, 50);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
+	destroy(c, B, 0, 10, FLOW_TCP_ESTABLISHED);
+	destroy(c, B, 10, 10, FLOW_TCP_TIME_WAIT);
+	destroy(c, A, 0, 2, FLOW_TCP_ESTABLISHED); /* there, too */
+	cluster_run_us(c, 1000000);
+	assert_int_equal(cluster_kernel_count(c, B), 30);
+	cluster_stop(c, A);
+	cluster_run_us(c, 5000000);
+	assert_int_equal(cluster_held(c, B, A), 0);
+	assert_int_equal(cluster_kernel_count(c, B), 38);
+	cluster_free(c);
+}
+
 static void what_had_ended_before_we_were_primary_is_taken(void **state)
 {
 	struct cluster *c = start(2, false);
@@ -360,6 +383,7 @@ int main(void)
 	    cmocka_unit_test(what_began_anew_there_is_taken_also_if_it_said_nothing_between),
 	    cmocka_unit_test(what_only_fell_silent_here_is_taken),
 	    cmocka_unit_test(what_fell_silent_at_the_heir_comes_back),
+	    cmocka_unit_test(what_fell_silent_at_the_heir_comes_back_when_the_other_dies),
 	    cmocka_unit_test(what_had_ended_before_we_were_primary_is_taken),
 	    cmocka_unit_test(what_was_withdrawn_has_not_ended),
 	};
