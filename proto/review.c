@@ -99,8 +99,8 @@ static void review_twin(struct node *node)
 }
 
 /*
- * It is primary, and has shown that it lives since we are: a takeover may be quicker than the time after which
- * its dead predecessor counts as silent.
+ * It is primary, and has shown that it lives since we are: a takeover may be quicker than the time after
+ * which its dead predecessor counts as silent.
  */
 static bool is_rival(const struct node *node, const struct peer *peer)
 {
