@@ -30,6 +30,8 @@ struct audit {
 	struct audit_filter filter;
 	uint32_t dump_sequence;
 	long buckets; /* when the dump began */
+	audit_row *ahead;
+	struct flow flows[AUDIT_AHEAD]; /* read, and not given yet: a ring */
 	_Alignas(8) uint8_t get_bytes[GET_BUFFER];
 	_Alignas(8) uint8_t dump_bytes[DUMP_BUFFER];
 };
@@ -87,6 +89,11 @@ void audit_close(struct audit *audit)
 	close_socket(&audit->dump_fd);
 	close_socket(&audit->get_fd);
 	free(audit);
+}
+
+void audit_tell_ahead(struct audit *audit, audit_row *ahead)
+{
+	audit->ahead = ahead;
 }
 
 int audit_fd(const struct audit *audit)
@@ -212,29 +219,45 @@ static int done_error(const struct nlmsghdr *message)
 	return error < 0 ? error : 0;
 }
 
+/* What the last message says: AUDIT_DONE, or the error that ended the dump. */
+static int end_of(const struct nlmsghdr *message)
+{
+	int error = message->nlmsg_type == NLMSG_ERROR ? error_of(message) : done_error(message);
+
+	return error || message->nlmsg_type == NLMSG_ERROR ? error : AUDIT_DONE;
+}
+
 /* One buffer of a dump: AUDIT_MORE, AUDIT_DONE, or the error that ended it.  Counts the rows. */
 static int read_rows(struct audit *audit, size_t length, unsigned *rows, audit_row *row, void *context)
 {
 	const struct nlmsghdr *message = (const struct nlmsghdr *)audit->dump_bytes;
-	unsigned left = (unsigned)length;
+	unsigned left = (unsigned)length, given = 0, read = 0;
+	int progress = AUDIT_MORE;
 
-	for (; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
+	for (; progress == AUDIT_MORE && NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
+		struct flow *flow = &audit->flows[read % AUDIT_AHEAD];
 		enum convert_kind kind;
-		struct flow flow;
 
 		if (message->nlmsg_seq != audit->dump_sequence)
 			continue;
 		if (message->nlmsg_flags & NLM_F_DUMP_INTR)
 			audit->is_interrupted = true;
-		if (message->nlmsg_type == NLMSG_ERROR)
-			return error_of(message);
-		if (message->nlmsg_type == NLMSG_DONE)
-			return done_error(message) ? done_error(message) : AUDIT_DONE;
+		if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE) {
+			progress = end_of(message);
+			continue;
+		}
 		(*rows)++;
-		if (!convert_from_message(message, &flow, &kind))
-			row(context, &flow);
+		if (read - given == AUDIT_AHEAD)
+			row(context, &audit->flows[given++ % AUDIT_AHEAD]);
+		if (convert_from_message(message, flow, &kind))
+			continue;
+		read++;
+		if (audit->ahead)
+			audit->ahead(context, flow);
 	}
-	return AUDIT_MORE;
+	while (given < read)
+		row(context, &audit->flows[given++ % AUDIT_AHEAD]);
+	return progress;
 }
 
 int audit_dump_read(struct audit *audit, unsigned rows, audit_row *row, void *context)

@@ -19,6 +19,11 @@ void audit_close(struct audit *audit);
 
 typedef void audit_row(void *context, const struct flow *flow);
 
+/* Has `ahead` told of each row, too, with the same context, AUDIT_AHEAD rows before it is its turn where
+ * there are so many: for what it takes to be fetched into the cache.  NULL: no more. */
+enum { AUDIT_AHEAD = 24 };
+void audit_tell_ahead(struct audit *audit, audit_row *ahead);
+
 /*
  * What rows are wanted, as far as the kernel can choose them (CTA_FILTER, Linux 5.8).  No addresses: Linux
  * 6.18 compares IPv6 ones the wrong way round (ctnetlink_filter_match_tuple()).  A protocol can be asked for

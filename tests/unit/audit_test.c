@@ -89,6 +89,51 @@ static void a_dump_is_what_was_created(void **state)
 	free(rows);
 }
 
+/* The last rows that were told ahead, and how many of all have had their turn. */
+struct ahead {
+	struct flow told[AUDIT_AHEAD];
+	unsigned told_count, turn_count;
+};
+
+static void note_ahead(void *context, const struct flow *flow)
+{
+	struct ahead *ahead = context;
+
+	assert_true(ahead->told_count - ahead->turn_count < AUDIT_AHEAD);
+	ahead->told[ahead->told_count++ % AUDIT_AHEAD] = *flow;
+}
+
+static void note_turn(void *context, const struct flow *flow)
+{
+	struct ahead *ahead = context;
+
+	assert_true(ahead->turn_count < ahead->told_count);
+	assert_true(flow_key_equals(flow, &ahead->told[ahead->turn_count++ % AUDIT_AHEAD]));
+}
+
+static void each_row_is_told_ahead_and_has_its_turn_in_that_order(void **state)
+{
+	struct kernel_netns *k = kernel_netns_need(state);
+	const unsigned counts[] = {1, AUDIT_AHEAD, AUDIT_AHEAD + 1, FLOWS};
+	int progress;
+
+	for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		struct ahead ahead = {.told_count = 0};
+		unsigned count = counts[i];
+
+		assert_int_equal(commit_flush_kernel(k->commit), 0);
+		create_flows(k, count);
+		audit_tell_ahead(k->audit, note_ahead);
+		assert_int_equal(audit_dump_start(k->audit, NULL), 0);
+		do
+			progress = audit_dump_read(k->audit, 500, note_turn, &ahead);
+		while (progress == AUDIT_MORE);
+		assert_int_equal(progress, AUDIT_DONE);
+		assert_int_equal(ahead.turn_count, count);
+		assert_int_equal(ahead.told_count, count);
+	}
+}
+
 static void a_cancelled_dump_does_not_meet_the_next(void **state)
 {
 	struct kernel_netns *k = kernel_netns_need(state);
@@ -193,6 +238,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    NETNS_TEST(a_dump_is_what_was_created),
+	    NETNS_TEST(each_row_is_told_ahead_and_has_its_turn_in_that_order),
 	    NETNS_TEST(a_cancelled_dump_does_not_meet_the_next),
 	    NETNS_TEST(a_dump_while_the_table_is_resized_is_interrupted),
 	    NETNS_TEST(an_empty_table_is_a_dump_without_rows),
