@@ -132,6 +132,7 @@ static void each_row_is_told_ahead_and_has_its_turn_in_that_order(void **state)
 		assert_int_equal(ahead.turn_count, count);
 		assert_int_equal(ahead.told_count, count);
 	}
+	audit_tell_ahead(k->audit, NULL);
 }
 
 static void a_cancelled_dump_does_not_meet_the_next(void **state)
