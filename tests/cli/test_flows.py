@@ -140,6 +140,29 @@ def test_a_line_that_fails_is_named(namespace):
     assert len(table(namespace)) == 1
 
 
+@pytest.mark.parametrize("piped", [False, True])
+def test_of_a_large_file_all_is_carried_out_up_to_the_line_that_fails(namespace, tmp_path, piped):
+    lines = [f"-I -t 900 -u SEEN_REPLY -s 10.0.{n >> 8}.{n & 255} -d 192.0.2.1 -p udp --sport 1024 --dport 53\n" for n in range(20000)]
+    lines[13000] = lines[12345]
+    (tmp_path / "flows").write_text("".join(lines))
+
+    def load():
+        if not piped:
+            return namespace("-R", tmp_path / "flows")
+        return namespace("-R", "-", input=(tmp_path / "flows").read_text())
+
+    done = load()
+    assert done.returncode == 1 and f"{'-' if piped else tmp_path / 'flows'}:13001: " in done.stderr and "try -U" in done.stderr
+    assert len(table(namespace)) == 13000
+    assert namespace("-F").returncode == 0
+    (tmp_path / "flows").write_text("".join(lines[:13000] + lines[13001:]) + "-D -s 10.0.0.0/24\n")
+    assert load().returncode == 0 and len(table(namespace)) == 19999 - 256
+    (tmp_path / "flows").write_text("".join(lines[:19000]) + "-A -t 900\n" + lines[19000])
+    assert namespace("-F").returncode == 0
+    done = load()
+    assert done.returncode == 2 and ":19001: " in done.stderr and table(namespace) == []
+
+
 def test_who_may_not_load_is_told_so(namespace, tmp_path):
     (tmp_path / "flows").write_text("".join(f"-A -t 900 -s 1.1.1.{n} -d 2.2.2.2 -p 99\n" for n in range(9)))
     done = subprocess.run(namespace.command("setpriv", "--bounding-set=-net_admin", PROGRAM, "-R", tmp_path / "flows"), text=True,
