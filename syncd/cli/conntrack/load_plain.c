@@ -5,9 +5,16 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+/* Where an address of the line stands. */
+struct place {
+	const char *at;
+	size_t length; /* 0: it has none yet */
+};
+
 /* What is left of a line. */
 struct rest {
 	const char *at, *end;
+	struct place src, dst; /* of the original direction */
 };
 
 static inline bool skip(struct rest *rest, const char *text, size_t length)
@@ -80,6 +87,31 @@ static bool read_address(struct rest *rest, struct request *request, uint8_t add
 	return true;
 }
 
+static bool read_noted(struct rest *rest, struct request *request, uint8_t address[16], struct place *place)
+{
+	const char *at = rest->at;
+
+	if (!read_address(rest, request, address))
+		return false;
+	*place = (struct place){at, (size_t)(rest->at - at)};
+	return true;
+}
+
+/* An address that mostly is one of before. */
+static bool read_repeated(struct rest *rest, struct request *request, uint8_t address[16],
+			  const struct place *place, const uint8_t noted[16])
+{
+	struct rest start = *rest;
+
+	if (place->length && skip(rest, place->at, place->length) &&
+	    (rest->at == rest->end || *rest->at == ' ')) {
+		memcpy(address, noted, 16);
+		return true;
+	}
+	*rest = start;
+	return read_address(rest, request, address);
+}
+
 /* An address alone: a port behind it has a colon, or brackets, that no address has. */
 static bool read_nat(struct rest *rest, struct request *request, struct request_nat *nat)
 {
@@ -137,6 +169,8 @@ static bool read_state(struct rest *rest, struct request *request)
 	char name[sizeof("ESTABLISHED")];
 	size_t length = 0;
 
+	if (SKIP(rest, "ESTABLISHED")) /* nearly all */
+		return protocol_set_number(request, FIELD_STATE, FLOW_TCP_ESTABLISHED);
 	while (rest->at < rest->end && *rest->at != ' ' && length < sizeof(name) - 1)
 		name[length++] = *rest->at++;
 	name[length] = 0;
@@ -171,13 +205,13 @@ static bool read_option(struct rest *rest, struct request *request)
 	rest->at += 3;
 	switch (option) {
 	case OPTION_ORIG_SRC:
-		return read_address(rest, request, flow->orig.src);
+		return read_noted(rest, request, flow->orig.src, &rest->src);
 	case OPTION_ORIG_DST:
-		return read_address(rest, request, flow->orig.dst);
+		return read_noted(rest, request, flow->orig.dst, &rest->dst);
 	case OPTION_REPLY_SRC:
-		return read_address(rest, request, flow->reply.src);
+		return read_repeated(rest, request, flow->reply.src, &rest->dst, flow->orig.dst);
 	case OPTION_REPLY_DST:
-		return read_address(rest, request, flow->reply.dst);
+		return read_repeated(rest, request, flow->reply.dst, &rest->src, flow->orig.src);
 	case OPTION_SRC_NAT:
 		return read_nat(rest, request, &request->src_nat);
 	case OPTION_DST_NAT:
@@ -254,7 +288,7 @@ static bool is_whole(const struct request *request)
 
 bool load_read_plain(const char *text, const char *end, struct request *request)
 {
-	struct rest rest = {text, end};
+	struct rest rest = {.at = text, .end = end};
 	bool adds;
 
 	SKIP(&rest, "conntrack ");

@@ -218,10 +218,8 @@ static bool read_role(const char *text, uint32_t *role)
 }
 
 static const uint32_t mosts[] = {
-    [KIND_PORT] = UINT16_MAX,
-    [KIND_U8] = UINT8_MAX,
-    [KIND_U16] = UINT16_MAX,
-    [KIND_U32] = UINT32_MAX,
+    [KIND_PORT] = UINT16_MAX, [KIND_U8] = UINT8_MAX,    [KIND_U16] = UINT16_MAX,
+    [KIND_U32] = UINT32_MAX,  [KIND_STATE] = UINT8_MAX,
 };
 
 static int refuse_field(const struct cli *cli, enum request_field field, const char *text,

@@ -207,7 +207,7 @@ const struct option *protocol_options(const struct protocol *protocol);
 /* Takes the value of a field; false: it is none. */
 bool protocol_set(struct request *request, enum request_field field, const char *text);
 
-/* The same of a number that is read already; no state, no role. */
+/* The same of a number that is read already; a state by the kernel's number; no role. */
 bool protocol_set_number(struct request *request, enum request_field field, uint32_t number);
 
 /* Takes one.  -1, or the exit code after having said what is wrong. */
