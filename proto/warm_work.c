@@ -42,17 +42,25 @@ static void name_act(struct node *node, struct run *run, enum node_foreign_act a
 	run->acts++;
 }
 
+/* A connection that is being closed does not shake hands again: that is another one. */
+static bool is_reopened(const struct flow *has, const struct flow *wanted)
+{
+	return has->present & wanted->present & FLOW_HAS_TCP && has->tcp.state >= FLOW_TCP_FIN_WAIT &&
+	       has->tcp.state <= FLOW_TCP_CLOSE &&
+	       (wanted->tcp.state <= FLOW_TCP_SYN_RECV || wanted->tcp.state == FLOW_TCP_SYN_SENT2);
+}
+
 /* The copy can't become that flow: another has come under its key, or with another NAT. */
 static bool must_be_replaced(const struct table_entry *copy, const struct table_entry *entry, unsigned slot)
 {
 	struct flow has, wanted;
 
-	/* each owner counts incarnations by itself */
+	/* each owner counts incarnations by itself, and since its last boot */
 	if (foreign_owner(copy) == slot && copy->incarnation != entry->incarnation)
 		return true;
 	record_decode(copy->bytes, &has);
 	record_decode(entry->bytes, &wanted);
-	return !flow_nat_equals(&has, &wanted);
+	return !flow_nat_equals(&has, &wanted) || is_reopened(&has, &wanted);
 }
 
 /*

@@ -136,6 +136,30 @@ static void a_takeover_whose_kernel_has_no_room_claims_nothing(void **state)
 	cluster_free(c);
 }
 
+/* To a kernel that has rebooted it is the first under that key, as the one before was to the kernel of
+ * before. */
+static void a_connection_opened_anew_after_its_owners_reboot_replaces_the_copy(void **state)
+{
+	struct cluster *c = warm_pair();
+	struct flow flow = cluster_flow(0), found;
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, 0, 1);
+	flow.tcp.state = FLOW_TCP_TIME_WAIT;
+	cluster_flow_update(c, A, &flow);
+	cluster_run_us(c, SECOND_US);
+	cluster_reboot(c, A);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10 * SECOND_US));
+	assert_true(cluster_is_in_kernel(c, B, 0));
+	flow.tcp.state = FLOW_TCP_SYN_RECV;
+	cluster_flow_new(c, A, &flow);
+	cluster_run_us(c, SECOND_US);
+	record_decode(cluster_kernel_find(&c->nodes[B], &flow)->bytes, &found);
+	assert_int_equal(found.tcp.state, FLOW_TCP_SYN_RECV);
+	cluster_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +167,7 @@ int main(void)
 	    cmocka_unit_test(what_ends_here_and_a_peer_has_comes_back_as_a_copy_unless_it_was_closed),
 	    cmocka_unit_test(what_a_restarted_primary_has_is_its_own),
 	    cmocka_unit_test(a_takeover_whose_kernel_has_no_room_claims_nothing),
+	    cmocka_unit_test(a_connection_opened_anew_after_its_owners_reboot_replaces_the_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
