@@ -16,6 +16,32 @@ struct claim *claims_find(struct claims *claims, uint16_t node_id, const struct 
 	return NULL;
 }
 
+static bool is_superseded(const struct claims *claims, unsigned index, uint16_t newcomer)
+{
+	bool is = claims->items[index].node_id == newcomer;
+
+	for (unsigned i = index + 1; i < claims->count; i++)
+		is |= claims->items[i].node_id == claims->items[index].node_id;
+	return is;
+}
+
+/* The oldest of an earlier session; else of a node that must be gone, for there are more nodes than places.
+ */
+static unsigned least_of_use(const struct claims *claims, uint16_t newcomer)
+{
+	for (unsigned i = 0; i < claims->count; i++)
+		if (is_superseded(claims, i, newcomer))
+			return i;
+	return 0;
+}
+
+static void remove_claim(struct claims *claims, unsigned index)
+{
+	claims->count--;
+	memmove(&claims->items[index], &claims->items[index + 1],
+		(claims->count - index) * sizeof(claims->items[0]));
+}
+
 void claims_add(struct claims *claims, const struct claim *claim)
 {
 	struct claim *known = claims_find(claims, claim->node_id, &claim->session);
@@ -24,11 +50,8 @@ void claims_add(struct claims *claims, const struct claim *claim)
 		*known = *claim;
 		return;
 	}
-	if (claims->count == FRAME_PEERS_MAX) {
-		memmove(&claims->items[0], &claims->items[1],
-			(FRAME_PEERS_MAX - 1) * sizeof(claims->items[0]));
-		claims->count--;
-	}
+	if (claims->count == FRAME_PEERS_MAX)
+		remove_claim(claims, least_of_use(claims, claim->node_id));
 	claims->items[claims->count++] = *claim;
 }
 

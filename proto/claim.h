@@ -34,7 +34,8 @@ struct claims {
 	struct claim items[FRAME_PEERS_MAX];
 };
 
-/* Adds, or replaces the one of that node and session; the oldest goes when there are too many. */
+/* Adds, or replaces the one of that node and session.  When there are too many, the oldest goes of which its
+ * node has a later one: a node that is restarted time and again displaces its own. */
 void claims_add(struct claims *claims, const struct claim *claim);
 
 /* NULL: none. */

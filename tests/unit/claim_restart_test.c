@@ -344,6 +344,30 @@ static void after_a_reboot_all_is_new_also_if_the_copy_was_dropped(void **state)
 	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
 }
 
+/* C is primary beside B as A is; each session of A is claimed anew. */
+static void a_node_that_is_restarted_time_and_again_does_not_undo_the_claim_of_another(void **state)
+{
+	enum { C = 2 };
+	struct cluster *c = cluster_new(3, 31);
+
+	(void)state;
+	assert_true(cluster_boot(c));
+	cluster_role(c, C, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, C, 0, OLD);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
+	close_first(c, B, 10);
+	for (unsigned i = 0; i < FRAME_PEERS_MAX + 5; i++) {
+		restart_as_primary(c);
+		cluster_audit(c, A);
+		cluster_run_us(c, 4000000);
+	}
+	assert_int_equal(cluster_view(c, B).claims, FRAME_PEERS_MAX);
+	assert_int_equal(in_kernel(c, B, 0, OLD), OLD - 10);
+	cluster_free(c);
+}
+
 static void after_a_reboot_all_is_new(void **state)
 {
 	struct cluster *c = start();
@@ -378,6 +402,7 @@ int main(void)
 	    cmocka_unit_test(what_was_followed_and_ended_is_not_brought_again_after_a_silence),
 	    cmocka_unit_test(
 		what_begins_beyond_a_later_claim_is_brought_over_though_the_copy_was_dropped_once),
+	    cmocka_unit_test(a_node_that_is_restarted_time_and_again_does_not_undo_the_claim_of_another),
 	    cmocka_unit_test(after_a_reboot_all_is_new),
 	    cmocka_unit_test(after_a_reboot_all_is_new_also_if_the_copy_was_dropped),
 	};

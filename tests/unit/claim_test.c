@@ -54,6 +54,41 @@ static void the_oldest_goes_when_there_are_too_many(void **state)
 	assert_int_equal(claims.items[FRAME_PEERS_MAX - 1].version, FRAME_PEERS_MAX);
 }
 
+static void a_node_with_many_sessions_displaces_its_own(void **state)
+{
+	struct claims claims = {0};
+	struct claim other = claim_of(3, 1, 50), orphan = claim_of(4, 1, 7), next = claim_of(4, 2, 8);
+
+	(void)state;
+	claims_add(&claims, &other);
+	claims_add(&claims, &orphan);
+	claims_add(&claims, &next);
+	for (unsigned i = 0; i < 3 * FRAME_PEERS_MAX; i++) {
+		struct claim c = claim_of(2, (uint8_t)i, i);
+
+		claims_add(&claims, &c);
+	}
+	assert_int_equal(claims.count, FRAME_PEERS_MAX);
+	assert_int_equal(claims_find(&claims, 3, &other.session)->version, 50);
+	assert_null(claims_find(&claims, 4, &orphan.session));
+	assert_int_equal(claims_find(&claims, 4, &next.session)->version, 8);
+	assert_int_equal(claims.items[FRAME_PEERS_MAX - 1].version, 3 * FRAME_PEERS_MAX - 1);
+}
+
+static void each_node_keeps_its_last(void **state)
+{
+	struct claims claims = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * FRAME_PEERS_MAX; i++) {
+		struct claim c = claim_of((uint16_t)(1 + i / 3), (uint8_t)i, i);
+
+		claims_add(&claims, &c);
+	}
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		assert_int_equal(claims.items[i].version, 3 * i + 2);
+}
+
 static void what_is_announced_is_read_at_the_other_end(void **state)
 {
 	struct claims claims = {0};
@@ -95,6 +130,8 @@ int main(void)
 	    cmocka_unit_test(a_claim_is_found_by_node_and_session),
 	    cmocka_unit_test(a_second_claim_of_a_session_replaces_the_first),
 	    cmocka_unit_test(the_oldest_goes_when_there_are_too_many),
+	    cmocka_unit_test(a_node_with_many_sessions_displaces_its_own),
+	    cmocka_unit_test(each_node_keeps_its_last),
 	    cmocka_unit_test(what_is_announced_is_read_at_the_other_end),
 	    cmocka_unit_test(a_void_claim_stays_at_nothing_until_it_is_made_anew),
 	};
