@@ -100,7 +100,7 @@ static void review_departed(struct node *node, struct peer *peer)
 		 peer->id, by_us ? "we have" : "the new primary has");
 	if (by_us) /* a primary beside us that has died: its packets come here now */
 		node_revive_silent(node, peer);
-	receive_drop(&peer->receive);
+	receive_drop(&peer->receive, by_us);
 }
 
 /* An expectation lasts as long as its helper gave it, and no default counts. */

@@ -87,10 +87,10 @@ static void forget_before_primary(struct receive *receive)
 	memset(&receive->before_primary, 0, sizeof(receive->before_primary));
 }
 
-void receive_drop(struct receive *receive)
+void receive_drop(struct receive *receive, bool is_brought_over)
 {
-	/* up to here it was followed: it may have ended where it was committed */
-	if (receive->followed_after < receive_reach(receive))
+	/* it may have ended here since */
+	if (is_brought_over && receive->followed_after < receive_reach(receive))
 		receive->followed_after = receive_reach(receive);
 	forget_before_primary(receive);
 	table_clear(receive->table);

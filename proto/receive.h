@@ -155,8 +155,8 @@ void receive_other_kernel(struct receive *receive);
 struct table *receive_exchange_table(struct receive *receive, struct table *empty);
 
 /* Drops what it holds without asking for it again: it was committed.  If its owner comes back, all comes
- * anew, and only what is new counts as beyond a claim. */
-void receive_drop(struct receive *receive);
+ * anew.  `is_brought_over`: by us, to the last; then only what lies beyond counts as beyond a claim. */
+void receive_drop(struct receive *receive, bool is_brought_over);
 
 /* Forgets what it holds: all of it is to come again, at once. */
 void receive_flush(struct receive *receive, struct monotime now);
