@@ -243,6 +243,10 @@ static void a_full_table_is_told(void **state)
 		commit_flow(k->commit, &flow, 600, &commit_fence_open, note_many, &ends);
 	}
 	commit_flush(k->commit, &commit_fence_open, note_many, &ends);
+	if (timeouts_conntrack_max() != limit) {
+		print_message("skipped: nf_conntrack_max was changed meanwhile\n");
+		skip();
+	}
 	assert_in_range(ends.count[COMMIT_TABLE_FULL], 90, 100);
 	assert_int_equal(ends.count[COMMIT_TABLE_FULL] + ends.count[COMMIT_CREATED], limit + 100);
 }
