@@ -67,12 +67,14 @@ int interface_watch_read(struct interface_watch *watch)
 
 struct interface_state interface_state(const struct interface_watch *watch, const char *name)
 {
-	struct interface_state state = {.index = if_nametoindex(name)};
+	struct interface_state state = {.index = 0};
 	unsigned flags = 0;
-	if (state.index == 0)
-		return state;
 	struct ifreq request = {0};
+	/* if_nametoindex() opens a socket of its own each time */
 	strncpy(request.ifr_name, name, sizeof(request.ifr_name) - 1);
+	if (ioctl(watch->ioctl_fd, SIOCGIFINDEX, &request) < 0)
+		return state;
+	state.index = (unsigned)request.ifr_ifindex;
 	if (nlif_get_ifflags(watch->table, state.index, &flags) < 0) {
 		/* just made: its message is still under way */
 		if (ioctl(watch->ioctl_fd, SIOCGIFFLAGS, &request) == 0)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "syncd/kernel/timeouts.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { SCTP_STATES = 9, DCCP_STATES = 8 };
 
@@ -21,18 +23,22 @@ struct timeouts {
 /* A sysctl of net.netfilter, in the namespace of the caller; -1 if it can't be read. */
 static long read_sysctl(const char *name)
 {
-	char path[96];
-	long value = -1;
-	FILE *file;
+	char path[96], text[24], *end;
+	ssize_t got;
+	long value;
+	int fd;
 
 	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/%s", name);
-	file = fopen(path, "re");
-	if (!file)
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
 		return -1;
-	if (fscanf(file, "%ld", &value) != 1 || value < 0)
-		value = -1;
-	fclose(file);
-	return value;
+	got = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (got <= 0)
+		return -1;
+	text[got] = '\0';
+	value = strtol(text, &end, 10);
+	return end == text || value < 0 ? -1 : value;
 }
 
 /* Where each goes, its sysctl, and the built-in default (net/netfilter/nf_conntrack_proto_*.c). */
