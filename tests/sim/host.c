@@ -168,6 +168,7 @@ void host_pause(struct host *host, int64_t us)
 	if (!host->node)
 		return;
 	world_trace(host->world, host, "stopped for %lld us", (long long)us);
+	invariant_before_pause(host);
 	host->paused_us = host->world->now_us;
 	host->paused_until_us = host->world->now_us + us;
 }

@@ -399,14 +399,12 @@ void invariant_on_send(struct host *host, unsigned link, int to, const uint8_t *
 			   host->id);
 }
 
-void invariant_after_turn(struct host *host)
+static void check(struct host *host)
 {
 	struct host_record *record = invariant_record(host);
 	struct world *world = host->world;
 	struct node_view view;
 
-	if (world->now_us - record->checked_us < CHECK_US)
-		return;
 	record->checked_us = world->now_us;
 	node_view(host->node, host_clock(host), &view);
 	note_session(host, &view);
@@ -419,6 +417,18 @@ void invariant_after_turn(struct host *host)
 	for (unsigned i = 0; i < world->hosts_count; i++)
 		if (i != host->index)
 			replica_check(host, &world->hosts[i]);
+}
+
+void invariant_after_turn(struct host *host)
+{
+	if (host->world->now_us - invariant_record(host)->checked_us >= CHECK_US)
+		check(host);
+}
+
+/* What it has done until then is judged by then: whose session it took for current may be dead afterwards. */
+void invariant_before_pause(struct host *host)
+{
+	check(host);
 }
 
 /* ---- (h): a takeover ---- */

@@ -45,6 +45,7 @@ void invariant_on_flush(struct host *host);
 void invariant_before_step(struct host *host, const struct node_event *event);
 void invariant_after_step(struct host *host, const struct node_event *event);
 void invariant_after_turn(struct host *host);
+void invariant_before_pause(struct host *host);
 void invariant_on_send(struct host *host, unsigned link, int to, const uint8_t *bytes, size_t length);
 void invariant_before_takeover(struct host *host);
 void invariant_on_commit(struct host *host, uint16_t owner, uint32_t number, enum kernel_result result);
