@@ -98,7 +98,8 @@ static void review_departed(struct node *node, struct peer *peer)
 		return;
 	node_log(node, NODE_LOG_INFO, "claimed", "dropping our copy of silent node %u: %s committed it",
 		 peer->id, by_us ? "we have" : "the new primary has");
-	if (by_us) /* a primary beside us that has died: its packets come here now */
+	/* it was a primary beside us, and has died: its packets come here now */
+	if (by_us && peer->current.sent_after.us >= node->took_over_at.us)
 		node_revive_silent(node, peer);
 	receive_drop(&peer->receive, by_us);
 }

@@ -251,6 +251,8 @@ static void claim_newcomer(struct node *node, struct peer *peer)
 		peer->receive.claim_generation = 0; /* all of it counts as beyond */
 	}
 	open_late(node, peer, claims_find(&node->claims, peer->id, &peer->current.id));
+	/* what its owner withdrew before it died it does not name, either */
+	peer->receive.follow_sweep = false;
 }
 
 /* What comes later is told apart, should its owner's stream as primary go on. */

@@ -386,6 +386,30 @@ static void after_a_reboot_all_is_new(void **state)
 	expect_that_all_is_handed_over(c, OLD + NEW);
 }
 
+/* It died amid the withdrawal: what it does not name any more has not ended. */
+static void what_its_owner_had_withdrawn_when_it_died_stays_here(void **state)
+{
+	struct cluster *c = start();
+
+	(void)state;
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
+	cluster_stop(c, A);
+	for (uint32_t i = 0; i < 10; i++) {
+		struct flow flow = cluster_flow(i);
+
+		cluster_kernel_remove(c, A, &flow);
+	}
+	c->nodes[A].config.own_term = 1;
+	c->nodes[A].config.leftovers = true;
+	cluster_restart(c, A);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 5000000);
+	assert_int_equal(table_count(c->nodes[A].kernel), 0);
+	assert_int_equal(table_count(c->nodes[B].kernel), OLD);
+	cluster_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +429,7 @@ int main(void)
 	    cmocka_unit_test(a_node_that_is_restarted_time_and_again_does_not_undo_the_claim_of_another),
 	    cmocka_unit_test(after_a_reboot_all_is_new),
 	    cmocka_unit_test(after_a_reboot_all_is_new_also_if_the_copy_was_dropped),
+	    cmocka_unit_test(what_its_owner_had_withdrawn_when_it_died_stays_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -327,6 +327,24 @@ static void what_fell_silent_at_the_heir_comes_back_when_the_other_dies(void **s
 	cluster_free(c);
 }
 
+/* It died before the takeover: what falls silent here while it still counts as alive lives nowhere. */
+static void but_not_when_the_other_was_dead_all_the_time(void **state)
+{
+	struct cluster *c = start(2, false);
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, 0, 50);
+	cluster_run_us(c, 1000000);
+	cluster_stop(c, A);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	destroy(c, B, 0, 10, FLOW_TCP_ESTABLISHED);
+	cluster_run_us(c, 5000000);
+	assert_int_equal(cluster_held(c, B, A), 0);
+	assert_int_equal(cluster_kernel_count(c, B), 40);
+	cluster_free(c);
+}
+
 static void what_had_ended_before_we_were_primary_is_taken(void **state)
 {
 	struct cluster *c = start(2, false);
@@ -384,6 +402,7 @@ int main(void)
 	    cmocka_unit_test(what_only_fell_silent_here_is_taken),
 	    cmocka_unit_test(what_fell_silent_at_the_heir_comes_back),
 	    cmocka_unit_test(what_fell_silent_at_the_heir_comes_back_when_the_other_dies),
+	    cmocka_unit_test(but_not_when_the_other_was_dead_all_the_time),
 	    cmocka_unit_test(what_had_ended_before_we_were_primary_is_taken),
 	    cmocka_unit_test(what_was_withdrawn_has_not_ended),
 	};
