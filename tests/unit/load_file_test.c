@@ -320,6 +320,36 @@ static void a_line_without_an_end_is_refused_in_any_portion(void **state)
 	}
 }
 
+/* So long that what a thread reads ends within it: at one of these shifts behind a word, where what is read
+ * of it were a good line. */
+static void a_line_that_is_cut_off_is_not_taken_for_a_whole_one(void **state)
+{
+	static const char word[] = ",ASSURED", rest[] = ",nonsense --foo\n";
+
+	(void)state;
+	for (int shift = 0; shift < (int)sizeof(word) - 1; shift++) {
+		struct text text = make_text(1, 30000, 0);
+		char *end = text.bytes + LOAD_RANGE_MAX, *at = end - 2 * LOAD_LINE_MAX, said[LINE];
+		struct load_plan plan = {0};
+		int file;
+
+		while (at[-1] != '\n')
+			at++;
+		at +=
+		    sprintf(at, "-A -t 5 -s 1.1.1.1 -d 2.2.2.2 -p udp --sport 1 --dport 2 -m %.*s -u ASSURED",
+			    1 + shift, "11111111");
+		for (; at < end; at += sizeof(word) - 1)
+			memcpy(at, word, sizeof(word) - 1);
+		memcpy(at, rest, sizeof(rest) - 1);
+		file = file_of(&text);
+		assert_int_equal(read_file(file, THREADS, &plan, said), CLI_USAGE);
+		assert_non_null(strstr(said, "longer than"));
+		load_plan_clear(&plan);
+		close(file);
+		free(text.bytes);
+	}
+}
+
 static void a_file_that_cannot_be_read_is_told(void **state)
 {
 	struct load_plan plan = {0};
@@ -342,6 +372,7 @@ int main(void)
 	    cmocka_unit_test(the_first_wrong_line_is_named_whoever_reads_it),
 	    cmocka_unit_test(what_changed_since_it_was_checked_is_not_carried_out),
 	    cmocka_unit_test(a_line_without_an_end_is_refused_in_any_portion),
+	    cmocka_unit_test(a_line_that_is_cut_off_is_not_taken_for_a_whole_one),
 	    cmocka_unit_test(a_file_that_cannot_be_read_is_told),
 	};
 

@@ -47,11 +47,11 @@ static bool take(void *context, const struct request *request, uint32_t line)
 	return true;
 }
 
-static void read_text(const char *text, struct reading_of *of)
+static void read_bytes(const char *text, size_t length, struct reading_of *of)
 {
 	struct labels *labels = calloc(1, sizeof(*labels));
 	struct cli cli = {.program = "test", .socket = "none", .as_conntrack = true};
-	struct load_text lines = {text, text + strlen(text), 0};
+	struct load_text lines = {text, text + length, 0};
 	FILE *terminal = stderr;
 
 	assert_non_null(labels);
@@ -61,6 +61,11 @@ static void read_text(const char *text, struct reading_of *of)
 	fclose(stderr);
 	stderr = terminal;
 	free(labels);
+}
+
+static void read_text(const char *text, struct reading_of *of)
+{
+	read_bytes(text, strlen(text), of);
 }
 
 static void expect_both_ways(const char *line)
@@ -215,12 +220,49 @@ static void odd_lines_are_read_the_same_both_ways(void **state)
 		expect_both_ways(lines[i]);
 }
 
+static void a_line_with_a_byte_of_zero_is_refused_wherever_it_is(void **state)
+{
+	static const char line[] =
+	    "-A -t 5 -p tcp -s 1.1.1.1 -d 1.1.1.2 -u ASSURED --sport 1 --dport 2 --state CLOSE";
+	static struct reading_of of;
+	char text[sizeof(line) + 4];
+
+	(void)state;
+	for (size_t at = 0; at < sizeof(line); at++) {
+		memcpy(text, line, at);
+		memcpy(text + at, "\0x", 2);
+		memcpy(text + at + 2, line + at, sizeof(line) - 1 - at);
+		read_bytes(text, sizeof(line) + 1, &of);
+		assert_int_equal(of.code, CLI_USAGE);
+		assert_false(of.came);
+	}
+}
+
+static void a_line_is_too_long_whatever_it_holds(void **state)
+{
+	static struct reading_of of;
+	char text[LOAD_LINE_MAX + 16] = "-A -t 5 -p udp -s 1.1.1.1 -d 2.2.2.2 --sport 1 --dport 2 -u ASSURED";
+	size_t length = strlen(text);
+
+	(void)state;
+	for (; length <= LOAD_LINE_MAX; length += strlen(",ASSURED")) {
+		read_bytes(text, length, &of);
+		assert_int_equal(of.code, -1);
+		memcpy(text + length, ",ASSURED", strlen(",ASSURED"));
+	}
+	read_bytes(text, length, &of);
+	assert_int_equal(of.code, CLI_USAGE);
+	assert_false(of.came);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_save_prints_is_read_the_same_both_ways),
 	    cmocka_unit_test(a_damaged_line_is_read_the_same_both_ways),
 	    cmocka_unit_test(odd_lines_are_read_the_same_both_ways),
+	    cmocka_unit_test(a_line_with_a_byte_of_zero_is_refused_wherever_it_is),
+	    cmocka_unit_test(a_line_is_too_long_whatever_it_holds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,7 +171,7 @@ static bool read_state(struct rest *rest, struct request *request)
 
 	if (SKIP(rest, "ESTABLISHED")) /* nearly all */
 		return protocol_set_number(request, FIELD_STATE, FLOW_TCP_ESTABLISHED);
-	while (rest->at < rest->end && *rest->at != ' ' && length < sizeof(name) - 1)
+	while (rest->at < rest->end && *rest->at && *rest->at != ' ' && length < sizeof(name) - 1)
 		name[length++] = *rest->at++;
 	name[length] = 0;
 	return protocol_set(request, FIELD_STATE, name);
@@ -291,6 +291,8 @@ bool load_read_plain(const char *text, const char *end, struct request *request)
 	struct rest rest = {.at = text, .end = end};
 	bool adds;
 
+	if (end - text > LOAD_LINE_MAX) /* and it may have been cut off */
+		return false;
 	SKIP(&rest, "conntrack ");
 	adds = SKIP(&rest, "-A ");
 	if (!adds && !SKIP(&rest, "-I "))
