@@ -315,6 +315,16 @@ int fence_refresh(struct fence *fence, struct monotime now, struct monotime *nex
 	return error;
 }
 
+/* Rules that ask conntrack make the kernel track connections, and take time of each packet: no longer than
+ * needed. */
+static int forget_known(struct fence *fence)
+{
+	struct fence_counters counters;
+
+	fence_read_counters(fence, &counters);
+	return install(fence, MONOTIME_NEVER, false);
+}
+
 int fence_open(struct fence *fence)
 {
 	fence->is_wanted = false;
@@ -324,6 +334,8 @@ int fence_open(struct fence *fence)
 	nft_batch_begin(fence->batch);
 	fence_put_alive(fence->batch, fence->table, 0);
 	int error = commit(fence, "open the fence");
+	if (error == 0 && fence->passes_known)
+		error = forget_known(fence);
 	if (error == 0 || error == -ENOENT) /* no table, no fence */
 		return 0;
 	nft_batch_close(fence->batch);
