@@ -77,8 +77,10 @@ void early_found_all(struct early *early, struct monotime now)
 
 	keyset_clear(&early->wanted);
 	early->searching = false;
-	early->next =
-	    monotime_add(now, pause_us > LOOK_INTERVAL.us ? monotime_from_us(pause_us) : LOOK_INTERVAL);
+	if (early->seen.count >= EARLY_MAX)
+		early->next = MONOTIME_NEVER;
+	else
+		early->next = monotime_add(now, monotime_max(monotime_from_us(pause_us), LOOK_INTERVAL));
 }
 
 bool early_is_wanted(const struct early *early, const struct flow *flow)

@@ -32,10 +32,15 @@ void early_free(struct early *early);
 /* A packet of this flow was dropped. */
 void early_note(struct early *early, const struct fence_waiting *waiting);
 
-/* Is there anybody to search for?  Then a search from there is begun. */
+/* Is there anybody to search for?  Then a search from there is begun.  now: when the look at who waits began.
+ */
 bool early_search(struct early *early, unsigned table, uint64_t after, struct monotime now);
 
-/* The search is over.  The next look comes when three times as long has passed as it took, or 100 ms. */
+/*
+ * The search that began at that time is over, or there was nobody to search for.  The next look comes when
+ * three times as long has passed as look and search took (a look at a flood takes 100 ms), or 100 ms; none
+ * when EARLY_MAX are remembered.
+ */
 void early_found_all(struct early *early, struct monotime now);
 
 /* Does a packet of this flow wait, in one direction or the other? */

@@ -259,7 +259,9 @@ static bool has_early_work(struct takeover *takeover)
 	if (monotime_is_before(now, early->next))
 		return false;
 	guard_take_waiting(takeover->parts.guard, note_waiting, early);
-	return early_search(early, takeover->table, takeover->after, now);
+	if (!early_search(early, takeover->table, takeover->after, now))
+		early_found_all(early, clock_now());
+	return early->searching;
 }
 
 /* Goes on searching what is not committed yet.  False at the end of the tables. */

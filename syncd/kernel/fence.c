@@ -128,10 +128,13 @@ static int choose_table(struct fence *fence, bool *is_in_the_way)
 static int install_once(struct fence *fence, struct monotime now, bool passes_known)
 {
 	bool is_in_the_way;
+	struct fence_counters counters;
 	int error = choose_table(fence, &is_in_the_way);
 
 	if (error)
 		return error;
+	if (is_in_the_way)
+		fence_read_counters(fence, &counters); /* the rules that count are about to be replaced */
 	nft_batch_begin(fence->batch);
 	if (is_in_the_way)
 		fence_put_removal(fence->batch, fence->table);
@@ -266,15 +269,10 @@ int fence_arm(struct fence *fence, struct monotime now, struct monotime *next)
 
 int fence_pass_known(struct fence *fence, struct monotime now)
 {
-	struct fence_counters counters;
-
 	if (!fence->is_wanted || fence->passes_known)
 		return 0;
 	int error = open_socket(fence);
-	if (error)
-		return error;
-	fence_read_counters(fence, &counters); /* the rules that count are about to be replaced */
-	return install(fence, now, true);
+	return error ? error : install(fence, now, true);
 }
 
 int fence_take_waiting(struct fence *fence, fence_waits *told, void *context)

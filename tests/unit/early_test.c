@@ -121,6 +121,27 @@ static void a_search_takes_a_quarter_of_the_time_at_most(void **state)
 	early_free(&early);
 }
 
+/* A look at a flood takes long, also when it brings nobody new. */
+static void looks_take_a_quarter_of_the_time_at_most_and_end_when_nobody_new_is_remembered(void **state)
+{
+	struct fence_waiting packet = {.family = FLOW_IPV4, .protocol = PROTOCOL_UDP};
+	struct early early;
+	(void)state;
+
+	start(&early);
+	assert_false(early_search(&early, 0, 0, at(100)));
+	early_found_all(&early, at(220));
+	assert_int_equal(early.next.us, at(220 + 3 * 120).us);
+	for (uint32_t i = 0; i < EARLY_MAX; i++) {
+		memcpy(packet.tuple.src, &i, sizeof(i));
+		early_note(&early, &packet);
+	}
+	assert_true(early_search(&early, 0, 0, at(600)));
+	early_found_all(&early, at(700));
+	assert_int_equal(early.next.us, MONOTIME_NEVER.us);
+	early_free(&early);
+}
+
 static void what_was_taken_is_known_by_table_and_version(void **state)
 {
 	struct early early;
@@ -143,6 +164,7 @@ int main(void)
 	    cmocka_unit_test(nobody_is_searched_for_twice),
 	    cmocka_unit_test(packets_without_ports_and_too_many_are_left_out),
 	    cmocka_unit_test(a_search_takes_a_quarter_of_the_time_at_most),
+	    cmocka_unit_test(looks_take_a_quarter_of_the_time_at_most_and_end_when_nobody_new_is_remembered),
 	    cmocka_unit_test(what_was_taken_is_known_by_table_and_version),
 	};
 

@@ -228,6 +228,27 @@ static void arming_it_again_drops_all_and_opening_it_nothing(void **state)
 	assert_dropped_from(ground, KNOWN_PORT, SERVER4);
 }
 
+/* Nobody reads the counters between the last packet and the change. */
+static void what_it_dropped_is_counted_across_its_changes(void **state)
+{
+	struct ground *ground = need_closed_to_strangers(state);
+	uint64_t before = ground_drops(ground->fence);
+
+	send_from(ground, STRANGE_PORT, VIRTUAL4, ground_number());
+	while (take_waiting(ground).count == 0)
+		assert_true(fence_is_armed(ground->fence, ground_now()));
+	assert_int_equal(fence_arm(ground->fence, ground_now(), NULL), 0);
+	assert_in_range(ground_drops(ground->fence), before + 1, before + 100);
+	assert_int_equal(fence_pass_known(ground->fence, ground_now()), 0);
+	before = ground_drops(ground->fence);
+	send_from(ground, STRANGE_PORT, VIRTUAL4, ground_number());
+	while (take_waiting(ground).count == 0)
+		assert_true(fence_is_armed(ground->fence, ground_now()));
+	assert_int_equal(fence_open(ground->fence), 0);
+	assert_int_equal(fence_arm(ground->fence, ground_now(), NULL), 0);
+	assert_in_range(ground_drops(ground->fence), before + 1, before + 100);
+}
+
 static void an_open_fence_stays_open(void **state)
 {
 	struct ground *ground = ground_need(state);
@@ -293,6 +314,7 @@ int main(void)
 	    FENCE_TEST(what_always_passes_passes_as_before),
 	    FENCE_TEST(a_stranger_waits_instead_of_being_reset),
 	    FENCE_TEST(arming_it_again_drops_all_and_opening_it_nothing),
+	    FENCE_TEST(what_it_dropped_is_counted_across_its_changes),
 	    FENCE_TEST(an_open_fence_stays_open),
 	    FENCE_TEST(without_a_refresh_it_opens_to_strangers_too),
 	    FENCE_TEST(no_stranger_slips_through_while_it_changes),
