@@ -77,9 +77,11 @@ void receive_note_claim(struct receive *receive, uint64_t claimed)
 
 bool receive_is_later(const struct receive *receive, const struct table_entry *entry, uint64_t ours)
 {
-	return receive->before_primary.is_known &&
-	       (ours <= receive->before_primary.ours || ours <= receive->before_primary.claimed) &&
-	       table_version(receive->table, entry) > receive->before_primary.its;
+	/* of one whose table was not here to its end before it took over, its first claim alone tells */
+	bool knew = ours <= receive->before_primary.claimed ||
+		    (receive->before_primary.is_known && ours <= receive->before_primary.ours);
+
+	return knew && table_version(receive->table, entry) > receive->before_primary.its;
 }
 
 static void forget_before_primary(struct receive *receive)

@@ -468,6 +468,25 @@ static void absurd_versions_are_survived(void **state)
 	assert_in_range(b->receive.stash.count, 0, STASH_FRAMES);
 }
 
+/* Of a primary that was never seen as a backup its first claim tells what it knew when it took over. */
+static void what_a_primary_names_is_later_than_what_its_first_claim_knew(void **state)
+{
+	struct bench *b = *state;
+	struct flow flow = cluster_flow(3);
+	uint8_t key[RECORD_KEY_MAX];
+	const struct table_entry *entry;
+
+	own_range(b, 0, 10);
+	catch_up(b);
+	entry = table_find(b->receive.table, (struct record_key){key, record_encode_key(&flow, key)});
+	assert_non_null(entry);
+	assert_false(receive_is_later(&b->receive, entry, 50));
+	receive_note_claim(&b->receive, 60);
+	receive_note_claim(&b->receive, 90); /* no more than the first */
+	assert_true(receive_is_later(&b->receive, entry, 50));
+	assert_false(receive_is_later(&b->receive, entry, 70));
+}
+
 int main(void)
 {
 #define promise(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -490,6 +509,7 @@ int main(void)
 	    promise(a_late_digest_proves_no_more_than_when_it_was_sent),
 	    promise(nothing_stays_proven_while_all_is_fetched_anew),
 	    promise(absurd_versions_are_survived),
+	    promise(what_a_primary_names_is_later_than_what_its_first_claim_knew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
