@@ -350,6 +350,27 @@ static void a_line_that_is_cut_off_is_not_taken_for_a_whole_one(void **state)
 	}
 }
 
+/* A file of holes, by far larger than could be read. */
+static void a_wrong_line_is_told_before_all_is_read(void **state)
+{
+	static const off_t sizes[] = {(off_t)1 << 42, INT64_MAX};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct text text = make_text(1, 30000, 0);
+		struct load_plan plan = {0};
+		char said[LINE];
+		int file = file_of(&text);
+
+		assert_int_equal(ftruncate(file, sizes[i]), 0);
+		assert_int_equal(read_file(file, THREADS, &plan, said), CLI_USAGE);
+		assert_non_null(strstr(said, "input:30001: longer than"));
+		load_plan_clear(&plan);
+		close(file);
+		free(text.bytes);
+	}
+}
+
 static void a_file_that_cannot_be_read_is_told(void **state)
 {
 	struct load_plan plan = {0};
@@ -373,6 +394,7 @@ int main(void)
 	    cmocka_unit_test(what_changed_since_it_was_checked_is_not_carried_out),
 	    cmocka_unit_test(a_line_without_an_end_is_refused_in_any_portion),
 	    cmocka_unit_test(a_line_that_is_cut_off_is_not_taken_for_a_whole_one),
+	    cmocka_unit_test(a_wrong_line_is_told_before_all_is_read),
 	    cmocka_unit_test(a_file_that_cannot_be_read_is_told),
 	};
 

@@ -16,6 +16,7 @@ enum {
 	PART = LOAD_RANGE_MAX - LOAD_LINE_MAX - 2,
 	/* and the byte before it, the rest of its last line, and a byte more, if that is too long */
 	BYTES = 1 + PART + LOAD_LINE_MAX + 1,
+	BLOCKS_MAX = 16,
 	THREADS_MAX = 8, /* the kernel's part cannot be shared, and then it is by far the larger one */
 };
 
@@ -114,7 +115,8 @@ int load_check(int file, off_t start, off_t end, unsigned threads, struct load_b
 	unsigned helpers = 0;
 	bool is_done;
 
-	checking.count = (size_t)((end - start + PART - 1) / PART);
+	checking.count =
+	    end - start > (off_t)BLOCKS_MAX * PART ? BLOCKS_MAX : (size_t)((end - start + PART - 1) / PART);
 	checking.block = calloc(checking.count, sizeof(*checking.block));
 	if (!checking.block)
 		return -ENOMEM;

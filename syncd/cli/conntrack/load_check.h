@@ -15,8 +15,9 @@ struct load_block {
 };
 
 /*
- * Checks the file from `start` to `end`, in so many threads at most, as far as they are to be had.  *blocks,
- * free() frees it, covers it whole.  0 or -ENOMEM.
+ * Checks the file from `start` on, in so many threads at most, as far as they are to be had.  *blocks, free()
+ * frees it, covers it up to `end`, or some MiB of it: so a wrong line is told before all behind it is read.
+ * The next begins where the last block ends.  0 or -ENOMEM.
  */
 int load_check(int file, off_t start, off_t end, unsigned threads, struct load_block **blocks, size_t *count);
 

@@ -100,14 +100,10 @@ static int read_rest(struct loading *loading, const struct load_block *block)
 }
 
 /* Puts the blocks together, in order, so that the first line that is wrong is the one that is named. */
-static int read_blocks(struct loading *loading, off_t start, off_t end, unsigned threads)
+static int take_blocks(struct loading *loading, struct load_block *blocks, size_t count)
 {
-	struct load_block *blocks;
-	size_t count;
-	int error = load_check(loading->file, start, end, threads, &blocks, &count), code = -1;
+	int code = -1;
 
-	if (error)
-		return say_error(loading, error);
 	for (size_t i = 0; code < 0 && i < count; i++) {
 		struct load_block *block = &blocks[i];
 
@@ -119,7 +115,24 @@ static int read_blocks(struct loading *loading, off_t start, off_t end, unsigned
 		else
 			code = read_rest(loading, block);
 	}
-	free(blocks);
+	return code;
+}
+
+static int read_blocks(struct loading *loading, off_t start, off_t end, unsigned threads)
+{
+	int code = -1;
+
+	while (code < 0 && start < end) {
+		struct load_block *blocks;
+		size_t count;
+		int error = load_check(loading->file, start, end, threads, &blocks, &count);
+
+		if (error)
+			return say_error(loading, error);
+		code = take_blocks(loading, blocks, count);
+		start = blocks[count - 1].end;
+		free(blocks);
+	}
 	return code;
 }
 
