@@ -69,7 +69,9 @@ int fence_arm(struct fence *fence, struct monotime now, struct monotime *next);
  * While a takeover fills the kernel's table behind an armed fence: from when this returns 0, packets of flows
  * that the table has (`ct status confirmed`, and ICMP errors about them), or whose expectation it has, pass;
  * all others are dropped as before, and nothing that conntrack would begin for those is kept.  The change is
- * one transaction; in between no packet passes that should not.  Until fence_open(), or fence_arm(), which
+ * one transaction; but a packet meets the hooks one after the other, in each the ruleset of that moment, and
+ * so one that is under way at that very moment may pass both chains (under a flood, once in some thousand
+ * changes; the same when fence_arm() ends this).  Until fence_open(), or fence_arm(), which
  * drops all again.  Nothing is done when the fence isn't armed.  On error (a kernel without CONFIG_NFT_CT) it
  * stays closed to all.
  */
