@@ -179,6 +179,12 @@ static unsigned status_rank(const struct flow *flow)
 					       : 0;
 }
 
+bool flow_is_closing(const struct flow *flow)
+{
+	return flow->present & FLOW_HAS_TCP && flow->tcp.state >= FLOW_TCP_FIN_WAIT &&
+	       flow->tcp.state <= FLOW_TCP_CLOSE;
+}
+
 int flow_progress_compare(const struct flow *a, const struct flow *b)
 {
 	unsigned rank_a = state_rank(a), rank_b = state_rank(b);

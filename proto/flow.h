@@ -196,6 +196,9 @@ const char *flow_protocol_name(uint8_t protocol);
  */
 void flow_merge(struct flow *known, const struct flow *news);
 
+/* Whether it is a TCP connection that is being closed, or is closed: it does not come back from that. */
+bool flow_is_closing(const struct flow *flow);
+
 /* -1, 0, 1: whether a's progress (TCP or SCTP state, status bits) is behind b's, equal, or ahead.  Used by
  * commit: a flow in the kernel is only brought forward.  TCP states count in the order of the enum, SYN_SENT2
  * beside SYN_SENT. */

@@ -148,8 +148,7 @@ static bool is_closed(const struct table_entry *entry, const struct flow *event)
 		record_decode(entry->bytes, &known);
 		flow = &known;
 	}
-	return flow->present & FLOW_HAS_TCP && flow->tcp.state >= FLOW_TCP_FIN_WAIT &&
-	       flow->tcp.state <= FLOW_TCP_CLOSE;
+	return flow_is_closing(flow);
 }
 
 void local_flow_destroyed(struct local *local, const struct flow *flow)

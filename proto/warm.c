@@ -271,8 +271,7 @@ static bool is_closed(const struct table_entry *copy)
 	struct flow flow;
 
 	record_decode(copy->bytes, &flow);
-	return flow.present & FLOW_HAS_TCP && flow.tcp.state >= FLOW_TCP_FIN_WAIT &&
-	       flow.tcp.state <= FLOW_TCP_CLOSE;
+	return flow_is_closing(&flow);
 }
 
 /*

@@ -45,8 +45,7 @@ static void name_act(struct node *node, struct run *run, enum node_foreign_act a
 /* A connection that is being closed does not shake hands again: that is another one. */
 static bool is_reopened(const struct flow *has, const struct flow *wanted)
 {
-	return has->present & wanted->present & FLOW_HAS_TCP && has->tcp.state >= FLOW_TCP_FIN_WAIT &&
-	       has->tcp.state <= FLOW_TCP_CLOSE &&
+	return flow_is_closing(has) && wanted->present & FLOW_HAS_TCP &&
 	       (wanted->tcp.state <= FLOW_TCP_SYN_RECV || wanted->tcp.state == FLOW_TCP_SYN_SENT2);
 }
 

@@ -36,14 +36,11 @@ static void give_row(void *context, const struct flow *flow)
 	drive_give(auditor->drive, &event);
 }
 
-/* Looking it up is mostly waiting for memory: the kernel's order is another one. */
+/* The kernel's order is another one than the table's. */
 static void foresee_row(void *context, const struct flow *flow)
 {
 	const struct auditor *auditor = context;
-	uint8_t key[RECORD_KEY_MAX];
-	size_t length = record_encode_key(flow, key);
-	if (length > 0)
-		node_foresee(drive_node(auditor->drive), (struct record_key){key, length});
+	drive_foresee(auditor->drive, flow);
 }
 
 /* How many flows the kernel has, as far as is known. */

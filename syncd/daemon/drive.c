@@ -503,6 +503,14 @@ const struct node *drive_node(const struct drive *drive)
 	return drive->node;
 }
 
+void drive_foresee(const struct drive *drive, const struct flow *flow)
+{
+	uint8_t key[RECORD_KEY_MAX];
+	size_t length = record_encode_key(flow, key);
+	if (length > 0)
+		node_foresee(drive->node, (struct record_key){key, length});
+}
+
 void drive_set_warm_takeover(struct drive *drive, bool takes_over, bool fence_is_closed)
 {
 	drive->warm.takes_over = takes_over;

@@ -61,6 +61,9 @@ int drive_restore(struct drive *drive, const uint8_t *bytes, size_t length, stru
 
 const struct node *drive_node(const struct drive *drive);
 
+/* node_foresee(): that flow will be given soon.  Looking it up is mostly waiting for memory. */
+void drive_foresee(const struct drive *drive, const struct flow *flow);
+
 /* node_observe() */
 void drive_observe(struct drive *drive, table_observer *observer, void *context);
 

@@ -3,7 +3,8 @@
  * Who is committed before his turn: flows whose packets wait in front of the fence, found by either of their
  * tuples.  Keeps who was told of, whom a search is for, and what was taken; the takeover does the searching.
  *
- * All are kept as 64-bit hashes with a seed of this takeover's: a collision costs a flow its precedence.
+ * All are kept as 64-bit hashes with a seed of this takeover's.  A collision costs a flow its precedence;
+ * among those taken, its commit.
  */
 #ifndef DAEMON_EARLY_H
 #define DAEMON_EARLY_H

@@ -38,10 +38,7 @@ static void list_tables(struct takeover *takeover)
 static void foresee(void *context, const struct flow *flow)
 {
 	const struct takeover *takeover = context;
-	uint8_t key[RECORD_KEY_MAX];
-	size_t length = record_encode_key(flow, key);
-	if (length > 0)
-		node_foresee(drive_node(takeover->parts.drive), (struct record_key){key, length});
+	drive_foresee(takeover->parts.drive, flow);
 }
 
 /* In warm mode the copies are there.  Asked before a takeover makes itself deaf, which is to be suspect, too.
