@@ -1,73 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* An owner that is restarted while another takes over, or after it: what is new with it is brought over, what
  * it has from before is not brought again. */
-#include "tests/unit/cluster.h"
+#include "tests/unit/claim_ground.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-enum { A, B };
-
-enum { OLD = 100, NEW = 50, FIRST_NEW = 1000 };
-
-/* A is primary, with OLD connections that B has, too. */
-static struct cluster *start(void)
-{
-	struct cluster *c = cluster_new(2, 31);
-
-	assert_true(cluster_boot(c));
-	cluster_role(c, A, FRAME_ROLE_PRIMARY);
-	cluster_flows_new(c, A, 0, OLD);
-	cluster_run_us(c, 1000000);
-	assert_int_equal(cluster_held(c, B, A), OLD);
-	return c;
-}
-
-/* As primary of its first term, as its state file has it; its kernel has all that it had. */
-static void restart_as_primary(struct cluster *c)
-{
-	struct node_event primary = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
-
-	c->nodes[A].config.own_term = 1;
-	cluster_restart(c, A);
-	cluster_step(c, A, &primary);
-}
-
-/* They end in the kernel of that node, by their own doing. */
-static void close_flows(struct cluster *c, unsigned index, uint32_t first, uint32_t count)
-{
-	for (uint32_t i = first; i < first + count; i++) {
-		struct flow flow = cluster_flow(i);
-
-		flow.tcp.state = FLOW_TCP_TIME_WAIT;
-		cluster_flow_update(c, index, &flow);
-		cluster_flow_destroy(c, index, &flow);
-	}
-}
-
-static void close_first(struct cluster *c, unsigned index, uint32_t count)
-{
-	close_flows(c, index, 0, count);
-}
-
-static uint32_t in_kernel(struct cluster *c, unsigned index, uint32_t first, uint32_t count)
-{
-	uint32_t found = 0;
-
-	for (uint32_t i = first; i < first + count; i++)
-		found += cluster_is_in_kernel(c, index, i);
-	return found;
-}
-
-/* Heartbeats pass, flows do not. */
-static bool drop_what_is_long(void *context, struct cluster_packet *packet)
-{
-	(void)context;
-	return packet->from != A || packet->length < 600;
-}
 
 /* A is out of sight, by its end or by that of the link between them; B takes over and drops its copy of A as
  * committed; the first 10 end at B. */
@@ -76,18 +16,9 @@ static void take_over_and_drop(struct cluster *c)
 	cluster_run_us(c, 3000000);
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 3000000);
-	close_first(c, B, 10);
+	claim_close(c, B, 0, 10);
 	cluster_run_us(c, 1000000);
 	assert_int_equal(cluster_held(c, B, A), 0);
-}
-
-/* Of removals it knows nothing any more. */
-static void forget_removals(struct cluster *c, unsigned index)
-{
-	struct node_event event = {.type = NODE_CONFIGURE, .config = &c->nodes[index].config};
-
-	c->nodes[index].config.max_tombstones = 0;
-	cluster_step(c, index, &event);
 }
 
 static void expect_that_all_is_handed_over(struct cluster *c, uint32_t expected)
@@ -96,200 +27,200 @@ static void expect_that_all_is_handed_over(struct cluster *c, uint32_t expected)
 	cluster_run_us(c, 5000000);
 	assert_int_equal(table_count(c->nodes[A].kernel), 0);
 	assert_int_equal(table_count(c->nodes[B].kernel), expected);
-	for (uint32_t i = 0; i < NEW; i++)
-		assert_true(cluster_is_in_kernel(c, B, FIRST_NEW + i));
+	for (uint32_t i = 0; i < CLAIM_NEW; i++)
+		assert_true(cluster_is_in_kernel(c, B, CLAIM_FIRST_NEW + i));
 	cluster_free(c);
 }
 
 static void what_begins_at_an_owner_restarted_during_the_takeover_is_brought_over(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 
 	(void)state;
 	cluster_takeover_begin(c, B);
-	restart_as_primary(c);
-	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	claim_restart(c);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
 	cluster_run_us(c, 1000000);
 	cluster_takeover_end(c, B);
 	cluster_run_us(c, 1000000);
-	expect_that_all_is_handed_over(c, OLD + NEW);
+	expect_that_all_is_handed_over(c, CLAIM_OLD + CLAIM_NEW);
 }
 
 /* Of the second session nothing was followed yet when the third begins, and to that it is nothing new. */
 static void also_when_it_is_restarted_twice(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 
 	(void)state;
 	cluster_takeover_begin(c, B);
-	restart_as_primary(c);
-	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	claim_restart(c);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
 	cluster_run_us(c, 1000000);
-	restart_as_primary(c);
+	claim_restart(c);
 	cluster_audit(c, A);
 	cluster_run_us(c, 3000000);
 	cluster_takeover_end(c, B);
 	cluster_run_us(c, 1000000);
-	expect_that_all_is_handed_over(c, OLD + NEW);
+	expect_that_all_is_handed_over(c, CLAIM_OLD + CLAIM_NEW);
 }
 
 static void also_what_its_kernel_got_while_the_daemon_was_down(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 
 	(void)state;
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 1000000);
 	cluster_stop(c, A);
-	for (uint32_t i = 0; i < NEW; i++) {
-		struct flow flow = cluster_flow(FIRST_NEW + i);
+	for (uint32_t i = 0; i < CLAIM_NEW; i++) {
+		struct flow flow = cluster_flow(CLAIM_FIRST_NEW + i);
 
 		cluster_kernel_put(c, A, &flow);
 	}
-	restart_as_primary(c);
+	claim_restart(c);
 	cluster_audit(c, A);
 	cluster_run_us(c, 3000000);
-	expect_that_all_is_handed_over(c, OLD + NEW);
+	expect_that_all_is_handed_over(c, CLAIM_OLD + CLAIM_NEW);
 }
 
 /* It was brought over, and ended at B: a second restart of its owner does not bring it again. */
 static void what_was_brought_over_and_ended_is_not_brought_again(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 
 	(void)state;
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
-	cluster_flows_new(c, A, FIRST_NEW + NEW, 10);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW + CLAIM_NEW, 10);
 	cluster_run_us(c, 1000000);
-	cluster_flows_destroy(c, B, FIRST_NEW + NEW, 10);
-	forget_removals(c, B);
-	restart_as_primary(c);
-	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_flows_destroy(c, B, CLAIM_FIRST_NEW + CLAIM_NEW, 10);
+	claim_forget_removals(c, B);
+	claim_restart(c);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
 	cluster_audit(c, A);
 	cluster_run_us(c, 3000000);
-	expect_that_all_is_handed_over(c, OLD + NEW);
+	expect_that_all_is_handed_over(c, CLAIM_OLD + CLAIM_NEW);
 }
 
 /* It ended at B, which has forgotten it: nobody else may bring it back because its old owner's kernel still
  * has it. */
 static void what_ended_here_since_the_takeover_is_not_brought_again(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 
 	(void)state;
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 1000000);
 	cluster_stop(c, A);
-	close_first(c, B, 10);
-	forget_removals(c, B);
-	restart_as_primary(c);
-	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	claim_close(c, B, 0, 10);
+	claim_forget_removals(c, B);
+	claim_restart(c);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
 	cluster_audit(c, A);
 	cluster_run_us(c, 3000000);
-	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+	expect_that_all_is_handed_over(c, CLAIM_OLD - 10 + CLAIM_NEW);
 }
 
 /* What was dropped as committed does not tell new from old, but what the heir remembers does. */
 static void of_an_owner_whose_copy_was_dropped_what_the_heir_never_had_is_brought_over(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 
 	(void)state;
 	cluster_stop(c, A);
 	cluster_run_us(c, 3000000);
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 3000000);
-	close_first(c, B, 10);
+	claim_close(c, B, 0, 10);
 	cluster_run_us(c, 3000000);
 	assert_int_equal(cluster_held(c, B, A), 0);
-	restart_as_primary(c);
-	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	claim_restart(c);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
 	cluster_audit(c, A);
 	cluster_run_us(c, 3000000);
-	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+	expect_that_all_is_handed_over(c, CLAIM_OLD - 10 + CLAIM_NEW);
 }
 
 /* It has forgotten: what begins after the catch-up is new all the same. */
 static void of_an_owner_whose_copy_was_dropped_what_begins_once_it_is_caught_up_is_brought_over(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 
 	(void)state;
 	cluster_stop(c, A);
 	cluster_run_us(c, 3000000);
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
-	close_first(c, B, 10);
-	forget_removals(c, B);
+	claim_close(c, B, 0, 10);
+	claim_forget_removals(c, B);
 	cluster_run_us(c, 3000000);
 	assert_int_equal(cluster_held(c, B, A), 0);
-	restart_as_primary(c);
+	claim_restart(c);
 	cluster_audit(c, A);
 	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
-	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
 	cluster_run_us(c, 1000000);
-	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+	expect_that_all_is_handed_over(c, CLAIM_OLD - 10 + CLAIM_NEW);
 }
 
 /* What the session between has brought until then says no more of what is new than the copy that was dropped.
  */
 static void also_when_it_is_restarted_again_before_it_is_caught_up(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 
 	(void)state;
 	cluster_stop(c, A);
 	take_over_and_drop(c);
-	c->tamper = drop_what_is_long;
-	restart_as_primary(c);
+	c->tamper = claim_drop_what_is_long;
+	claim_restart(c);
 	cluster_audit(c, A);
 	cluster_run_us(c, 1500000);
-	restart_as_primary(c);
+	claim_restart(c);
 	c->tamper = NULL;
-	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
 	cluster_audit(c, A);
 	cluster_run_us(c, 3000000);
-	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+	expect_that_all_is_handed_over(c, CLAIM_OLD - 10 + CLAIM_NEW);
 }
 
 static void also_when_its_session_was_back_and_not_caught_up(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 
 	(void)state;
 	c->dark = true;
 	take_over_and_drop(c);
-	c->tamper = drop_what_is_long;
+	c->tamper = claim_drop_what_is_long;
 	c->dark = false;
 	cluster_run_us(c, 3000000);
-	restart_as_primary(c);
+	claim_restart(c);
 	c->tamper = NULL;
-	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
 	cluster_audit(c, A);
 	cluster_run_us(c, 3000000);
-	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+	expect_that_all_is_handed_over(c, CLAIM_OLD - 10 + CLAIM_NEW);
 }
 
 /* It began at A while both were primary, was brought over, and ended at B; then A was out of sight. */
 static void what_was_followed_and_ended_is_not_brought_again_after_a_silence(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 
 	(void)state;
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 1000000);
-	cluster_flows_new(c, A, FIRST_NEW + NEW, 10);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW + CLAIM_NEW, 10);
 	cluster_run_us(c, 1000000);
-	assert_int_equal(in_kernel(c, B, FIRST_NEW + NEW, 10), 10);
-	close_flows(c, B, FIRST_NEW + NEW, 10);
+	assert_int_equal(claim_in_kernel(c, B, CLAIM_FIRST_NEW + CLAIM_NEW, 10), 10);
+	claim_close(c, B, CLAIM_FIRST_NEW + CLAIM_NEW, 10);
 	c->dark = true;
 	cluster_run_us(c, 5000000);
 	assert_int_equal(cluster_held(c, B, A), 0);
-	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
 	c->dark = false;
 	cluster_run_us(c, 5000000);
-	assert_int_equal(cluster_held(c, B, A), OLD + 10 + NEW);
-	assert_int_equal(in_kernel(c, B, FIRST_NEW + NEW, 10), 0);
-	assert_int_equal(in_kernel(c, B, FIRST_NEW, NEW), NEW);
+	assert_int_equal(cluster_held(c, B, A), CLAIM_OLD + 10 + CLAIM_NEW);
+	assert_int_equal(claim_in_kernel(c, B, CLAIM_FIRST_NEW + CLAIM_NEW, 10), 0);
+	assert_int_equal(claim_in_kernel(c, B, CLAIM_FIRST_NEW, CLAIM_NEW), CLAIM_NEW);
 	cluster_free(c);
 }
 
@@ -299,7 +230,7 @@ static void what_was_followed_and_ended_is_not_brought_again_after_a_silence(voi
  */
 static void what_begins_beyond_a_later_claim_is_brought_over_though_the_copy_was_dropped_once(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 
 	(void)state;
 	cluster_stop(c, A);
@@ -315,81 +246,80 @@ static void what_begins_beyond_a_later_claim_is_brought_over_though_the_copy_was
 	cluster_run_us(c, 300000);
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_flows_destroy(c, B, 20, 10); /* A has them still */
-	forget_removals(c, B);
+	claim_forget_removals(c, B);
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
-	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
 	cluster_run_us(c, 300000);
-	assert_int_equal(in_kernel(c, B, FIRST_NEW, NEW), 0);
+	assert_int_equal(claim_in_kernel(c, B, CLAIM_FIRST_NEW, CLAIM_NEW), 0);
 	c->nodes[B].muted = false;
 	cluster_run_us(c, 3000000);
-	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+	expect_that_all_is_handed_over(c, CLAIM_OLD - 10 + CLAIM_NEW);
 }
 
 /* Another kernel has nothing from before, whatever the heir still remembers of that. */
 static void after_a_reboot_all_is_new_also_if_the_copy_was_dropped(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 
 	(void)state;
 	cluster_stop(c, A);
 	take_over_and_drop(c);
-	forget_removals(c, B);
+	claim_forget_removals(c, B);
 	c->dark = true;
 	cluster_reboot(c, A);
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
-	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
 	cluster_run_us(c, 1000000);
 	c->dark = false;
 	cluster_run_us(c, 5000000);
-	expect_that_all_is_handed_over(c, OLD - 10 + NEW);
+	expect_that_all_is_handed_over(c, CLAIM_OLD - 10 + CLAIM_NEW);
 }
 
 /* C is primary beside B as A is; each session of A is claimed anew. */
 static void a_node_that_is_restarted_time_and_again_does_not_undo_the_claim_of_another(void **state)
 {
-	enum { C = 2 };
 	struct cluster *c = cluster_new(3, 31);
 
 	(void)state;
 	assert_true(cluster_boot(c));
 	cluster_role(c, C, FRAME_ROLE_PRIMARY);
-	cluster_flows_new(c, C, 0, OLD);
+	cluster_flows_new(c, C, 0, CLAIM_OLD);
 	cluster_run_us(c, 1000000);
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 1000000);
-	close_first(c, B, 10);
+	claim_close(c, B, 0, 10);
 	for (unsigned i = 0; i < FRAME_PEERS_MAX + 5; i++) {
-		restart_as_primary(c);
+		claim_restart(c);
 		cluster_audit(c, A);
 		cluster_run_us(c, 4000000);
 	}
 	assert_int_equal(cluster_view(c, B).claims, FRAME_PEERS_MAX);
-	assert_int_equal(in_kernel(c, B, 0, OLD), OLD - 10);
+	assert_int_equal(claim_in_kernel(c, B, 0, CLAIM_OLD), CLAIM_OLD - 10);
 	cluster_free(c);
 }
 
 static void after_a_reboot_all_is_new(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 	struct node_event primary = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
 
 	(void)state;
 	cluster_takeover_begin(c, B);
 	cluster_reboot(c, A);
 	c->nodes[A].config.own_term = 1;
-	cluster_flows_new(c, A, FIRST_NEW, NEW);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
 	cluster_step(c, A, &primary);
 	cluster_audit(c, A);
 	cluster_run_us(c, 1000000);
 	cluster_takeover_end(c, B);
 	cluster_run_us(c, 3000000);
-	expect_that_all_is_handed_over(c, OLD + NEW);
+	expect_that_all_is_handed_over(c, CLAIM_OLD + CLAIM_NEW);
 }
 
 /* It died amid the withdrawal: what it does not name any more has not ended. */
 static void what_its_owner_had_withdrawn_when_it_died_stays_here(void **state)
 {
-	struct cluster *c = start();
+	struct cluster *c = claim_start();
 
 	(void)state;
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
@@ -406,7 +336,7 @@ static void what_its_owner_had_withdrawn_when_it_died_stays_here(void **state)
 	cluster_role(c, A, FRAME_ROLE_BACKUP);
 	cluster_run_us(c, 5000000);
 	assert_int_equal(table_count(c->nodes[A].kernel), 0);
-	assert_int_equal(table_count(c->nodes[B].kernel), OLD);
+	assert_int_equal(table_count(c->nodes[B].kernel), CLAIM_OLD);
 	cluster_free(c);
 }
 
