@@ -7,11 +7,10 @@
 
 #include <string.h>
 
-enum { AGE_SLICE = 4096 };
+enum { AGE_SLICE = 4096, TAKEN_SLICE = 4096 };
 
-/* Up to `reach`: what an owner that lived on got after a claim was committed by nobody. */
-static bool is_claimed(const struct node *node, uint16_t id, const struct seal_session_id *session,
-		       uint64_t reach)
+bool node_is_claimed_elsewhere(const struct node *node, uint16_t id, const struct seal_session_id *session,
+			       uint64_t reach)
 {
 	uint64_t version;
 
@@ -53,7 +52,8 @@ static bool orphan_is_needless(const struct node *node, const struct peer *peer,
 {
 	if ((orphan->is_taken && node->role.current == FRAME_ROLE_PRIMARY) || is_outdated(node, orphan->term))
 		return true;
-	return orphan->is_exact && is_claimed(node, peer->id, &orphan->session, orphan->version);
+	return orphan->is_exact &&
+	       node_is_claimed_elsewhere(node, peer->id, &orphan->session, orphan->version);
 }
 
 static void review_orphans(struct node *node, struct peer *peer)
@@ -78,6 +78,59 @@ static void review_orphans(struct node *node, struct peer *peer)
 	}
 }
 
+/*
+ * It was restarted after what it had was claimed, and is gone without having ruled again: of the copy only
+ * what it got since is wanted.
+ */
+static bool has_left_what_was_taken(struct node *node, const struct peer *peer)
+{
+	bool is_held = node->role.current == FRAME_ROLE_PRIMARY;
+
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		const struct peer *other = &node->peers[i];
+
+		is_held |= other->id && other->has_status && other->status.role == FRAME_ROLE_PRIMARY &&
+			   node_claims_are_here(node, other);
+	}
+	return peer->was_taken && is_held && !peer_was_primary(peer) &&
+	       !claims_find(&node->claims, peer->id, &peer->current.id);
+}
+
+static bool was_taken(const struct node *node, const struct peer *peer, const struct table_entry *entry)
+{
+	if (!receive_is_beyond_claim(&peer->receive, entry))
+		return true;
+	return node->role.current == FRAME_ROLE_PRIMARY && peer->receive.news_were_unsure &&
+	       !node_never_had(node, entry->bytes);
+}
+
+/* In slices.  Should it come back amid them, it is caught up in full. */
+static void drop_taken(struct node *node, struct peer *peer)
+{
+	struct table *table = peer->receive.table;
+	struct table_walk walk = table_walk_records_after(table, peer->taken_to);
+	struct table_entry *entry;
+
+	receive_note_thinned(&peer->receive);
+	for (unsigned i = 0; i < TAKEN_SLICE; i++) {
+		entry = table_walk_next(&walk);
+		if (!entry) {
+			peer->was_taken = false;
+			peer->taken_to = 0;
+			node_log(node, NODE_LOG_INFO, "claimed",
+				 "dropped of silent node %u what was committed before its restart: %zu flows "
+				 "are left",
+				 peer->id, table_count(table));
+			return;
+		}
+		peer->taken_to = walk.version;
+		if (!was_taken(node, peer, entry))
+			continue;
+		table_remove(table, entry);
+		walk = table_walk_records_after(table, peer->taken_to);
+	}
+}
+
 static void review_departed(struct node *node, struct peer *peer)
 {
 	const struct claim *own = claims_find(&node->claims, peer->id, &peer->current.id);
@@ -90,11 +143,16 @@ static void review_departed(struct node *node, struct peer *peer)
 	if (node->takes_over) /* what is being committed stays until it is */
 		return;
 	review_orphans(node, peer);
-	if (!session_exists(&peer->current) || peer_is_alive(peer, &node->config, node->now) ||
-	    peer->receive.aged)
+	if (!session_exists(&peer->current) || peer_is_alive(peer, &node->config, node->now))
 		return;
-	if (!by_us &&
-	    (receive_has_stale(&peer->receive) || !is_claimed(node, peer->id, &peer->current.id, reach)))
+	if (has_left_what_was_taken(node, peer)) {
+		drop_taken(node, peer);
+		return;
+	}
+	if (peer->receive.aged)
+		return;
+	if (!by_us && (receive_has_stale(&peer->receive) ||
+		       !node_is_claimed_elsewhere(node, peer->id, &peer->current.id, reach)))
 		return;
 	node_log(node, NODE_LOG_INFO, "claimed", "dropping our copy of silent node %u: %s committed it",
 		 peer->id, by_us ? "we have" : "the new primary has");

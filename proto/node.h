@@ -204,9 +204,9 @@ struct monotime node_deadline(const struct node *node);
 
 const struct table *node_internal(const struct node *node);
 /*
- * We are primary, and have seen this connection closed since: what another node still holds of it is not
- * taken.  One that only fell silent here may live on there; and one that a node got only after it knew of the
- * end, as primary beside us, is another one.  `of`: the table that is to be taken; NULL: any.
+ * We are primary, or were it last, and have seen this connection closed since: what another node still holds
+ * of it is not taken.  One that only fell silent here may live on there; and one that a node got only after
+ * it knew of the end, as primary beside us, is another one.  `of`: the table that is to be taken; NULL: any.
  */
 bool node_has_ended(const struct node *node, const struct table *of, struct record_key key);
 /* That key will be asked about, or given, soon, after some hundred others at most: table_foresee() of the

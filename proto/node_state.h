@@ -47,11 +47,12 @@ struct node {
 	uint64_t claimed[FRAME_PEERS_MAX]; /* versions of our stream that others have claimed: stream_out
 					      borrows them */
 	unsigned claimed_count;
-	bool takes_over;              /* between NODE_TAKEOVER and its end */
-	struct foreign foreign;       /* warm mode */
-	uint64_t primary_since;       /* our newest version when we became primary */
-	struct monotime took_over_at; /* when our last takeover ended */
-	struct monotime transfer_at;  /* when both sides were last looked after */
+	bool takes_over;                       /* between NODE_TAKEOVER and its end */
+	struct foreign foreign;                /* warm mode */
+	uint64_t primary_since, primary_until; /* our newest version when we became primary, and when we were
+						  it no more */
+	struct monotime took_over_at;          /* when our last takeover ended */
+	struct monotime transfer_at;           /* when both sides were last looked after */
 	unsigned status_turn; /* the peer that the next STATUS to the group names first, when not all fit */
 	/* when which version was the newest: to date what peers have proven */
 	struct {
@@ -103,6 +104,8 @@ void node_role_changed(struct node *node, bool was_primary);
 void node_withdraw_end(struct node *node);
 /* Withdrawals, claims of others, ageing of what silent peers left: in slices, now and then. */
 void node_review_transfer(struct node *node);
+/* What we took over has been in our table: it is still, or we remember that it ended.  This never was. */
+bool node_never_had(const struct node *node, const uint8_t *record);
 /* What that peer has taken over is in our copy of its table, proven. */
 bool node_claims_are_here(const struct node *node, const struct peer *claimant);
 /* Which of the claimed streams have ended: as soon as their owners say so. */
@@ -123,6 +126,10 @@ void node_note_silent(struct node *node, const struct flow *flow);
 void node_revive_silent(struct node *node, struct peer *peer);
 
 /* ---- departed.c ---- */
+/* By a primary whose flows are here, up to `reach`: what an owner that lived on got after a claim was
+ * committed by nobody. */
+bool node_is_claimed_elsewhere(const struct node *node, uint16_t id, const struct seal_session_id *session,
+			       uint64_t reach);
 /* Drops what a primary has claimed of a silent peer and its orphans, and what has run out, in slices. */
 void node_review_departed(struct node *node, struct peer *peer);
 

@@ -18,7 +18,9 @@ static bool is_taken(struct node *node, const struct peer *peer)
 {
 	const struct claim *claim = claims_find(&node->claims, peer->id, &peer->current.id);
 
-	return claim && !claim->is_void && !claim->walks &&
+	if (!claim) /* of the session before, and nothing has come since */
+		return peer->was_taken && !receive_reach(&peer->receive);
+	return !claim->is_void && !claim->walks &&
 	       (claim->state == CLAIM_OPEN || claim->version >= receive_reach(&peer->receive));
 }
 
@@ -51,12 +53,19 @@ static bool instance_differs(const struct peer *peer, const struct session *succ
 	       memcmp(&peer->instance, &successor->instance, sizeof(peer->instance)) != 0;
 }
 
-/* What came beyond a claim and was brought over is no news any more in its owner's next session. */
-static void forget_followed(struct node *node, struct peer *peer)
+/* What came beyond a claim and was brought over is no news any more in its owner's next session; what is, is
+ * told from it. */
+static void note_taken(struct node *node, struct peer *peer)
 {
 	const struct claim *claim = claims_find(&node->claims, peer->id, &peer->current.id);
+	bool is_followed = claim && claim->state == CLAIM_OPEN && !claim->walks;
+	bool is_elsewhere =
+	    !claim && !receive_has_stale(&peer->receive) &&
+	    node_is_claimed_elsewhere(node, peer->id, &peer->current.id, receive_reach(&peer->receive));
 
-	if (claim && claim->state == CLAIM_OPEN && !claim->walks)
+	peer->was_taken |= is_elsewhere || is_taken(node, peer);
+	peer->taken_to = 0;
+	if (is_followed || is_elsewhere)
 		receive_claim(&peer->receive, 0);
 }
 
@@ -68,7 +77,10 @@ bool node_succeed_session(struct node *node, struct peer *peer, const struct ses
 		return false;
 	if (rebooted)
 		receive_other_kernel(&peer->receive);
-	forget_followed(node, peer);
+	if (rebooted)
+		peer->was_taken = false;
+	else if (session_exists(&peer->current))
+		note_taken(node, peer);
 	peer->instance = successor->instance;
 	peer->instance_is_known = true;
 	peer->ageing = (struct peer_ageing){0};

@@ -44,6 +44,11 @@ bool peer_is_alive(const struct peer *peer, const struct node_config *config, st
 	       session_is_alive(&peer->current, now, config->peer_timeout);
 }
 
+bool peer_was_primary(const struct peer *peer)
+{
+	return peer->has_status && (peer->status.role == FRAME_ROLE_PRIMARY || peer->status.frozen_at);
+}
+
 bool peer_follows(const struct peer *peer, const struct node_config *config, struct monotime now)
 {
 	return peer->has_about_us && !peer->about_us.full_id && !peer->catchup.full_id &&

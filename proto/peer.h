@@ -78,6 +78,10 @@ struct peer {
 	struct frame_peer about_us; /* what it last said of our session */
 	bool has_about_us;
 	struct receive receive;
+	/* what `receive` has from before its current session was claimed, to the last: those entries do not
+	 * count as beyond a claim */
+	bool was_taken;
+	uint64_t taken_to;                            /* so far they are dropped: its owner is silent */
 	struct peer_orphan orphans[NODE_ORPHANS_MAX]; /* the newer first */
 	/* while it is primary beside us, to be looked at when it has given way: flows that it destroyed, and
 	 * flows of its that fell silent in our kernel */
@@ -116,6 +120,9 @@ struct session *peer_new_candidate(struct peer *peer, uint32_t random);
 struct session *peer_candidate_in_turn(struct peer *peer);
 
 bool peer_is_alive(const struct peer *peer, const struct node_config *config, struct monotime now);
+
+/* It is, or was, primary in its current session. */
+bool peer_was_primary(const struct peer *peer);
 
 /* Follows the live stream: alive, knows our session, and is in no full catch-up. */
 bool peer_follows(const struct peer *peer, const struct node_config *config, struct monotime now);

@@ -34,6 +34,16 @@ void receive_claim(struct receive *receive, uint64_t after)
 	receive->news_were_unsure = false;
 }
 
+void receive_claim_again(struct receive *receive, uint64_t after)
+{
+	enum receive_news news = receive->news;
+	bool were_unsure = receive->news_were_unsure;
+
+	receive_claim(receive, after);
+	receive->news = news;
+	receive->news_were_unsure = were_unsure;
+}
+
 bool receive_is_beyond_claim(const struct receive *receive, const struct table_entry *entry)
 {
 	return entry->tag == receive->claim_generation;
@@ -101,6 +111,15 @@ void receive_drop(struct receive *receive, bool is_brought_over)
 	receive->aged = true;
 	receive->full.running = receive->full.sweep_waits = receive->full.sweeping = false;
 	stash_clear(&receive->stash);
+}
+
+void receive_note_thinned(struct receive *receive)
+{
+	receive->news = RECEIVE_NEWS_UNSURE;
+	receive->news_were_unsure = true;
+	receive->untold = true;
+	receive->has_proof = false;
+	receive->aged = true;
 }
 
 static enum receive_news news_of_next_session(const struct receive *receive)

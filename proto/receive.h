@@ -142,6 +142,9 @@ bool receive_is_later(const struct receive *receive, const struct table_entry *e
 /* A takeover claims the copy up to `after`: what comes beyond is told apart from now on
  * (receive_is_beyond_claim()). */
 void receive_claim(struct receive *receive, uint64_t after);
+/* The same by who has claimed it before, in this session or an earlier one: of a full catch-up that is under
+ * way, what is told from what was claimed then is told on. */
+void receive_claim_again(struct receive *receive, uint64_t after);
 bool receive_is_beyond_claim(const struct receive *receive, const struct table_entry *entry);
 
 /* From now on what comes beyond `after` is followed; NULL ends it. */
@@ -157,6 +160,10 @@ struct table *receive_exchange_table(struct receive *receive, struct table *empt
 /* Drops what it holds without asking for it again: it was committed.  If its owner comes back, all comes
  * anew.  `is_brought_over`: by us, to the last; then only what lies beyond counts as beyond a claim. */
 void receive_drop(struct receive *receive, bool is_brought_over);
+
+/* Entries were taken out that their silent owner may still have: all comes anew, as after a drop, and who
+ * follows tells what is new. */
+void receive_note_thinned(struct receive *receive);
 
 /* Forgets what it holds: all of it is to come again, at once. */
 void receive_flush(struct receive *receive, struct monotime now);

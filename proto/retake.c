@@ -64,18 +64,30 @@ void node_foresee(const struct node *node, struct record_key key)
 	table_foresee(node->local.table, key);
 }
 
+/*
+ * While we ruled, and nobody has taken over from us since: until then a connection may have begun anew
+ * elsewhere under the same key.
+ */
+static bool is_of_our_reign(const struct node *node, uint64_t version)
+{
+	if (version <= node->primary_since)
+		return false;
+	return node->role.current == FRAME_ROLE_PRIMARY ||
+	       (version <= node->primary_until && node->role.term == node->role.highest);
+}
+
 bool node_has_ended(const struct node *node, const struct table *of, struct record_key key)
 {
 	const struct table_entry *entry;
 	uint64_t closed_at;
 
-	if (node->role.current != FRAME_ROLE_PRIMARY || node->config.active_active)
+	if (node->config.active_active)
 		return false;
 	entry = table_find(node->local.table, key);
 	if (!entry || !(entry->flags & TABLE_ENTRY_TOMBSTONE) || !(entry->flags & TABLE_ENTRY_CLOSED))
 		return false;
 	closed_at = table_version(node->local.table, entry);
-	return closed_at > node->primary_since && !is_later_there(node, of, key, closed_at);
+	return is_of_our_reign(node, closed_at) && !is_later_there(node, of, key, closed_at);
 }
 
 /* Not a live entry here, and it was not closed.  NULL: nobody was told that it existed, or it is forgotten.

@@ -35,8 +35,7 @@ void node_bring_over(const struct node *node, const uint8_t *record, bool gone)
 	node->sink.follow(node->sink.context, &flow, gone);
 }
 
-/* What we took over has been in our table: it is still, or we remember that it ended. */
-static bool is_new_here(const struct node *node, const uint8_t *record)
+bool node_never_had(const struct node *node, const uint8_t *record)
 {
 	return !table_find(node->local.table, record_key(record)) &&
 	       table_horizon(node->local.table) <= node->primary_since;
@@ -54,7 +53,7 @@ static void followed(void *context, uint16_t id, const uint8_t *record, bool gon
 
 	if (!node->sink.follow || !peer)
 		return;
-	if (peer->receive.news == RECEIVE_NEWS_UNSURE && !gone && !is_new_here(node, record))
+	if (peer->receive.news == RECEIVE_NEWS_UNSURE && !gone && !node_never_had(node, record))
 		return;
 	node_warm_adopt_flow(node, record_key(record)); /* what is done about it is done to a flow of ours */
 	if (gone && peer->status.role == FRAME_ROLE_PRIMARY) {
@@ -75,12 +74,6 @@ static void follow_gone(struct node *node, struct peer *peer)
 		node_bring_over(node, notes->bytes + at, true);
 	}
 	peer_notes_forget(&peer->gone_there);
-}
-
-/* Only an owner that is, or was, primary has something under way that must not be lost. */
-static bool was_primary(const struct peer *peer)
-{
-	return peer->has_status && (peer->status.role == FRAME_ROLE_PRIMARY || peer->status.frozen_at);
 }
 
 /*
@@ -108,8 +101,13 @@ static void claim_peer(struct node *node, struct peer *peer)
 	}
 	if (!session_exists(&peer->current))
 		return;
-	receive_claim(&peer->receive, claim.version);
-	if (!node->config.active_active && was_primary(peer)) {
+	peer->was_taken = false;
+	if (node->role.current == FRAME_ROLE_PRIMARY)
+		receive_claim_again(&peer->receive, claim.version);
+	else
+		receive_claim(&peer->receive, claim.version);
+	/* only an owner that is, or was, primary has something under way that must not be lost */
+	if (!node->config.active_active && peer_was_primary(peer)) {
 		claim.state = CLAIM_OPEN;
 		receive_follow(&peer->receive, followed, node, peer->id, claim.version);
 	}
@@ -143,6 +141,7 @@ static void stop_following(struct node *node)
 		if (!node->peers[i].id)
 			continue;
 		receive_follow(&node->peers[i].receive, NULL, NULL, 0, 0);
+		node->peers[i].was_taken = false;
 		peer_notes_forget(&node->peers[i].gone_there);
 		peer_notes_forget(&node->peers[i].silent_here);
 		for (unsigned o = 0; o < NODE_ORPHANS_MAX; o++)
@@ -193,7 +192,7 @@ static void walk_slice(struct node *node, struct peer *peer, struct claim *claim
 		}
 		claim->walk_after = walk.version;
 		if (receive_is_beyond_claim(&peer->receive, entry) &&
-		    (!peer->receive.news_were_unsure || is_new_here(node, entry->bytes)))
+		    (!peer->receive.news_were_unsure || node_never_had(node, entry->bytes)))
 			followed(node, peer->id, entry->bytes, false);
 	}
 }
@@ -215,7 +214,8 @@ static void open_late(struct node *node, struct peer *peer, struct claim *claim)
 
 static bool yields_to_us(const struct node *node, const struct peer *peer)
 {
-	return node->role.current == FRAME_ROLE_PRIMARY && !node->config.active_active && was_primary(peer) &&
+	return node->role.current == FRAME_ROLE_PRIMARY && !node->config.active_active &&
+	       peer_was_primary(peer) &&
 	       role_yields(peer->status.term, peer->id, node->role.term, node->config.id);
 }
 
@@ -350,6 +350,8 @@ void node_role_changed(struct node *node, bool was_primary)
 		node_review_claims(node); /* before they are told */
 		return;
 	}
+	if (was_primary)
+		node->primary_until = newest;
 	node->takes_over = false;
 	stop_following(node);
 	node_warm_review(node);
