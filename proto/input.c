@@ -59,7 +59,7 @@ static struct peer *peer_by_id(struct node *node, uint16_t id)
 {
 	if (id == node->config.id)
 		return &node->twin;
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+	for (unsigned i = 0; i < node->peers_end; i++)
 		if (node->peers[i].id == id)
 			return &node->peers[i];
 	return NULL;
@@ -84,6 +84,8 @@ enum node_drop node_new_peer(struct node *node, uint16_t id, struct peer **resul
 		receive_init(&peer->receive, table);
 		node_warm_follow(node, peer);
 		*result = peer;
+		if (node->peers_end <= i)
+			node->peers_end = i + 1;
 		return NODE_DROPS;
 	}
 	return NODE_DROP_TOO_MANY;
@@ -237,6 +239,18 @@ static void note_claims(struct peer *peer, const struct frame_status *status)
 	peer->claims_are_settled = is_same;
 }
 
+/* What it says of peers is most of its six kilobytes, and of use only now. */
+static void keep_status(struct peer *peer, const struct frame_status *status)
+{
+	struct frame_status *kept = &peer->status;
+
+	memcpy(kept, status, offsetof(struct frame_status, peers_count));
+	kept->peers_count = 0;
+	kept->claims_count = status->claims_count;
+	memcpy(kept->claims, status->claims, status->claims_count * sizeof(kept->claims[0]));
+	peer->has_status = true;
+}
+
 static void take_current_status(struct node *node, struct peer *peer, const struct frame_status *status,
 				const struct frame_peer *us, bool echoed, const struct node_event *event)
 {
@@ -244,8 +258,7 @@ static void take_current_status(struct node *node, struct peer *peer, const stru
 		peer->links[event->datagram.link].endpoint = event->datagram.from;
 	hear_term(node, peer, status->term);
 	note_claims(peer, status);
-	peer->status = *status;
-	peer->has_status = true;
+	keep_status(peer, status);
 	if (status->flags & FRAME_STATUS_LEAVING)
 		peer->leaving = true;
 	else
@@ -254,6 +267,7 @@ static void take_current_status(struct node *node, struct peer *peer, const stru
 		     receive_status(&peer->receive, status, session_sent_after(&peer->current), node->now));
 	node_review_claims(node);
 	node_review_split_brain(node);
+	node_answer_heartbeat(node);
 	if (!us || !echoed)
 		return;
 	if (!(us->flags & FRAME_PEER_CURRENT)) { /* it hears us, and does not follow us yet */

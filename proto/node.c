@@ -235,7 +235,7 @@ static void configure(struct node *node, const struct node_config *config)
 
 static void run_receivers(struct node *node)
 {
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+	for (unsigned i = 0; i < node->peers_end; i++) {
 		struct peer *peer = &node->peers[i];
 		bool ran;
 
@@ -322,7 +322,7 @@ static void spare_peers(struct node *node, struct monotime now)
 {
 	struct monotime until = monotime_add(now, node->config.peer_timeout);
 
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+	for (unsigned i = 0; i < node->peers_end; i++) {
 		struct peer *peer = &node->peers[i];
 
 		if (peer->id && peer_is_alive(peer, &node->config, node->now))
@@ -481,7 +481,7 @@ struct monotime node_deadline(const struct node *node)
 	if (local_sweep_is_due(&node->local))
 		at = node->now;
 	at = monotime_min(at, node_warm_adopt_deadline(node));
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+	for (unsigned i = 0; i < node->peers_end; i++)
 		if (node->peers[i].id)
 			at = monotime_min(at, peer_deadline(node, &node->peers[i]));
 	return at;

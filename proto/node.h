@@ -89,6 +89,9 @@ struct node_config {
 	uint16_t id;
 	bool active_active;
 	struct monotime heartbeat, peer_timeout;
+	/* A heartbeat goes as soon as another node's comes, once half of its interval is over: then nodes
+	 * wake up together, once an interval instead of twice.  None is later for it. */
+	bool answers_heartbeats;
 	uint32_t max_flows, max_tombstones; /* max_flows bounds the internal table and each external one */
 	unsigned links;                     /* 1..NODE_LINKS_MAX */
 	size_t payload_max;      /* UDP payload that fits every link: FRAME_PAYLOAD_MIN..FRAME_PAYLOAD_MAX */
@@ -288,6 +291,14 @@ struct node_view {
 	unsigned claims;    /* for node_claim_view() */
 };
 void node_view(const struct node *node, struct monotime now, struct node_view *view);
+
+/* Three of them, for who looks after each step. */
+struct node_standing {
+	enum frame_role role;
+	uint32_t term;
+	bool leftovers;
+};
+struct node_standing node_standing(const struct node *node);
 
 struct node_proof {
 	bool in_sync;

@@ -33,9 +33,13 @@ struct node {
 	struct role role;
 	struct stream stream;
 	struct peer peers[FRAME_PEERS_MAX];
+	unsigned
+	    peers_end; /* slots from here on were never used: to look at one costs a cache miss and a TLB miss
+			*/
 	struct peer twin; /* who else claims our id */
 	struct stranger strangers[NODE_STRANGERS];
 	struct monotime heartbeat_at, status_at, status_sent_at;
+	bool heartbeat_is_answer;     /* the one that is due */
 	struct monotime restarted_at; /* our session, last */
 	int64_t restart_pause_us;     /* until the next may follow that one */
 	size_t payload_wanted;        /* as configured; config has less when that did not reach a peer */
@@ -82,6 +86,10 @@ void node_observe_table(const struct node *node, struct table *table, uint16_t i
 
 /* Our kernel has no room for all that we take over: nothing is claimed until we do so again. */
 void node_void_claims(struct node *node);
+
+/* ---- output.c ---- */
+/* Another node's heartbeat is here: ours may go with it. */
+void node_answer_heartbeat(struct node *node);
 
 /* ---- input.c ---- */
 void node_take_datagram(struct node *node, const struct node_event *event);

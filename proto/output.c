@@ -10,6 +10,7 @@ static const int64_t status_interval_min_us =
 static const int64_t ack_interval_min_us = 1000; /* between those to one peer */
 static const int64_t tail_probe_us = 10000;      /* after the live stream's last frame: tells who missed it */
 static const int64_t sample_interval_us = 5000;
+enum { HEARTBEAT_LEAD = 64 };         /* a part of the heartbeat's interval */
 enum { PARTIAL_VERSIONS_MIN = 4096 }; /* a hole of more versions than that is caught up, not repaired */
 enum {
 	WINDOW_MIN = 16 << 10,
@@ -30,7 +31,7 @@ static uint32_t window_for_each(const struct node *node)
 {
 	uint32_t peers = 0, share;
 
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+	for (unsigned i = 0; i < node->peers_end; i++)
 		if (node->peers[i].id && peer_is_alive(&node->peers[i], &node->config, node->now))
 			peers++;
 	share = node->config.receive_window / WINDOW_SHARE / (peers ? peers : 1);
@@ -145,13 +146,14 @@ static void send_group_status(struct node *node)
 
 	describe_ourselves(node, &s);
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
-		const struct peer *peer = &node->peers[(node->status_turn + i) % FRAME_PEERS_MAX];
+		unsigned slot = (node->status_turn + i) % FRAME_PEERS_MAX;
+		const struct peer *peer = &node->peers[slot];
 
-		if (peer->id && session_exists(&peer->current))
+		if (slot < node->peers_end && peer->id && session_exists(&peer->current))
 			describe_peer(node, peer, 1, &s.peers[s.peers_count++]);
 	}
 	current = s.peers_count;
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+	for (unsigned i = 0; i < node->peers_end; i++)
 		if (node->peers[i].id)
 			add_candidate(node, &node->peers[i], &s);
 	add_candidate(node, &node->twin, &s);
@@ -362,7 +364,7 @@ static enum live_state live_state(const struct node *node)
 {
 	enum live_state state = LIVE_NOBODY;
 
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+	for (unsigned i = 0; i < node->peers_end; i++) {
 		const struct peer *peer = &node->peers[i];
 
 		if (!peer->id || !peer_follows(peer, &node->config, node->now))
@@ -376,7 +378,7 @@ static enum live_state live_state(const struct node *node)
 
 static void note_live(struct node *node, size_t bytes)
 {
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+	for (unsigned i = 0; i < node->peers_end; i++) {
 		struct peer *peer = &node->peers[i];
 
 		if (!peer->id || !peer_follows(peer, &node->config, node->now))
@@ -433,12 +435,34 @@ static bool send_catchup(struct node *node, struct peer *peer)
 	return catchup_can_send(&peer->catchup, node->local.table, catchup_window(peer));
 }
 
+void node_answer_heartbeat(struct node *node)
+{
+	int64_t left_us = monotime_sub(node->heartbeat_at, node->now).us;
+
+	if (!node->config.answers_heartbeats || left_us > node->config.heartbeat.us / 2)
+		return;
+	node->heartbeat_at = node->now;
+	node->heartbeat_is_answer = true;
+}
+
+/* Who answered has the whole interval, and who came first a little less: so it comes first again, and the
+ * other's own timer does not run out just before. */
+static struct monotime heartbeat_interval(struct node *node)
+{
+	int64_t us = node->config.heartbeat.us;
+
+	if (node->config.answers_heartbeats && !node->heartbeat_is_answer)
+		us -= us / HEARTBEAT_LEAD;
+	node->heartbeat_is_answer = false;
+	return monotime_from_us(us);
+}
+
 bool node_send(struct node *node)
 {
 	bool more = false;
 
 	more |= send_live(node);
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+	for (unsigned i = 0; i < node->peers_end; i++) {
 		struct peer *peer = &node->peers[i];
 
 		if (!peer->id)
@@ -453,7 +477,7 @@ bool node_send(struct node *node)
 	}
 	if (!monotime_is_before(node->now, node->heartbeat_at)) {
 		send_group_status(node);
-		node->heartbeat_at = monotime_add(node->now, node->config.heartbeat);
+		node->heartbeat_at = monotime_add(node->now, heartbeat_interval(node));
 	} else if (!monotime_is_before(node->now, node->status_at)) {
 		send_group_status(node);
 	}
@@ -468,7 +492,7 @@ struct monotime node_send_deadline(const struct node *node)
 		at = monotime_min(at, stream_deadline(&node->stream, node->local.table));
 	if (node->stream.tail_is_fresh)
 		at = monotime_min(at, monotime_add(node->stream.sent_at, monotime_from_us(tail_probe_us)));
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+	for (unsigned i = 0; i < node->peers_end; i++) {
 		const struct peer *peer = &node->peers[i];
 
 		if (!peer->id)

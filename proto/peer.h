@@ -69,7 +69,7 @@ struct peer {
 		bool known;
 	} sent_group, sent_us;
 	uint32_t counter;           /* datagrams that we sent to it alone */
-	struct frame_status status; /* its latest; peers and claims in it are not kept up */
+	struct frame_status status; /* its latest, but for what it says of peers */
 	bool has_status;
 	/* its newest version when it had claimed for a STATUS already what it claims now: what it took over
 	 * is in its table by then */

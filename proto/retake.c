@@ -12,7 +12,7 @@ bool node_must_retake(const struct node *node)
 
 	if (node->role.current != FRAME_ROLE_PRIMARY || node->config.active_active || node->takes_over)
 		return false;
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+	for (unsigned i = 0; i < node->peers_end; i++) {
 		const struct peer *peer = &node->peers[i];
 		bool alive = peer->id && peer->has_status && peer_is_alive(peer, &node->config, node->now);
 

@@ -113,7 +113,7 @@ void node_review_split_brain(struct node *node)
 {
 	const struct peer *rival = NULL;
 
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+	for (unsigned i = 0; i < node->peers_end; i++)
 		if (is_rival(node, &node->peers[i]))
 			rival = &node->peers[i];
 	if (node->role.current != FRAME_ROLE_PRIMARY || node->config.active_active)
@@ -129,7 +129,7 @@ void node_review_split_brain(struct node *node)
 
 void node_review_sessions(struct node *node)
 {
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+	for (unsigned i = 0; i < node->peers_end; i++) {
 		struct peer *peer = &node->peers[i];
 
 		if (!peer->id)

@@ -14,7 +14,7 @@ static const int64_t review_interval_us = 50000;
 
 static struct peer *peer_of(struct node *node, uint16_t id)
 {
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+	for (unsigned i = 0; i < node->peers_end; i++)
 		if (node->peers[i].id == id)
 			return &node->peers[i];
 	return NULL;
@@ -305,7 +305,7 @@ static void review_claim(struct node *node, struct peer *peer, struct claim *cla
 /* Claims go as far as what was followed; one whose owner's stream has ended is closed. */
 void node_review_claims(struct node *node)
 {
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+	for (unsigned i = 0; i < node->peers_end; i++) {
 		struct peer *peer = &node->peers[i];
 		struct claim *claim;
 
@@ -398,7 +398,7 @@ static void review_handover(struct node *node)
 	if (!node->config.active_active && table_is_trusted(node) && !node->takes_over &&
 	    handover_completed(handover, node->role.current, table_newest(node->local.table)))
 		begin_freeze(node);
-	for (unsigned i = 0; i < FRAME_PEERS_MAX && handover->state == HANDOVER_FROZEN; i++) {
+	for (unsigned i = 0; i < node->peers_end && handover->state == HANDOVER_FROZEN; i++) {
 		const struct peer *peer = &node->peers[i];
 		struct handover_heir heir;
 
@@ -434,7 +434,7 @@ void node_review_transfer(struct node *node)
 	node->transfer_at = node->now;
 	node_review_claims(node);
 	review_handover(node);
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+	for (unsigned i = 0; i < node->peers_end; i++)
 		if (node->peers[i].id)
 			node_review_departed(node, &node->peers[i]);
 }
@@ -443,7 +443,7 @@ unsigned node_claimed_versions(const struct node *node, uint64_t versions[FRAME_
 {
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+	for (unsigned i = 0; i < node->peers_end; i++) {
 		const struct peer *peer = &node->peers[i];
 
 		if (peer->id && peer->has_status &&

@@ -40,15 +40,25 @@ const struct table *node_external(const struct node *node, uint16_t id)
 	return NULL;
 }
 
+struct node_standing node_standing(const struct node *node)
+{
+	return (struct node_standing){
+	    .role = node->role.current,
+	    .term = node->role.term,
+	    .leftovers = node->handover.leftovers || node->role.current == FRAME_ROLE_PRIMARY,
+	};
+}
+
 void node_view(const struct node *node, struct monotime now, struct node_view *view)
 {
 	const struct local *local = &node->local;
+	struct node_standing standing = node_standing(node);
 
 	(void)now;
 	*view = (struct node_view){
 	    .id = node->config.id,
-	    .role = node->role.current,
-	    .term = node->role.term,
+	    .role = standing.role,
+	    .term = standing.term,
 	    .session = node->outbox.session,
 	    .complete = node_is_complete(node),
 	    .suspect = local->suspect,
@@ -58,7 +68,7 @@ void node_view(const struct node *node, struct monotime now, struct node_view *v
 	    .claims = node->claims.count,
 	    .handover = handover_state_name(node->handover.state),
 	    .v_end = handover_is_frozen(&node->handover) ? node->handover.v_end : 0,
-	    .leftovers = node->handover.leftovers || node->role.current == FRAME_ROLE_PRIMARY,
+	    .leftovers = standing.leftovers,
 	    .events = {local->events[0], local->events[1], local->events[2]},
 	    .overruns = local->overruns,
 	    .audits = local->passes,
@@ -71,7 +81,7 @@ void node_view(const struct node *node, struct monotime now, struct node_view *v
 	    .received_bytes = node->received_bytes,
 	};
 	memcpy(view->drops, node->drops, sizeof(view->drops));
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+	for (unsigned i = 0; i < node->peers_end; i++)
 		view->peers += node->peers[i].id != 0;
 	for (unsigned i = 0; i < NODE_STRANGERS; i++)
 		view->strangers += node->strangers[i].count != 0;

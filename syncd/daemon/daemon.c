@@ -59,6 +59,7 @@ void daemon_fill_node_config(struct daemon *daemon, struct node_config *config)
 	config->active_active = from->node.mode == CONFIG_MODE_ACTIVE_ACTIVE;
 	config->heartbeat = monotime_from_us(from->sync.heartbeat_us);
 	config->peer_timeout = monotime_from_us(from->sync.peer_timeout_us);
+	config->answers_heartbeats = true;
 	config->max_flows = from->table.max_flows != 0 ? from->table.max_flows : automatic;
 	config->max_tombstones = config->max_flows > TOMBSTONES_MIN ? config->max_flows : TOMBSTONES_MIN;
 	config->links = link_count(daemon->links);

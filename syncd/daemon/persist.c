@@ -82,12 +82,11 @@ void persist_save(struct daemon *daemon)
 
 void persist_look(struct daemon *daemon)
 {
-	struct node_view view;
 	if (!daemon->is_open)
 		return;
-	node_view(drive_node(daemon->drive), clock_now(), &view);
-	if (view.role == daemon->saved_state.reached && view.term == daemon->saved_state.own_term &&
-	    (view.leftovers == daemon->saved_state.leftovers || transition_commits(daemon->transition)))
+	struct node_standing is = node_standing(drive_node(daemon->drive));
+	if (is.role == daemon->saved_state.reached && is.term == daemon->saved_state.own_term &&
+	    (is.leftovers == daemon->saved_state.leftovers || transition_commits(daemon->transition)))
 		return;
 	persist_save(daemon);
 }
