@@ -100,8 +100,9 @@ static bool was_taken(const struct node *node, const struct peer *peer, const st
 {
 	if (!receive_is_beyond_claim(&peer->receive, entry))
 		return true;
+	/* what we have forgotten may be new, and nowhere else */
 	return node->role.current == FRAME_ROLE_PRIMARY && peer->receive.news_were_unsure &&
-	       !node_never_had(node, entry->bytes);
+	       table_find(node->local.table, record_key(entry->bytes));
 }
 
 /* In slices.  Should it come back amid them, it is caught up in full. */

@@ -259,6 +259,8 @@ static void take_current_status(struct node *node, struct peer *peer, const stru
 	hear_term(node, peer, status->term);
 	note_claims(peer, status);
 	keep_status(peer, status);
+	if (status->role == FRAME_ROLE_PRIMARY && node->role.current != FRAME_ROLE_PRIMARY)
+		node->primary_until = 0;
 	if (status->flags & FRAME_STATUS_LEAVING)
 		peer->leaving = true;
 	else

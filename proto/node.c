@@ -301,12 +301,15 @@ static void leave(struct node *node)
 	node_send(node);
 }
 
-/* What is left of nodes that rebooted is not taken either, and stays: the next takeover brings the rest. */
+/* What is left of nodes that rebooted, or were restarted, is not taken either, and stays: the next takeover
+ * brings the rest. */
 void node_void_claims(struct node *node)
 {
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		node->peers[i].was_taken = false;
 		for (unsigned o = 0; node->peers[i].id && o < NODE_ORPHANS_MAX; o++)
 			node->peers[i].orphans[o].is_taken = false;
+	}
 	if (claims_void(&node->claims))
 		node_log(
 		    node, NODE_LOG_WARNING, "claims-void",

@@ -29,6 +29,7 @@ void receive_destroy(struct receive *receive)
 void receive_claim(struct receive *receive, uint64_t after)
 {
 	receive->claim_generation++;
+	receive->beyond_from = receive->claim_generation;
 	receive->followed_after = after;
 	receive->news = RECEIVE_NEWS_ALL;
 	receive->news_were_unsure = false;
@@ -37,16 +38,21 @@ void receive_claim(struct receive *receive, uint64_t after)
 void receive_claim_again(struct receive *receive, uint64_t after)
 {
 	enum receive_news news = receive->news;
-	bool were_unsure = receive->news_were_unsure;
 
 	receive_claim(receive, after);
 	receive->news = news;
-	receive->news_were_unsure = were_unsure;
+	receive->news_were_unsure = news == RECEIVE_NEWS_UNSURE;
+}
+
+void receive_claim_nothing(struct receive *receive)
+{
+	receive_claim(receive, 0);
+	receive->beyond_from = 0;
 }
 
 bool receive_is_beyond_claim(const struct receive *receive, const struct table_entry *entry)
 {
-	return entry->tag == receive->claim_generation;
+	return entry->tag >= receive->beyond_from;
 }
 
 void receive_follow(struct receive *receive, receive_followed *followed, void *context, uint16_t id,

@@ -63,7 +63,8 @@ struct receive {
 	receive_followed *followed; /* NULL: nothing is followed */
 	void *followed_context;
 	uint16_t followed_id;
-	uint32_t claim_generation; /* tag of the entries that came beyond the claim */
+	uint32_t claim_generation; /* tag of the entries that come beyond the claim */
+	uint32_t beyond_from;      /* they bear this tag or a later one */
 	uint64_t followed_after;   /* only what frames beyond this version bring */
 	enum receive_news news;    /* until a full catch-up of the session has ended */
 	bool news_were_unsure;     /* in this session, and no claim was made of it since */
@@ -145,6 +146,8 @@ void receive_claim(struct receive *receive, uint64_t after);
 /* The same by who has claimed it before, in this session or an earlier one: of a full catch-up that is under
  * way, what is told from what was claimed then is told on. */
 void receive_claim_again(struct receive *receive, uint64_t after);
+/* All that is here, and comes, counts as beyond. */
+void receive_claim_nothing(struct receive *receive);
 bool receive_is_beyond_claim(const struct receive *receive, const struct table_entry *entry);
 
 /* From now on what comes beyond `after` is followed; NULL ends it. */

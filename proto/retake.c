@@ -64,10 +64,8 @@ void node_foresee(const struct node *node, struct record_key key)
 	table_foresee(node->local.table, key);
 }
 
-/*
- * While we ruled, and nobody has taken over from us since: until then a connection may have begun anew
- * elsewhere under the same key.
- */
+/* While we ruled, and nobody has taken over from us, or ruled on, since: there a connection may have begun
+ * anew under the same key. */
 static bool is_of_our_reign(const struct node *node, uint64_t version)
 {
 	if (version <= node->primary_since)

@@ -246,10 +246,8 @@ static void claim_newcomer(struct node *node, struct peer *peer)
 	bool was_claimed = close_earlier(node, peer, &claim);
 
 	claims_add(&node->claims, &claim);
-	if (!was_claimed) {
-		receive_claim(&peer->receive, 0);
-		peer->receive.claim_generation = 0; /* all of it counts as beyond */
-	}
+	if (!was_claimed)
+		receive_claim_nothing(&peer->receive);
 	open_late(node, peer, claims_find(&node->claims, peer->id, &peer->current.id));
 	/* what its owner withdrew before it died it does not name, either */
 	peer->receive.follow_sweep = false;
@@ -336,6 +334,19 @@ static void begin_freeze(struct node *node)
 	node_want_status(node);
 }
 
+static bool another_rules(const struct node *node)
+{
+	bool rules = false;
+
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
+		const struct peer *peer = &node->peers[i];
+
+		rules |= peer->id && peer->has_status && peer->status.role == FRAME_ROLE_PRIMARY &&
+			 peer_is_alive(peer, &node->config, node->now);
+	}
+	return rules;
+}
+
 void node_role_changed(struct node *node, bool was_primary)
 {
 	uint64_t newest = table_newest(node->local.table);
@@ -351,7 +362,7 @@ void node_role_changed(struct node *node, bool was_primary)
 		return;
 	}
 	if (was_primary)
-		node->primary_until = newest;
+		node->primary_until = another_rules(node) ? 0 : newest;
 	node->takes_over = false;
 	stop_following(node);
 	node_warm_review(node);

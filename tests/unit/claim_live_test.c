@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What may live on, or begin anew, with an owner whose flows were claimed is not lost with what was claimed.
+ */
+#include "tests/unit/claim_ground.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static void change_role(struct cluster *c, unsigned index, enum frame_role role)
+{
+	struct node_event event = {.type = NODE_ROLE, .role = role};
+
+	cluster_step(c, index, &event);
+}
+
+static void refuse_a_flow(struct cluster *c, unsigned index)
+{
+	struct node_event refused = {.type = NODE_FLOW_REFUSED};
+
+	cluster_step(c, index, &refused);
+}
+
+static void restart_without_a_role(struct cluster *c)
+{
+	cluster_restart(c, A);
+	cluster_audit(c, A);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+}
+
+static void begin_at_a(struct cluster *c)
+{
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
+	cluster_run_us(c, 1000000);
+}
+
+static void begin_anew_at_a(struct cluster *c)
+{
+	claim_close(c, A, 0, 10);
+	cluster_flows_new(c, A, 0, 10);
+	cluster_run_us(c, 1000000);
+}
+
+/* B takes over from A, which is dead, and drops its copy. */
+static void take_over_and_drop(struct cluster *c)
+{
+	cluster_stop(c, A);
+	cluster_run_us(c, 3000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 3000000);
+	assert_int_equal(cluster_held(c, B, A), 0);
+}
+
+/* Before A is restarted, or after it. */
+static void a_copy_stays_when_the_kernel_has_no_room_for_all(void **state)
+{
+	(void)state;
+	for (unsigned during = 0; during < 2; during++) {
+		struct cluster *c = claim_start();
+
+		cluster_takeover_begin(c, B);
+		if (!during)
+			cluster_takeover_end(c, B);
+		c->tamper = claim_drop_what_is_long;
+		cluster_restart(c, A);
+		cluster_run_us(c, 1500000);
+		refuse_a_flow(c, B);
+		if (during)
+			cluster_takeover_end(c, B);
+		cluster_stop(c, A);
+		cluster_run_us(c, 5000000);
+		assert_int_equal(cluster_held(c, B, A), CLAIM_OLD);
+		cluster_free(c);
+	}
+}
+
+/* Of two primaries the later one gave way; what it saw closed begins anew at the other. */
+static void what_begins_anew_at_a_primary_that_ruled_on_is_committed(void **state)
+{
+	(void)state;
+	for (unsigned dies = 0; dies < 2; dies++) {
+		struct cluster *c = claim_start();
+
+		cluster_role(c, B, FRAME_ROLE_PRIMARY);
+		cluster_run_us(c, 2000000);
+		claim_close(c, B, 0, 10);
+		cluster_run_us(c, 1000000);
+		cluster_role(c, B, FRAME_ROLE_BACKUP);
+		cluster_run_us(c, 1000000);
+		begin_anew_at_a(c);
+		if (dies)
+			cluster_stop(c, A);
+		cluster_run_us(c, 3000000);
+		cluster_role(c, B, FRAME_ROLE_PRIMARY);
+		cluster_run_us(c, 1000000);
+		assert_int_equal(claim_in_kernel(c, B, 0, CLAIM_OLD), CLAIM_OLD);
+		cluster_free(c);
+	}
+}
+
+/* It goes on in its own term, which is no higher than ours. */
+static void what_begins_anew_at_a_restarted_primary_is_committed(void **state)
+{
+	struct cluster *c = claim_start();
+
+	(void)state;
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 2000000);
+	claim_close(c, B, 0, 10);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	claim_close(c, A, 0, 10);
+	claim_restart(c);
+	cluster_flows_new(c, A, 0, 10);
+	cluster_audit(c, A);
+	cluster_run_us(c, 3000000);
+	cluster_stop(c, A);
+	cluster_run_us(c, 3000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
+	assert_int_equal(claim_in_kernel(c, B, 0, CLAIM_OLD), CLAIM_OLD);
+	cluster_free(c);
+}
+
+/* B can't tell any more what it had: then it may be new. */
+static void what_begins_after_the_restart_stays_when_removals_are_forgotten(void **state)
+{
+	struct cluster *c = claim_start();
+
+	(void)state;
+	take_over_and_drop(c);
+	claim_close(c, B, 0, 10);
+	claim_forget_removals(c, B);
+	restart_without_a_role(c);
+	begin_at_a(c);
+	cluster_stop(c, A);
+	cluster_run_us(c, 3000000);
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
+	assert_int_equal(claim_in_kernel(c, B, CLAIM_FIRST_NEW, CLAIM_NEW), CLAIM_NEW);
+	cluster_free(c);
+}
+
+/* Flows pass, heartbeats do not. */
+static bool drop_what_is_short(void *context, struct cluster_packet *packet)
+{
+	(void)context;
+	return packet->from != A || packet->length >= 600;
+}
+
+/* B has all of A's once more, and knows of what comes then before it knows that A rules. */
+static void what_begins_beyond_another_takeover_is_brought_over(void **state)
+{
+	struct cluster *c = claim_start_many(3);
+
+	(void)state;
+	take_over_and_drop(c);
+	cluster_role(c, C, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
+	c->nodes[A].config.own_term = 1;
+	restart_without_a_role(c);
+	cluster_role(c, C, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	assert_true(cluster_view(c, B).must_retake);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
+	claim_close(c, B, 20, 10);
+	claim_forget_removals(c, B);
+	c->tamper = drop_what_is_short;
+	change_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
+	cluster_run_us(c, 100000);
+	c->tamper = NULL;
+	cluster_run_us(c, 3000000);
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 3000000);
+	assert_int_equal(cluster_kernel_count(c, A), 0);
+	assert_int_equal(claim_in_kernel(c, B, CLAIM_FIRST_NEW, CLAIM_NEW), CLAIM_NEW);
+	cluster_free(c);
+}
+
+/* B was restarted, goes on, and has claimed nothing; C, another primary, has claimed what A had. */
+static void one_that_claimed_nothing_takes_all_of_an_owner_that_another_claimed(void **state)
+{
+	struct cluster *c = claim_start_many(3);
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_BACKUP);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 3000000);
+	cluster_role(c, C, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 3000000);
+	c->nodes[B].config.own_term = 2;
+	cluster_restart(c, B);
+	cluster_audit(c, B);
+	change_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 3000000);
+	c->nodes[A].config.own_term = 1;
+	restart_without_a_role(c);
+	begin_at_a(c);
+	change_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 3000000);
+	assert_int_equal(claim_in_kernel(c, B, CLAIM_FIRST_NEW, CLAIM_NEW), CLAIM_NEW);
+	assert_int_equal(claim_in_kernel(c, C, CLAIM_FIRST_NEW, CLAIM_NEW), CLAIM_NEW);
+	cluster_free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_copy_stays_when_the_kernel_has_no_room_for_all),
+	    cmocka_unit_test(what_begins_anew_at_a_primary_that_ruled_on_is_committed),
+	    cmocka_unit_test(what_begins_anew_at_a_restarted_primary_is_committed),
+	    cmocka_unit_test(what_begins_after_the_restart_stays_when_removals_are_forgotten),
+	    cmocka_unit_test(what_begins_beyond_another_takeover_is_brought_over),
+	    cmocka_unit_test(one_that_claimed_nothing_takes_all_of_an_owner_that_another_claimed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
