@@ -41,6 +41,9 @@ void claims_add(struct claims *claims, const struct claim *claim);
 /* NULL: none. */
 struct claim *claims_find(struct claims *claims, uint16_t node_id, const struct seal_session_id *session);
 
+/* Whether there is one of that node, whatever the session. */
+bool claims_name(const struct claims *claims, uint16_t node_id);
+
 /* Our kernel has not all that was taken over, whosever it was: nobody is to drop anything for it.  True if
  * that is new. */
 bool claims_void(struct claims *claims);

@@ -101,7 +101,7 @@ static bool was_taken(const struct node *node, const struct peer *peer, const st
 	if (!receive_is_beyond_claim(&peer->receive, entry))
 		return true;
 	/* what we have forgotten may be new, and nowhere else */
-	return node->role.current == FRAME_ROLE_PRIMARY && peer->receive.news_were_unsure &&
+	return node->role.current == FRAME_ROLE_PRIMARY && receive_is_unsure(&peer->receive, entry) &&
 	       table_find(node->local.table, record_key(entry->bytes));
 }
 
@@ -116,8 +116,7 @@ static void drop_taken(struct node *node, struct peer *peer)
 	for (unsigned i = 0; i < TAKEN_SLICE; i++) {
 		entry = table_walk_next(&walk);
 		if (!entry) {
-			peer->was_taken = false;
-			peer->taken_to = 0;
+			peer->taken_to = UINT64_MAX;
 			node_log(node, NODE_LOG_INFO, "claimed",
 				 "dropped of silent node %u what was committed before its restart: %zu flows "
 				 "are left",
@@ -144,9 +143,13 @@ static void review_departed(struct node *node, struct peer *peer)
 	if (node->takes_over) /* what is being committed stays until it is */
 		return;
 	review_orphans(node, peer);
-	if (!session_exists(&peer->current) || peer_is_alive(peer, &node->config, node->now))
+	if (!session_exists(&peer->current))
 		return;
-	if (has_left_what_was_taken(node, peer)) {
+	if (peer_is_alive(peer, &node->config, node->now)) {
+		peer->taken_to = 0; /* if it falls silent again, so does what it names meanwhile */
+		return;
+	}
+	if (peer->taken_to != UINT64_MAX && has_left_what_was_taken(node, peer)) {
 		drop_taken(node, peer);
 		return;
 	}

@@ -130,6 +130,8 @@ bool node_must_retake(const struct node *node);
 void node_taken_again(struct node *node);
 /* That flow may have left our kernel: noted, if it was not closed, and is a primary's beside us, too. */
 void node_note_silent(struct node *node, const struct flow *flow);
+/* It was here, is no more, and was not closed. */
+bool node_fell_silent(const struct node *node, struct record_key key);
 /* That primary has given way, or died: what only fell silent here, and is named by its table, comes back. */
 void node_revive_silent(struct node *node, struct peer *peer);
 

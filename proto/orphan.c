@@ -18,8 +18,9 @@ static bool is_taken(struct node *node, const struct peer *peer)
 {
 	const struct claim *claim = claims_find(&node->claims, peer->id, &peer->current.id);
 
-	if (!claim) /* of the session before, and nothing has come since */
-		return peer->was_taken && !receive_reach(&peer->receive);
+	if (!claim) /* of a session before, and nothing has come since */
+		return peer->was_taken && !peer->got_since && !receive_reach(&peer->receive) &&
+		       !peer_was_primary(peer);
 	return !claim->is_void && !claim->walks &&
 	       (claim->state == CLAIM_OPEN || claim->version >= receive_reach(&peer->receive));
 }
@@ -63,7 +64,14 @@ static void note_taken(struct node *node, struct peer *peer)
 	    !claim && !receive_has_stale(&peer->receive) &&
 	    node_is_claimed_elsewhere(node, peer->id, &peer->current.id, receive_reach(&peer->receive));
 
-	peer->was_taken |= is_elsewhere || is_taken(node, peer);
+	if (is_elsewhere || is_taken(node, peer)) {
+		peer->was_taken = true;
+		peer->got_since = false;
+	} else if (!claim && peer_was_primary(peer)) {
+		peer->was_taken = false; /* what fell silent elsewhere may have lived there */
+	} else {
+		peer->got_since |= receive_reach(&peer->receive) != 0;
+	}
 	peer->taken_to = 0;
 	if (is_followed || is_elsewhere)
 		receive_claim(&peer->receive, 0);
@@ -75,12 +83,13 @@ bool node_succeed_session(struct node *node, struct peer *peer, const struct ses
 
 	if (rebooted && table_count(peer->receive.table) && !keep_as_orphan(node, peer))
 		return false;
-	if (rebooted)
+	if (rebooted) {
 		receive_other_kernel(&peer->receive);
-	if (rebooted)
 		peer->was_taken = false;
-	else if (session_exists(&peer->current))
+		peer->had_at_our_end = 0;
+	} else if (session_exists(&peer->current)) {
 		note_taken(node, peer);
+	}
 	peer->instance = successor->instance;
 	peer->instance_is_known = true;
 	peer->ageing = (struct peer_ageing){0};

@@ -81,7 +81,9 @@ struct peer {
 	/* what `receive` has from before its current session was claimed, to the last: those entries do not
 	 * count as beyond a claim */
 	bool was_taken;
-	uint64_t taken_to;                            /* so far they are dropped: its owner is silent */
+	bool got_since;          /* and it has other entries, from a session between that and this one */
+	uint64_t taken_to;       /* so far they are dropped: its owner is silent; UINT64_MAX: all are */
+	uint64_t had_at_our_end; /* newest version of `receive`'s table when we were primary no more */
 	struct peer_orphan orphans[NODE_ORPHANS_MAX]; /* the newer first */
 	/* while it is primary beside us, to be looked at when it has given way: flows that it destroyed, and
 	 * flows of its that fell silent in our kernel */

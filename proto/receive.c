@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const uint32_t tag_unsure = UINT32_C(1) << 31;
 static const int64_t backoff_first_us = 1000000, backoff_last_us = 300 * INT64_C(1000000);
 static const int64_t restart_wait_us = 2000000; /* of a peer whose session is new, at most */
 /* a full catch-up that follows the last after that long starts the back-off anew */
@@ -32,7 +33,6 @@ void receive_claim(struct receive *receive, uint64_t after)
 	receive->beyond_from = receive->claim_generation;
 	receive->followed_after = after;
 	receive->news = RECEIVE_NEWS_ALL;
-	receive->news_were_unsure = false;
 }
 
 void receive_claim_again(struct receive *receive, uint64_t after)
@@ -41,7 +41,6 @@ void receive_claim_again(struct receive *receive, uint64_t after)
 
 	receive_claim(receive, after);
 	receive->news = news;
-	receive->news_were_unsure = news == RECEIVE_NEWS_UNSURE;
 }
 
 void receive_claim_nothing(struct receive *receive)
@@ -52,7 +51,12 @@ void receive_claim_nothing(struct receive *receive)
 
 bool receive_is_beyond_claim(const struct receive *receive, const struct table_entry *entry)
 {
-	return entry->tag >= receive->beyond_from;
+	return (entry->tag & ~tag_unsure) >= receive->beyond_from;
+}
+
+bool receive_is_unsure(const struct receive *receive, const struct table_entry *entry)
+{
+	return entry->tag == (receive->claim_generation | tag_unsure);
 }
 
 void receive_follow(struct receive *receive, receive_followed *followed, void *context, uint16_t id,
@@ -121,8 +125,9 @@ void receive_drop(struct receive *receive, bool is_brought_over)
 
 void receive_note_thinned(struct receive *receive)
 {
+	if (receive->news != RECEIVE_NEWS_UNSURE)
+		receive->sure_after = receive->news == RECEIVE_NEWS_ALL ? receive_reach(receive) : UINT64_MAX;
 	receive->news = RECEIVE_NEWS_UNSURE;
-	receive->news_were_unsure = true;
 	receive->untold = true;
 	receive->has_proof = false;
 	receive->aged = true;
@@ -145,7 +150,7 @@ void receive_new_session(struct receive *receive, struct monotime now)
 	enum receive_news news = news_of_next_session(receive);
 
 	receive->news = news;
-	receive->news_were_unsure = news == RECEIVE_NEWS_UNSURE;
+	receive->sure_after = UINT64_MAX;
 	stash_clear(&receive->stash);
 	forget_before_primary(receive);
 	receive_follow(receive, NULL, NULL, 0, 0);
@@ -377,6 +382,15 @@ static bool is_news(const struct receive *receive, enum table_change change, boo
 	return receive->news != RECEIVE_NEWS_ADDED || change == TABLE_ADDED || succeeds;
 }
 
+/* What is known to be new stays so. */
+static void tag(const struct receive *receive, struct table_entry *entry)
+{
+	if (!receive->is_unsure)
+		entry->tag = receive->claim_generation;
+	else if (entry->tag != receive->claim_generation)
+		entry->tag = receive->claim_generation | tag_unsure;
+}
+
 static unsigned upsert_apply(struct receive *receive, const uint8_t *record, bool follows)
 {
 	struct table_entry *kept = find_predecessor(receive, record, follows);
@@ -395,7 +409,7 @@ static unsigned upsert_apply(struct receive *receive, const uint8_t *record, boo
 	kept->mark = receive->epoch;
 	if (!follows || !is_news(receive, change, succeeds))
 		return 0;
-	kept->tag = receive->claim_generation;
+	tag(receive, kept);
 	if (change != TABLE_SAME)
 		follow(receive, kept->bytes, false, follows);
 	return 0;
@@ -461,8 +475,12 @@ static void note_complete(struct receive *receive, const struct frame_status *st
 static unsigned data_apply(struct receive *receive, const struct frame_data *data, struct reader entries,
 			   struct monotime sent_after)
 {
-	unsigned outcome = entries_apply(receive, entries, data->to > receive->followed_after);
+	unsigned outcome;
 
+	receive->is_unsure = receive->news == RECEIVE_NEWS_UNSURE && data->from < receive->sure_after;
+	receive->is_unsure_in_part = receive->is_unsure && data->to > receive->sure_after;
+	outcome = entries_apply(receive, entries, data->to > receive->followed_after);
+	receive->is_unsure = receive->is_unsure_in_part = false;
 	if (outcome & RECEIVE_MALFORMED)
 		return outcome;
 	if (receive->full.running)

@@ -67,7 +67,9 @@ struct receive {
 	uint32_t beyond_from;      /* they bear this tag or a later one */
 	uint64_t followed_after;   /* only what frames beyond this version bring */
 	enum receive_news news;    /* until a full catch-up of the session has ended */
-	bool news_were_unsure;     /* in this session, and no claim was made of it since */
+	uint64_t sure_after;       /* while it is unsure: what frames bring beyond this version is new */
+	bool is_unsure;            /* what is being applied: who follows tells whether it is new */
+	bool is_unsure_in_part;    /* and some of it is beyond sure_after */
 	bool follow_sweep;         /* and what the sweep of the full catch-up takes away */
 	bool aged;                 /* entries have run out here that their silent owner may still have */
 	bool was_thinned;          /* so it was, and no full catch-up has ended since */
@@ -148,6 +150,8 @@ void receive_claim(struct receive *receive, uint64_t after);
 void receive_claim_again(struct receive *receive, uint64_t after);
 /* All that is here, and comes, counts as beyond. */
 void receive_claim_nothing(struct receive *receive);
+/* If it came since the claim: whether who follows is to tell if it is new. */
+bool receive_is_unsure(const struct receive *receive, const struct table_entry *entry);
 bool receive_is_beyond_claim(const struct receive *receive, const struct table_entry *entry);
 
 /* From now on what comes beyond `after` is followed; NULL ends it. */
@@ -165,7 +169,7 @@ struct table *receive_exchange_table(struct receive *receive, struct table *empt
 void receive_drop(struct receive *receive, bool is_brought_over);
 
 /* Entries were taken out that their silent owner may still have: all comes anew, as after a drop, and who
- * follows tells what is new. */
+ * follows tells what is new; what it gets from now on is, if it was caught up. */
 void receive_note_thinned(struct receive *receive);
 
 /* Forgets what it holds: all of it is to come again, at once. */

@@ -53,7 +53,12 @@ static bool is_later_there(const struct node *node, const struct table *of, stru
 		if (peer->id && peer->receive.table == of) {
 			const struct table_entry *entry = table_find(of, key);
 
-			return entry && receive_is_later(&peer->receive, entry, closed_at);
+			if (!entry)
+				return false;
+			if (node->role.current != FRAME_ROLE_PRIMARY &&
+			    table_version(of, entry) > peer->had_at_our_end)
+				return true;
+			return receive_is_later(&peer->receive, entry, closed_at);
 		}
 	}
 	return false;
@@ -118,6 +123,11 @@ void node_note_silent(struct node *node, const struct flow *flow)
 		    (own->flags & TABLE_ENTRY_OURS || table_find(peer->receive.table, record_key(record))))
 			peer_notes_add(&peer->silent_here, record);
 	}
+}
+
+bool node_fell_silent(const struct node *node, struct record_key key)
+{
+	return fell_silent(table_find(node->local.table, key));
 }
 
 void node_revive_silent(struct node *node, struct peer *peer)

@@ -42,6 +42,22 @@ bool node_never_had(const struct node *node, const uint8_t *record)
 }
 
 /*
+ * An owner that was caught up, and out of sight, may have been primary there: what only fell silent here may
+ * live on there.  And of what is new in part, what was closed here and has its first number there is old.
+ */
+static bool may_be_new(const struct node *node, const struct receive *receive, const uint8_t *record)
+{
+	struct record_key key = record_key(record);
+
+	if (!receive->is_unsure || node_never_had(node, record))
+		return true;
+	return receive->sure_after != UINT64_MAX &&
+	       (node_fell_silent(node, key) ||
+		(receive->is_unsure_in_part &&
+		 (record_incarnation(record) || !node_has_ended(node, NULL, key))));
+}
+
+/*
  * A change in a followed stream.  What an owner destroys that is still primary itself is put off: of two
  * primaries neither deletes the other's flows.  When it gives way it is carried out; what there is no room to
  * note runs out by itself.
@@ -53,7 +69,7 @@ static void followed(void *context, uint16_t id, const uint8_t *record, bool gon
 
 	if (!node->sink.follow || !peer)
 		return;
-	if (peer->receive.news == RECEIVE_NEWS_UNSURE && !gone && !node_never_had(node, record))
+	if (!gone && !may_be_new(node, &peer->receive, record))
 		return;
 	node_warm_adopt_flow(node, record_key(record)); /* what is done about it is done to a flow of ours */
 	if (gone && peer->status.role == FRAME_ROLE_PRIMARY) {
@@ -80,7 +96,7 @@ static void follow_gone(struct node *node, struct peer *peer)
  * Of a copy that lacks some of its owner's flows everything is committed, and nothing is claimed (version 0):
  * nobody is to drop a better one for it, and its owner not to withdraw.
  */
-static void claim_peer(struct node *node, struct peer *peer)
+static void claim_peer(struct node *node, struct peer *peer, const struct claims *before)
 {
 	bool is_whole = receive_is_whole(&peer->receive);
 	struct claim claim = {.node_id = peer->id,
@@ -102,7 +118,7 @@ static void claim_peer(struct node *node, struct peer *peer)
 	if (!session_exists(&peer->current))
 		return;
 	peer->was_taken = false;
-	if (node->role.current == FRAME_ROLE_PRIMARY)
+	if (node->role.current == FRAME_ROLE_PRIMARY && claims_name(before, peer->id))
 		receive_claim_again(&peer->receive, claim.version);
 	else
 		receive_claim(&peer->receive, claim.version);
@@ -124,6 +140,8 @@ static void thaw(struct node *node)
 
 void node_takeover_begin(struct node *node)
 {
+	const struct claims before = node->claims;
+
 	node->claims.count = 0;
 	node->takes_over = true;
 	node->handover.state = HANDOVER_NONE;
@@ -131,7 +149,7 @@ void node_takeover_begin(struct node *node)
 	node_warm_takeover(node);
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
 		if (node->peers[i].id)
-			claim_peer(node, &node->peers[i]);
+			claim_peer(node, &node->peers[i], &before);
 }
 
 static void stop_following(struct node *node)
@@ -192,7 +210,7 @@ static void walk_slice(struct node *node, struct peer *peer, struct claim *claim
 		}
 		claim->walk_after = walk.version;
 		if (receive_is_beyond_claim(&peer->receive, entry) &&
-		    (!peer->receive.news_were_unsure || node_never_had(node, entry->bytes)))
+		    (!receive_is_unsure(&peer->receive, entry) || node_never_had(node, entry->bytes)))
 			followed(node, peer->id, entry->bytes, false);
 	}
 }
@@ -347,6 +365,14 @@ static bool another_rules(const struct node *node)
 	return rules;
 }
 
+static void end_reign(struct node *node, uint64_t newest)
+{
+	node->primary_until = another_rules(node) ? 0 : newest;
+	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
+		if (node->peers[i].id)
+			node->peers[i].had_at_our_end = table_newest(node->peers[i].receive.table);
+}
+
 void node_role_changed(struct node *node, bool was_primary)
 {
 	uint64_t newest = table_newest(node->local.table);
@@ -362,7 +388,7 @@ void node_role_changed(struct node *node, bool was_primary)
 		return;
 	}
 	if (was_primary)
-		node->primary_until = another_rules(node) ? 0 : newest;
+		end_reign(node, newest);
 	node->takes_over = false;
 	stop_following(node);
 	node_warm_review(node);

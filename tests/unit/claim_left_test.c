@@ -147,6 +147,35 @@ static void what_it_got_after_its_restart_stays(void **state)
 	cluster_free(c);
 }
 
+/* Out of sight, and back in that session: it names all anew. */
+static void what_was_committed_goes_again_when_its_owner_was_back_in_between(void **state)
+{
+	(void)state;
+	for (unsigned restarts = 0; restarts < 2; restarts++) {
+		struct cluster *c = start_and_restart(2);
+
+		c->tamper = NULL;
+		cluster_audit(c, A);
+		cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
+		assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+		c->nodes[A].muted = true;
+		cluster_run_us(c, 3000000);
+		assert_int_equal(cluster_held(c, B, A), CLAIM_NEW);
+		claim_close(c, B, 0, 10);
+		c->nodes[A].muted = false;
+		if (restarts) {
+			cluster_restart(c, A);
+			cluster_audit(c, A);
+		}
+		cluster_run_us(c, 8000000);
+		assert_int_equal(cluster_held(c, B, A), CLAIM_OLD + CLAIM_NEW);
+		cluster_stop(c, A);
+		cluster_run_us(c, 5000000);
+		assert_int_equal(cluster_held(c, B, A), CLAIM_NEW);
+		cluster_free(c);
+	}
+}
+
 /* It is there still: then what was seen closed here counts. */
 static void what_closed_in_the_last_reign_is_not_committed_by_the_next_of_the_same_node(void **state)
 {
@@ -225,6 +254,7 @@ int main(void)
 	    cmocka_unit_test(also_of_one_whose_copy_was_dropped_before),
 	    cmocka_unit_test(a_backup_drops_it_as_well),
 	    cmocka_unit_test(what_it_got_after_its_restart_stays),
+	    cmocka_unit_test(what_was_committed_goes_again_when_its_owner_was_back_in_between),
 	    cmocka_unit_test(what_closed_in_the_last_reign_is_not_committed_by_the_next_of_the_same_node),
 	    cmocka_unit_test(what_closed_in_a_reign_before_the_last_does_not_count),
 	    cmocka_unit_test(another_takeover_amid_a_catch_up_does_not_make_all_of_it_new),
