@@ -7,6 +7,7 @@
 static const uint32_t tag_unsure = UINT32_C(1) << 31;
 static const int64_t backoff_first_us = 1000000, backoff_last_us = 300 * INT64_C(1000000);
 static const int64_t restart_wait_us = 2000000; /* of a peer whose session is new, at most */
+enum { FORESEEN_MIN = 4 };
 /* a full catch-up that follows the last after that long starts the back-off anew */
 static const int64_t backoff_forgotten_us = 60 * INT64_C(1000000);
 
@@ -434,15 +435,35 @@ static unsigned entry_apply(struct receive *receive, const struct frame_entry *e
 	return 0;
 }
 
+/* What follows waits for memory once, instead of once for each.  Of few it is not worth the while. */
+static void foresee(const struct receive *receive, const struct frame_entry *entries, unsigned count)
+{
+	struct record_key keys[TABLE_TOGETHER];
+
+	if (count < FORESEEN_MIN)
+		return;
+	for (unsigned i = 0; i < count; i++)
+		keys[i] = entries[i].key;
+	table_foresee_all(receive->table, keys, count);
+}
+
 /* Malformed: what stood before the fault was good and stays applied, but the position does not move. */
 static unsigned entries_apply(struct receive *receive, struct reader entries, bool follows)
 {
-	struct frame_entry entry;
+	struct frame_entry batch[TABLE_TOGETHER];
 	unsigned outcome = 0;
 	int more;
 
-	while ((more = frame_entry_read(&entries, &entry)) > 0)
-		outcome |= entry_apply(receive, &entry, follows);
+	do {
+		unsigned count = 0;
+
+		while ((more = frame_entry_read(&entries, &batch[count])) > 0)
+			if (++count == TABLE_TOGETHER)
+				break;
+		foresee(receive, batch, count);
+		for (unsigned i = 0; i < count; i++)
+			outcome |= entry_apply(receive, &batch[i], follows);
+	} while (more > 0);
 	return more < 0 ? RECEIVE_MALFORMED : outcome | RECEIVE_PROGRESSED;
 }
 

@@ -12,7 +12,8 @@
 enum {
 	FORESEEN =
 	    8, /* that many other keys later a bucket's head is here, and again so many its first entry */
-	SPLIT_AHEAD = 6, /* chains that are split are fetched that many splits before, and twice as many */
+	ENTRY_USUAL = 64, /* bytes: of an IPv4 TCP flow behind NAT */
+	SPLIT_AHEAD = 16, /* chains that are split are fetched that many splits before, and twice as many */
 };
 
 struct table {
@@ -165,6 +166,38 @@ void table_foresee(struct table *table, struct record_key key)
 	fetch(table, *buckets_head(table->buckets, middle));
 	*oldest = hash_of(table, key);
 	__builtin_prefetch(buckets_head(table->buckets, *oldest));
+}
+
+/* What lies behind the head of a bucket: the rest of its first entry, the one after that, and the slot of a
+ * version, which goes when the record does. */
+static void fetch_rest(const struct table *table, uint32_t reference, uint32_t hash)
+{
+	const struct table_entry *entry;
+
+	if (reference == SLAB_NONE)
+		return;
+	entry = entry_at(table, reference);
+	fetch(table, entry->next);
+	if (entry->hash != hash)
+		return;
+	__builtin_prefetch((const uint8_t *)entry + ENTRY_USUAL - 1);
+	vlog_fetch(is_tombstone(entry) ? table->dead : table->live, entry->position);
+}
+
+void table_foresee_all(const struct table *table, const struct record_key *keys, unsigned count)
+{
+	const uint32_t *heads[TABLE_TOGETHER];
+	uint32_t hashes[TABLE_TOGETHER];
+
+	for (unsigned i = 0; i < count; i++) {
+		hashes[i] = hash_of(table, keys[i]);
+		heads[i] = buckets_head(table->buckets, hashes[i]);
+		__builtin_prefetch(heads[i]);
+	}
+	for (unsigned i = 0; i < count; i++)
+		fetch(table, *heads[i]);
+	for (unsigned i = 0; i < count; i++)
+		fetch_rest(table, *heads[i], hashes[i]);
 }
 
 /* One bucket more when there are more entries than buckets; without the memory for it, chains get longer

@@ -107,6 +107,13 @@ uint64_t table_version(const struct table *table, const struct table_entry *entr
 void table_foresee(struct table *table, struct record_key key);
 
 /*
+ * The same for keys that are looked for next, all of them: their waits for memory become one.  At most
+ * TABLE_TOGETHER.
+ */
+enum { TABLE_TOGETHER = 32 };
+void table_foresee_all(const struct table *table, const struct record_key *keys, unsigned count);
+
+/*
  * Has `observer` told of what happens to live entries from now on; NULL: nobody.  `entry` is borrowed for the
  * call, in which the table may not be changed; of a removed one it is what was there; NULL with
  * TABLE_EMPTIED.  TABLE_CHANGED is an entry of another incarnation, too.  `id` is the caller's, to tell its

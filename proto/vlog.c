@@ -259,6 +259,14 @@ void vlog_set_reference(struct vlog *log, uint32_t position, uint32_t reference)
 	log->segments[position >> SLOT_BITS]->slots[position & SLOT_MASK].reference = reference;
 }
 
+void vlog_fetch(const struct vlog *log, uint32_t position)
+{
+	const struct segment *segment = log->segments[position >> SLOT_BITS];
+
+	__builtin_prefetch(segment);
+	__builtin_prefetch(&segment->slots[position & SLOT_MASK]);
+}
+
 uint64_t vlog_version(const struct vlog *log, uint32_t position)
 {
 	const struct segment *segment = log->segments[position >> SLOT_BITS];

@@ -37,6 +37,8 @@ void vlog_remove(struct vlog *log, uint32_t position);
 /* Replaces the reference in a slot (the record moved in memory); the version stays. */
 void vlog_set_reference(struct vlog *log, uint32_t position, uint32_t reference);
 
+/* That position will be removed soon: it is fetched into the cache meanwhile. */
+void vlog_fetch(const struct vlog *log, uint32_t position);
 uint64_t vlog_version(const struct vlog *log, uint32_t position);
 size_t vlog_count(const struct vlog *log);
 size_t vlog_memory(const struct vlog *log);

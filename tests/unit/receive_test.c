@@ -58,8 +58,8 @@ static void disown(struct bench *b, uint32_t i)
 	table_remove(b->owner, table_find(b->owner, (struct record_key){key, record_encode_key(&f, key)}));
 }
 
-/* What the owner has in (from, to], as of now; full_id 0: live. */
-static unsigned data(struct bench *b, uint64_t from, uint64_t to, uint32_t full_id)
+/* What the owner has in (from, to], as of now, without the last `cut` bytes; full_id 0: live. */
+static unsigned data_cut(struct bench *b, uint64_t from, uint64_t to, uint32_t full_id, size_t cut)
 {
 	uint8_t bytes[FRAME_PAYLOAD_MAX * 8];
 	struct writer w = writer_over(bytes, sizeof(bytes));
@@ -86,10 +86,15 @@ static unsigned data(struct bench *b, uint64_t from, uint64_t to, uint32_t full_
 		d.digest = table_digest(b->owner);
 	}
 	frame_data_end(&writer, &d);
-	return receive_data(
-	    &b->receive,
-	    reader_over(bytes + FRAME_MESSAGE_HEADER_SIZE, writer_length(&w) - FRAME_MESSAGE_HEADER_SIZE),
-	    b->now);
+	return receive_data(&b->receive,
+			    reader_over(bytes + FRAME_MESSAGE_HEADER_SIZE,
+					writer_length(&w) - FRAME_MESSAGE_HEADER_SIZE - cut),
+			    b->now);
+}
+
+static unsigned data(struct bench *b, uint64_t from, uint64_t to, uint32_t full_id)
+{
+	return data_cut(b, from, to, full_id, 0);
 }
 
 static struct frame_status status_of(const struct bench *b, bool complete)
@@ -487,11 +492,35 @@ static void what_a_primary_names_is_later_than_what_its_first_claim_knew(void **
 	assert_false(receive_is_later(&b->receive, entry, 70));
 }
 
+static void what_stands_before_a_fault_is_applied_and_the_position_stays(void **state)
+{
+	static const uint32_t counts[] = {1,
+					  TABLE_TOGETHER - 1,
+					  TABLE_TOGETHER,
+					  TABLE_TOGETHER + 1,
+					  2 * TABLE_TOGETHER,
+					  3 * TABLE_TOGETHER + 1};
+	struct bench *b = *state;
+
+	own(b, 0);
+	catch_up(b);
+	for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		uint64_t before = table_newest(b->owner), after = before + counts[i];
+
+		own_range(b, LIMIT * (i + 1), counts[i]);
+		assert_true(data_cut(b, before, after, 0, 3) & RECEIVE_MALFORMED);
+		assert_int_equal(table_count(b->receive.table), table_count(b->owner) - 1);
+		assert_int_equal(receive_position(&b->receive), before);
+		assert_true(data(b, before, after, 0) & RECEIVE_PROVEN);
+	}
+}
+
 int main(void)
 {
 #define promise(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    promise(the_first_catch_up_ends_in_a_proof),
+	    promise(what_stands_before_a_fault_is_applied_and_the_position_stays),
 	    promise(a_frame_beyond_a_gap_waits_and_the_gap_is_told),
 	    promise(the_stash_is_bounded_and_keeps_what_comes_first),
 	    promise(large_frames_fill_the_stash_by_their_bytes),
