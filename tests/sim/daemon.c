@@ -51,7 +51,7 @@ static void do_get_flow(void *context, const struct flow *key)
 	}
 	if (!host->gets.count)
 		host->gets.at_us = host->world->now_us + host->get_delay_us;
-	host->gets.numbers[(host->gets.first + host->gets.count++) % HOST_GETS] = number;
+	host->gets.asked[(host->gets.first + host->gets.count++) % HOST_GETS] = *key;
 }
 
 static void do_audit_now(void *context)
@@ -206,17 +206,17 @@ void daemon_run_gets(struct host *host)
 	if (host->kernel.queue_count || host->kernel.overrun)
 		return;
 	for (unsigned i = 0; i < GETS_A_TURN && host->gets.count; i++) {
-		uint32_t number = host->gets.numbers[host->gets.first];
-		struct connection unknown = {0};
-		struct flow flow;
-		struct node_event event = {.type = NODE_GET_REPLY, .flow = &flow};
+		struct flow found, *asked = &host->gets.asked[host->gets.first];
+		struct node_event event = {.type = NODE_GET_REPLY, .flow = asked};
+		uint32_t number = 0;
 
 		host->gets.first = (host->gets.first + 1) % HOST_GETS;
 		host->gets.count--;
-		event.found = kernel_row(&host->kernel, number, &flow, host->world->now_us);
-		if (!event.found)
-			connection_flow(number, &unknown, &flow);
-		daemon_step(host, &event);
+		connection_number(asked, &number);
+		event.found = kernel_row(&host->kernel, number, &found, host->world->now_us);
+		if (event.found)
+			event.flow = &found;
+		daemon_step(host, &event); /* may ask again: into another place */
 	}
 	host->gets.at_us = host->world->now_us + host->get_delay_us;
 }

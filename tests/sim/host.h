@@ -31,7 +31,7 @@ struct host_audit {
 };
 
 struct host_gets {
-	uint32_t numbers[HOST_GETS];
+	struct flow asked[HOST_GETS];
 	uint32_t first, count;
 	int64_t at_us;
 };

@@ -29,18 +29,28 @@ struct host_record *invariant_record(const struct host *host)
 	return &host->world->invariants->hosts[host->index];
 }
 
-const struct table_entry *invariant_find(const struct table *table, uint32_t number)
+static struct table_entry *find(const struct table *table, uint32_t number)
 {
 	const struct connection any = {0};
 	uint8_t key[RECORD_KEY_MAX];
-	const struct table_entry *entry;
 	struct flow flow;
-	size_t length;
 
 	connection_flow(number, &any, &flow);
-	length = record_encode_key(&flow, key);
-	entry = table_find(table, (struct record_key){key, length});
+	return table_find(table, (struct record_key){key, record_encode_key(&flow, key)});
+}
+
+const struct table_entry *invariant_find(const struct table *table, uint32_t number)
+{
+	const struct table_entry *entry = find(table, number);
+
 	return entry && !(entry->flags & TABLE_ENTRY_TOMBSTONE) ? entry : NULL;
+}
+
+bool invariant_remembers(const struct table *table, uint32_t number)
+{
+	const struct table_entry *entry = find(table, number);
+
+	return entry && entry->flags & TABLE_ENTRY_TOMBSTONE;
 }
 
 /* ---- life ---- */
@@ -56,6 +66,7 @@ void invariant_destroy(struct invariants *invariants)
 		replica_finish(&invariants->hosts[i]);
 		seal_destroy(invariants->hosts[i].opener);
 		free(invariants->hosts[i].results);
+		free(invariants->hosts[i].closed_us);
 		free(invariants->hosts[i].last_departures);
 	}
 	free(invariants);
@@ -69,8 +80,10 @@ int invariant_init(struct world *world)
 		record->results = calloc(world->hosts[i].kernel.numbers, 1);
 		record->last_departures =
 		    calloc(world->hosts[i].kernel.numbers, sizeof(*record->last_departures));
-		if (!record->results || !record->last_departures)
+		record->closed_us = calloc(world->hosts[i].kernel.numbers, sizeof(*record->closed_us));
+		if (!record->results || !record->last_departures || !record->closed_us)
 			return -ENOMEM;
+		record->reign.since_us = INT64_MAX;
 		record->off_us = record->ended_us = record->frozen_us = INT64_MAX;
 	}
 	return 0;
@@ -236,6 +249,30 @@ static void check_work(struct host *host, const struct node_event *event)
 }
 
 /* A flow may have left with this event. */
+/* Its daemon took it out of the table, closed; or has it again. */
+static void note_closed(struct host *host, const struct node_event *event)
+{
+	int64_t *closed_us = invariant_record(host)->closed_us;
+	bool has_ended = event->type == NODE_FLOW_DESTROY || (event->type == NODE_GET_REPLY && !event->found);
+	bool is_there = event->type == NODE_FLOW_NEW || event->type == NODE_FLOW_COMMITTED ||
+			event->type == NODE_AUDIT_ROW || (event->type == NODE_GET_REPLY && event->found);
+	uint32_t number;
+
+	if ((!has_ended && !is_there) || !connection_number(event->flow, &number))
+		return;
+	if (is_there || !flow_is_closing(event->flow))
+		closed_us[number] = 0;
+	else if (!invariant_find(node_internal(host->node), number))
+		closed_us[number] = host->world->now_us;
+}
+
+static void note_reign(struct host *host)
+{
+	for (unsigned i = 0; host->role == FRAME_ROLE_PRIMARY && i < host->world->hosts_count; i++)
+		if (i != host->index)
+			host->world->invariants->hosts[i].reign.is_lone = false;
+}
+
 static void note_departure(struct host *host, const struct node_event *event)
 {
 	struct host_record *record = invariant_record(host);
@@ -271,6 +308,10 @@ static void note_primary(struct host *host)
 	struct node_view view;
 
 	node_view(host->node, host_clock(host), &view);
+	invariant_record(host)->reign.since_us = host->world->now_us;
+	invariant_record(host)->reign.until_us = INT64_MAX;
+	invariant_record(host)->reign.starts = host->starts;
+	invariant_record(host)->reign.is_lone = true;
 	replica_primary(host, view.term);
 }
 
@@ -291,6 +332,8 @@ void invariant_after_step(struct host *host, const struct node_event *event)
 
 	history_note(&record->history, &record->session, table_newest(own), (uint32_t)table_count(own),
 		     table_digest(own), host->world->now_us);
+	note_closed(host, event);
+	note_reign(host);
 	note_departure(host, event);
 	note_return(host, event);
 	note_freeze(host);
@@ -303,6 +346,8 @@ void invariant_after_step(struct host *host, const struct node_event *event)
 	check_work(host, event);
 	if (event->type == NODE_ROLE && event->role == FRAME_ROLE_PRIMARY)
 		note_primary(host);
+	else if (event->type == NODE_ROLE && record->reign.until_us == INT64_MAX)
+		record->reign.until_us = host->world->now_us;
 }
 
 /* ---- (e) ---- */
@@ -429,141 +474,6 @@ void invariant_after_turn(struct host *host)
 void invariant_before_pause(struct host *host)
 {
 	check(host);
-}
-
-/* ---- (h): a takeover ---- */
-
-void invariant_before_takeover(struct host *host)
-{
-	memset(invariant_record(host)->results, 0, host->kernel.numbers);
-}
-
-void invariant_on_commit(struct host *host, uint16_t owner, uint32_t number, enum kernel_result result)
-{
-	if (result == KERNEL_NOT_OURS) {
-		world_fail(host->world, "(g) host %u commits a flow of host %u that nobody ever had",
-			   host->id, owner);
-		return;
-	}
-	if (result == KERNEL_CREATED)
-		world_meets(host->world, SITUATION_TAKEOVER);
-	if (result == KERNEL_REPLACED || result == KERNEL_CLASH)
-		world_meets(host->world, SITUATION_CLASH);
-	if (result == KERNEL_TABLE_FULL)
-		world_meets(host->world, SITUATION_KERNEL_FULL);
-	invariant_record(host)->results[number] = (uint8_t)(result + 1);
-}
-
-/* It was closed here, and has not begun anew at another host since. */
-static bool has_ended_here(const struct host *host, uint32_t number)
-{
-	int64_t closed_us = host->kernel.closed_us[number];
-
-	for (unsigned i = 0; i < host->world->hosts_count; i++) {
-		const struct kernel *other = &host->world->hosts[i].kernel;
-
-		if (i != host->index && other->flows[number].present && other->begun_us[number] > closed_us &&
-		    !warm_is_local(&host->world->hosts[i], number))
-			return false;
-	}
-	return closed_us > 0;
-}
-
-/* All that was there when it began, and has not changed since, was offered to the kernel. */
-void invariant_after_takeover(struct host *host)
-{
-	const struct host_record *record = invariant_record(host);
-	const struct host_takeover *takeover = &host->takeover;
-
-	for (unsigned i = 0; i < takeover->count; i++) {
-		struct node_table_view view;
-		const struct table_entry *entry;
-		struct table_walk walk;
-		struct flow flow;
-		uint32_t number;
-
-		if (!daemon_find_table(host, &takeover->tables[i], &view))
-			continue;
-		walk = table_walk_after(view.table, 0, false);
-		while ((entry = table_walk_next(&walk)) && walk.version <= takeover->tables[i].begun_at) {
-			record_decode(entry->bytes, &flow);
-			if (connection_number(&flow, &number) && !record->results[number] &&
-			    !warm_is_local(host, number) && !has_ended_here(host, number))
-				world_fail(host->world,
-					   "(h) host %u took over, and left connection %u of host %u out",
-					   host->id, number, takeover->tables[i].owner);
-		}
-	}
-}
-
-bool invariant_is_elsewhere(const struct host *host, uint32_t number, int64_t lived_us)
-{
-	if (connection_is_related(number) || warm_is_of_a_host(host->world, number))
-		return true; /* a kernel that no longer has its master refuses it */
-	for (unsigned i = 0; i < host->world->hosts_count; i++) {
-		const struct kernel *other = &host->world->hosts[i].kernel;
-
-		if (i != host->index &&
-		    ((other->flows[number].present && !other->flows[number].is_copy) ||
-		     other->expired_us[number] > lived_us || other->ended_us[number] > lived_us))
-			return true;
-	}
-	return false;
-}
-
-/* It is primary, and took over from that very session of the host's daemon: it was handed all that the host's
- * kernel has. */
-static bool is_heir(const struct host *heir, const struct host *host)
-{
-	if (heir == host || !heir->node || heir->role != FRAME_ROLE_PRIMARY)
-		return false;
-	for (unsigned t = 0; t < heir->takeover.count; t++)
-		if (heir->takeover.tables[t].owner == host->id &&
-		    history_same_session(&heir->takeover.tables[t].session, &invariant_record(host)->session))
-			return true;
-	return false;
-}
-
-static bool has_handed_over(const struct host *host)
-{
-	for (unsigned i = 0; i < host->world->hosts_count; i++)
-		if (is_heir(&host->world->hosts[i], host))
-			return true;
-	return false;
-}
-
-/*
- * Of two primaries the heir saw that connection closed since it took over.  It has ended then, although a
- * packet still came to the other, whose kernel could not know: a closed connection at most repeats what was
- * lost, and there is nothing in it that a failover could save.  (One that only fell silent at the heir is
- * brought over again and must be there: doc/protocol.md, Following.)
- */
-static bool was_closed_at_heir(const struct host *host, uint32_t number)
-{
-	for (unsigned i = 0; i < host->world->hosts_count; i++) {
-		const struct host *heir = &host->world->hosts[i];
-
-		if (is_heir(heir, host) && heir->kernel.closed_us[number] > heir->takeover.begun_us)
-			return true;
-	}
-	return false;
-}
-
-/*
- * What is deleted as a leftover is in another kernel, or has ended there.  It is the flow as it was when the
- * table froze: that one was handed over, lived and may have ended there.  Packets that still came here since
- * (a host's own connections in this model) make no difference to it, as doc/protocol.md has it: nothing that
- * the kernel tells counts until the hand-over has ended.
- */
-void invariant_on_withdrawal(struct host *host, uint32_t number)
-{
-	int64_t lived_us = host->kernel.flows[number].lived_us, frozen_us = invariant_record(host)->frozen_us;
-
-	if (host->kernel.flows[number].present && has_handed_over(host) &&
-	    !invariant_is_elsewhere(host, number, lived_us < frozen_us ? lived_us : frozen_us) &&
-	    !was_closed_at_heir(host, number))
-		world_fail(host->world, "(h) host %u withdraws connection %u, which no other kernel has",
-			   host->id, number);
 }
 
 /* ---- (a) ---- */

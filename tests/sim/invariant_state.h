@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the invariants remember.  Private to invariant.c (what a host does) and replica.c (what hosts hold of
- * each other). */
+/* What the invariants remember.  Private to invariant.c (what a host does), invariant_takeover.c and
+ * replica.c (what hosts hold of each other). */
 #ifndef SIM_INVARIANT_STATE_H
 #define SIM_INVARIANT_STATE_H
 
@@ -66,7 +66,15 @@ struct host_record {
 	size_t removable[NET_HOSTS_MAX];   /* how many of them the step may remove at most: a slice, or what
 					      was on the wire */
 	/* (h): a takeover */
-	uint8_t *results; /* by number: enum kernel_result + 1; 0: not seen */
+	struct {
+		int64_t since_us; /* when it became primary last; INT64_MAX: it never did */
+		int64_t until_us; /* and gave that away; INT64_MAX: it did not */
+		unsigned starts;  /* of its daemon, then */
+		bool is_lone;     /* no other was primary since */
+	} reign;
+	int64_t *closed_us; /* by number: when its daemon was told that it ended, closed; 0: never, or it is
+			       back */
+	uint8_t *results;   /* by number: enum kernel_result + 1; 0: not seen */
 };
 
 struct invariants {
@@ -74,6 +82,8 @@ struct invariants {
 };
 
 struct host_record *invariant_record(const struct host *host);
+/* The table knows that it had that connection once. */
+bool invariant_remembers(const struct table *table, uint32_t number);
 
 /* ---- replica.c ---- */
 void replica_check(struct host *holder, struct host *owner);
