@@ -18,11 +18,10 @@ struct claim *claims_find(struct claims *claims, uint16_t node_id, const struct 
 
 bool claims_name(const struct claims *claims, uint16_t node_id)
 {
-	bool named = false;
-
 	for (unsigned i = 0; i < claims->count; i++)
-		named |= claims->items[i].node_id == node_id;
-	return named;
+		if (claims->items[i].node_id == node_id)
+			return true;
+	return false;
 }
 
 static bool is_superseded(const struct claims *claims, unsigned index, uint16_t newcomer)

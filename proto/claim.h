@@ -22,6 +22,7 @@ struct claim {
 	uint16_t node_id;
 	struct seal_session_id session;
 	uint64_t version; /* committed, and since then followed, up to here */
+	uint64_t reach;   /* how far the copy went when all that was in it was committed; UINT64_MAX: never */
 	bool is_void;     /* our kernel refused some of it: the version is and stays 0 */
 	enum claim_state state;
 	/* opened late: what had come beyond the claim until then is brought to the kernel in slices */

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { AGE_SLICE = 4096, TAKEN_SLICE = 4096 };
+enum { AGE_SLICE = 4096 };
 
 bool node_is_claimed_elsewhere(const struct node *node, uint16_t id, const struct seal_session_id *session,
 			       uint64_t reach)
@@ -78,59 +78,6 @@ static void review_orphans(struct node *node, struct peer *peer)
 	}
 }
 
-/*
- * It was restarted after what it had was claimed, and is gone without having ruled again: of the copy only
- * what it got since is wanted.
- */
-static bool has_left_what_was_taken(struct node *node, const struct peer *peer)
-{
-	bool is_held = node->role.current == FRAME_ROLE_PRIMARY;
-
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
-		const struct peer *other = &node->peers[i];
-
-		is_held |= other->id && other->has_status && other->status.role == FRAME_ROLE_PRIMARY &&
-			   node_claims_are_here(node, other);
-	}
-	return peer->was_taken && is_held && !peer_was_primary(peer) &&
-	       !claims_find(&node->claims, peer->id, &peer->current.id);
-}
-
-static bool was_taken(const struct node *node, const struct peer *peer, const struct table_entry *entry)
-{
-	if (!receive_is_beyond_claim(&peer->receive, entry))
-		return true;
-	/* what we have forgotten may be new, and nowhere else */
-	return node->role.current == FRAME_ROLE_PRIMARY && receive_is_unsure(&peer->receive, entry) &&
-	       table_find(node->local.table, record_key(entry->bytes));
-}
-
-/* In slices.  Should it come back amid them, it is caught up in full. */
-static void drop_taken(struct node *node, struct peer *peer)
-{
-	struct table *table = peer->receive.table;
-	struct table_walk walk = table_walk_records_after(table, peer->taken_to);
-	struct table_entry *entry;
-
-	receive_note_thinned(&peer->receive);
-	for (unsigned i = 0; i < TAKEN_SLICE; i++) {
-		entry = table_walk_next(&walk);
-		if (!entry) {
-			peer->taken_to = UINT64_MAX;
-			node_log(node, NODE_LOG_INFO, "claimed",
-				 "dropped of silent node %u what was committed before its restart: %zu flows "
-				 "are left",
-				 peer->id, table_count(table));
-			return;
-		}
-		peer->taken_to = walk.version;
-		if (!was_taken(node, peer, entry))
-			continue;
-		table_remove(table, entry);
-		walk = table_walk_records_after(table, peer->taken_to);
-	}
-}
-
 static void review_departed(struct node *node, struct peer *peer)
 {
 	const struct claim *own = claims_find(&node->claims, peer->id, &peer->current.id);
@@ -143,17 +90,8 @@ static void review_departed(struct node *node, struct peer *peer)
 	if (node->takes_over) /* what is being committed stays until it is */
 		return;
 	review_orphans(node, peer);
-	if (!session_exists(&peer->current))
-		return;
-	if (peer_is_alive(peer, &node->config, node->now)) {
-		peer->taken_to = 0; /* if it falls silent again, so does what it names meanwhile */
-		return;
-	}
-	if (peer->taken_to != UINT64_MAX && has_left_what_was_taken(node, peer)) {
-		drop_taken(node, peer);
-		return;
-	}
-	if (peer->receive.aged)
+	if (!session_exists(&peer->current) || peer_is_alive(peer, &node->config, node->now) ||
+	    peer->receive.aged)
 		return;
 	if (!by_us && (receive_has_stale(&peer->receive) ||
 		       !node_is_claimed_elsewhere(node, peer->id, &peer->current.id, reach)))

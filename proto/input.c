@@ -259,8 +259,7 @@ static void take_current_status(struct node *node, struct peer *peer, const stru
 	hear_term(node, peer, status->term);
 	note_claims(peer, status);
 	keep_status(peer, status);
-	if (status->role == FRAME_ROLE_PRIMARY && node->role.current != FRAME_ROLE_PRIMARY)
-		node->primary_until = 0;
+	peer->heard_at = table_newest(node->local.table);
 	if (status->flags & FRAME_STATUS_LEAVING)
 		peer->leaving = true;
 	else
@@ -357,6 +356,7 @@ static void take_data(struct node *node, struct peer *peer, const struct session
 		     peer->id ? peer->id : node->config.id);
 		return;
 	}
+	peer->heard_at = table_newest(node->local.table);
 	outcome = receive_data(&peer->receive, body, session_sent_after(session));
 	peer->flows_refused += peer->receive.refused - refused;
 	note_outcome(node, peer, outcome);

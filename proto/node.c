@@ -306,7 +306,7 @@ static void leave(struct node *node)
 void node_void_claims(struct node *node)
 {
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
-		node->peers[i].was_taken = false;
+		node->peers[i].taken.below = 0;
 		for (unsigned o = 0; node->peers[i].id && o < NODE_ORPHANS_MAX; o++)
 			node->peers[i].orphans[o].is_taken = false;
 	}

@@ -207,9 +207,11 @@ struct monotime node_deadline(const struct node *node);
 
 const struct table *node_internal(const struct node *node);
 /*
- * We are primary, or were it last, and have seen this connection closed since: what another node still holds
- * of it is not taken.  One that only fell silent here may live on there; and one that a node got only after
- * it knew of the end, as primary beside us, is another one.  `of`: the table that is to be taken; NULL: any.
+ * We have seen this connection closed while we were primary: what another node still holds of it is not
+ * taken, if we are primary still; if its owner is gone, and was not heard since; or if we took it over from
+ * its owner before that was restarted, and nobody has ruled since.  Or another took it over so, and has it no
+ * more. One that only fell silent may live elsewhere; and one that a node got only after it knew of the end,
+ * as primary beside us, is another one.  `of`: the table that is to be taken; NULL: any.
  */
 bool node_has_ended(const struct node *node, const struct table *of, struct record_key key);
 /* That key will be asked about, or given, soon, after some hundred others at most: table_foresee() of the

@@ -112,8 +112,8 @@ void node_role_changed(struct node *node, bool was_primary);
 void node_withdraw_end(struct node *node);
 /* Withdrawals, claims of others, ageing of what silent peers left: in slices, now and then. */
 void node_review_transfer(struct node *node);
-/* What we took over has been in our table: it is still, or we remember that it ended.  This never was. */
-bool node_never_had(const struct node *node, const uint8_t *record);
+/* A takeover has ended: what it claimed is in our kernel. */
+void node_note_taken(struct node *node);
 /* What that peer has taken over is in our copy of its table, proven. */
 bool node_claims_are_here(const struct node *node, const struct peer *claimant);
 /* Which of the claimed streams have ended: as soon as their owners say so. */

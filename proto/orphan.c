@@ -13,16 +13,21 @@ static size_t orphaned_flows(const struct peer *peer)
 	return flows;
 }
 
-/* We have committed it, or are about to: it makes an orphan that is not to be committed once more. */
+static bool is_claimed_here(const struct peer *peer, const struct claim *claim)
+{
+	return claim && !claim->is_void && !claim->walks &&
+	       (claim->state == CLAIM_OPEN || claim->version >= receive_reach(&peer->receive));
+}
+
+/* We have committed it, or are about to: it makes an orphan that is not to be committed once more.  Also of
+ * the session before, if nothing has come since. */
 static bool is_taken(struct node *node, const struct peer *peer)
 {
 	const struct claim *claim = claims_find(&node->claims, peer->id, &peer->current.id);
 
-	if (!claim) /* of a session before, and nothing has come since */
-		return peer->was_taken && !peer->got_since && !receive_reach(&peer->receive) &&
-		       !peer_was_primary(peer);
-	return !claim->is_void && !claim->walks &&
-	       (claim->state == CLAIM_OPEN || claim->version >= receive_reach(&peer->receive));
+	return is_claimed_here(peer, claim) ||
+	       (peer->taken.below && !peer->taken.is_elsewhere && !peer_was_primary(peer) &&
+		receive_reach(&peer->receive) == peer->taken.reach);
 }
 
 /* False: out of memory. */
@@ -54,27 +59,28 @@ static bool instance_differs(const struct peer *peer, const struct session *succ
 	       memcmp(&peer->instance, &successor->instance, sizeof(peer->instance)) != 0;
 }
 
-/* What came beyond a claim and was brought over is no news any more in its owner's next session; what is, is
- * told from it. */
+/*
+ * What of the copy was claimed in the session that ends, to the last, is taken: what comes beyond is told
+ * from it.  What came beyond a claim and was brought over is no news any more in its owner's next session.
+ */
 static void note_taken(struct node *node, struct peer *peer)
 {
 	const struct claim *claim = claims_find(&node->claims, peer->id, &peer->current.id);
+	uint64_t reach = receive_reach(&peer->receive);
 	bool is_followed = claim && claim->state == CLAIM_OPEN && !claim->walks;
-	bool is_elsewhere =
-	    !claim && !receive_has_stale(&peer->receive) &&
-	    node_is_claimed_elsewhere(node, peer->id, &peer->current.id, receive_reach(&peer->receive));
+	bool is_elsewhere = !claim && !receive_has_stale(&peer->receive) &&
+			    node_is_claimed_elsewhere(node, peer->id, &peer->current.id, reach);
+	bool is_still = peer->taken.below && peer->taken.reach == reach && !peer_was_primary(peer);
 
-	if (is_elsewhere || is_taken(node, peer)) {
-		peer->was_taken = true;
-		peer->got_since = false;
-	} else if (!claim && peer_was_primary(peer)) {
-		peer->was_taken = false; /* what fell silent elsewhere may have lived there */
-	} else {
-		peer->got_since |= receive_reach(&peer->receive) != 0;
-	}
-	peer->taken_to = 0;
 	if (is_followed || is_elsewhere)
 		receive_claim(&peer->receive, 0);
+	if (is_elsewhere || is_claimed_here(peer, claim))
+		peer->taken = (struct peer_taken){.below = peer->receive.claim_generation,
+						  .is_elsewhere = is_elsewhere};
+	else if (!is_still)
+		peer->taken.below = 0;
+	peer->taken.reach = 0; /* nothing has come of the new one */
+	peer->taken.is_earlier = true;
 }
 
 bool node_succeed_session(struct node *node, struct peer *peer, const struct session *successor)
@@ -83,13 +89,12 @@ bool node_succeed_session(struct node *node, struct peer *peer, const struct ses
 
 	if (rebooted && table_count(peer->receive.table) && !keep_as_orphan(node, peer))
 		return false;
-	if (rebooted) {
+	if (rebooted)
 		receive_other_kernel(&peer->receive);
-		peer->was_taken = false;
-		peer->had_at_our_end = 0;
-	} else if (session_exists(&peer->current)) {
+	if (rebooted)
+		peer->taken = (struct peer_taken){0};
+	else if (session_exists(&peer->current))
 		note_taken(node, peer);
-	}
 	peer->instance = successor->instance;
 	peer->instance_is_known = true;
 	peer->ageing = (struct peer_ageing){0};

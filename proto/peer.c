@@ -49,6 +49,20 @@ bool peer_was_primary(const struct peer *peer)
 	return peer->has_status && (peer->status.role == FRAME_ROLE_PRIMARY || peer->status.frozen_at);
 }
 
+bool peer_is_taken(const struct peer *peer, const struct table_entry *entry)
+{
+	const struct peer_taken *taken = &peer->taken;
+
+	if (entry->tag >= taken->below)
+		return false;
+	if (!taken->is_earlier)
+		return receive_reach(&peer->receive) == taken->reach &&
+		       peer->current.sent_after.us < taken->at.us;
+	return !peer_was_primary(peer) &&
+	       (receive_reach(&peer->receive) == taken->reach ||
+		(receive_has_named(&peer->receive) && entry->mark != peer->receive.epoch));
+}
+
 bool peer_follows(const struct peer *peer, const struct node_config *config, struct monotime now)
 {
 	return peer->has_about_us && !peer->about_us.full_id && !peer->catchup.full_id &&
@@ -137,6 +151,7 @@ void peer_orphan_table(struct peer *peer, struct table *empty, bool is_taken)
 				     .is_exact = receive_is_whole(&peer->receive) &&
 						 !receive_has_stale(&peer->receive),
 				     .is_taken = is_taken,
+				     .heard_at = peer->heard_at,
 				     .proven_at = peer->proven_at,
 				     .warm = peer->warm,
 				     .instance = peer->instance,

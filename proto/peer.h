@@ -36,9 +36,10 @@ struct peer_orphan {
 	struct table *table; /* NULL: slot unused; owned */
 	struct seal_session_id session;
 	uint32_t term;
-	uint64_t version; /* of that session, that the table is a copy of */
-	bool is_exact;    /* of that version: nothing is missing, nothing is older than its session */
-	bool is_taken;    /* our takeover commits it, or has */
+	uint64_t version;  /* of that session, that the table is a copy of */
+	bool is_exact;     /* of that version: nothing is missing, nothing is older than its session */
+	bool is_taken;     /* our takeover commits it, or has */
+	uint64_t heard_at; /* our newest version when its owner was last heard; UINT64_MAX: not known */
 	struct monotime proven_at;
 	struct peer_ageing ageing;
 	struct foreign_cursor warm;
@@ -47,6 +48,19 @@ struct peer_orphan {
 	/* from a snapshot of the daemon before us: its owner's kernel may live, and send the same flows anew
 	 */
 	bool is_restored;
+};
+
+/*
+ * What of a copy was taken over: entries with a tag below `below` (0: none), as long as the copy goes no
+ * further than `reach` in its owner's session.  If its owner was restarted since, also later those that it
+ * has not named again.
+ */
+struct peer_taken {
+	uint32_t below;
+	uint64_t reach;
+	struct monotime at;
+	bool is_earlier;   /* in an earlier session */
+	bool is_elsewhere; /* by another primary, whose flows are here */
 };
 
 struct peer_link {
@@ -78,12 +92,7 @@ struct peer {
 	struct frame_peer about_us; /* what it last said of our session */
 	bool has_about_us;
 	struct receive receive;
-	/* what `receive` has from before its current session was claimed, to the last: those entries do not
-	 * count as beyond a claim */
-	bool was_taken;
-	bool got_since;          /* and it has other entries, from a session between that and this one */
-	uint64_t taken_to;       /* so far they are dropped: its owner is silent; UINT64_MAX: all are */
-	uint64_t had_at_our_end; /* newest version of `receive`'s table when we were primary no more */
+	struct peer_taken taken;                      /* of `receive` */
 	struct peer_orphan orphans[NODE_ORPHANS_MAX]; /* the newer first */
 	/* while it is primary beside us, to be looked at when it has given way: flows that it destroyed, and
 	 * flows of its that fell silent in our kernel */
@@ -105,6 +114,7 @@ struct peer {
 	struct monotime behind_since; /* since when we have not applied all that it told of */
 	bool is_behind;
 	struct monotime proven_at; /* when it was last known to live: the clock of its flows */
+	uint64_t heard_at;         /* our newest version when its current session was last heard */
 	struct monotime
 	    leapt_at; /* when it last raised the highest term by more than takeovers do; 0: never */
 	struct monotime duplicate_at; /* a second session answered; 0: never */
@@ -125,6 +135,10 @@ bool peer_is_alive(const struct peer *peer, const struct node_config *config, st
 
 /* It is, or was, primary in its current session. */
 bool peer_was_primary(const struct peer *peer);
+
+/* Whether that entry of `receive`'s table was taken over, and its owner has not been heard of since as one
+ * that may have it anew. */
+bool peer_is_taken(const struct peer *peer, const struct table_entry *entry);
 
 /* Follows the live stream: alive, knows our session, and is in no full catch-up. */
 bool peer_follows(const struct peer *peer, const struct node_config *config, struct monotime now);

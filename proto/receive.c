@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint32_t tag_unsure = UINT32_C(1) << 31;
 static const int64_t backoff_first_us = 1000000, backoff_last_us = 300 * INT64_C(1000000);
 static const int64_t restart_wait_us = 2000000; /* of a peer whose session is new, at most */
 enum { FORESEEN_MIN = 4 };
@@ -19,6 +18,7 @@ void receive_init(struct receive *receive, struct table *table)
 	receive->table = table;
 	receive->full.wanted = true;
 	receive->full.backoff = monotime_from_us(backoff_first_us);
+	receive->sure_from = UINT64_MAX;
 }
 
 void receive_destroy(struct receive *receive)
@@ -34,6 +34,7 @@ void receive_claim(struct receive *receive, uint64_t after)
 	receive->beyond_from = receive->claim_generation;
 	receive->followed_after = after;
 	receive->news = RECEIVE_NEWS_ALL;
+	receive->news_were_unsure = false;
 }
 
 void receive_claim_again(struct receive *receive, uint64_t after)
@@ -42,6 +43,7 @@ void receive_claim_again(struct receive *receive, uint64_t after)
 
 	receive_claim(receive, after);
 	receive->news = news;
+	receive->news_were_unsure = news == RECEIVE_NEWS_UNSURE;
 }
 
 void receive_claim_nothing(struct receive *receive)
@@ -52,12 +54,7 @@ void receive_claim_nothing(struct receive *receive)
 
 bool receive_is_beyond_claim(const struct receive *receive, const struct table_entry *entry)
 {
-	return (entry->tag & ~tag_unsure) >= receive->beyond_from;
-}
-
-bool receive_is_unsure(const struct receive *receive, const struct table_entry *entry)
-{
-	return entry->tag == (receive->claim_generation | tag_unsure);
+	return entry->tag >= receive->beyond_from;
 }
 
 void receive_follow(struct receive *receive, receive_followed *followed, void *context, uint16_t id,
@@ -124,16 +121,6 @@ void receive_drop(struct receive *receive, bool is_brought_over)
 	stash_clear(&receive->stash);
 }
 
-void receive_note_thinned(struct receive *receive)
-{
-	if (receive->news != RECEIVE_NEWS_UNSURE)
-		receive->sure_after = receive->news == RECEIVE_NEWS_ALL ? receive_reach(receive) : UINT64_MAX;
-	receive->news = RECEIVE_NEWS_UNSURE;
-	receive->untold = true;
-	receive->has_proof = false;
-	receive->aged = true;
-}
-
 static enum receive_news news_of_next_session(const struct receive *receive)
 {
 	if (receive->aged || receive->was_thinned || receive->emptied)
@@ -151,7 +138,8 @@ void receive_new_session(struct receive *receive, struct monotime now)
 	enum receive_news news = news_of_next_session(receive);
 
 	receive->news = news;
-	receive->sure_after = UINT64_MAX;
+	receive->news_were_unsure = news == RECEIVE_NEWS_UNSURE;
+	receive->sure_from = UINT64_MAX;
 	stash_clear(&receive->stash);
 	forget_before_primary(receive);
 	receive_follow(receive, NULL, NULL, 0, 0);
@@ -301,6 +289,12 @@ bool receive_has_stale(const struct receive *receive)
 	       receive->full.sweeping;
 }
 
+bool receive_has_named(const struct receive *receive)
+{
+	return (receive->full.running && receive->full.started) || receive->full.sweep_waits ||
+	       receive->full.sweeping;
+}
+
 const char *receive_obstacle(const struct receive *receive)
 {
 	if (receive->overflowed)
@@ -383,15 +377,6 @@ static bool is_news(const struct receive *receive, enum table_change change, boo
 	return receive->news != RECEIVE_NEWS_ADDED || change == TABLE_ADDED || succeeds;
 }
 
-/* What is known to be new stays so. */
-static void tag(const struct receive *receive, struct table_entry *entry)
-{
-	if (!receive->is_unsure)
-		entry->tag = receive->claim_generation;
-	else if (entry->tag != receive->claim_generation)
-		entry->tag = receive->claim_generation | tag_unsure;
-}
-
 static unsigned upsert_apply(struct receive *receive, const uint8_t *record, bool follows)
 {
 	struct table_entry *kept = find_predecessor(receive, record, follows);
@@ -410,7 +395,7 @@ static unsigned upsert_apply(struct receive *receive, const uint8_t *record, boo
 	kept->mark = receive->epoch;
 	if (!follows || !is_news(receive, change, succeeds))
 		return 0;
-	tag(receive, kept);
+	kept->tag = receive->claim_generation;
 	if (change != TABLE_SAME)
 		follow(receive, kept->bytes, false, follows);
 	return 0;
@@ -488,6 +473,8 @@ static void note_complete(struct receive *receive, const struct frame_status *st
 	} else if (!receive->full.complete_known) {
 		receive->full.complete_known = true;
 		receive->full.complete_at = status->newest;
+		if (receive->sure_from == UINT64_MAX)
+			receive->sure_from = status->newest;
 	}
 }
 
@@ -498,10 +485,9 @@ static unsigned data_apply(struct receive *receive, const struct frame_data *dat
 {
 	unsigned outcome;
 
-	receive->is_unsure = receive->news == RECEIVE_NEWS_UNSURE && data->from < receive->sure_after;
-	receive->is_unsure_in_part = receive->is_unsure && data->to > receive->sure_after;
+	receive->is_unsure = receive->news == RECEIVE_NEWS_UNSURE && data->from < receive->sure_from;
 	outcome = entries_apply(receive, entries, data->to > receive->followed_after);
-	receive->is_unsure = receive->is_unsure_in_part = false;
+	receive->is_unsure = false;
 	if (outcome & RECEIVE_MALFORMED)
 		return outcome;
 	if (receive->full.running)

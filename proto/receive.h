@@ -46,10 +46,11 @@ typedef void receive_followed(void *context, uint16_t id, const uint8_t *record,
 
 /* What of a session's first full catch-up its owner got since the copy was made of the session before. */
 enum receive_news {
-	RECEIVE_NEWS_ALL,    /* also after that catch-up: whatever comes */
-	RECEIVE_NEWS_ADDED,  /* what the copy does not name, in this incarnation */
-	RECEIVE_NEWS_UNSURE, /* the copy was dropped, or entries of it ran out: who follows tells them apart
-			      */
+	RECEIVE_NEWS_ALL,   /* also after that catch-up: whatever comes */
+	RECEIVE_NEWS_ADDED, /* what the copy does not name, in this incarnation */
+	/* the copy was dropped, or entries of it ran out: who follows tells them apart, but for what its
+	 * owner got when it was complete already */
+	RECEIVE_NEWS_UNSURE,
 };
 
 /* Told of each key that the copy no longer names because its owner said so. */
@@ -67,9 +68,10 @@ struct receive {
 	uint32_t beyond_from;      /* they bear this tag or a later one */
 	uint64_t followed_after;   /* only what frames beyond this version bring */
 	enum receive_news news;    /* until a full catch-up of the session has ended */
-	uint64_t sure_after;       /* while it is unsure: what frames bring beyond this version is new */
-	bool is_unsure;            /* what is being applied: who follows tells whether it is new */
-	bool is_unsure_in_part;    /* and some of it is beyond sure_after */
+	uint64_t sure_from;        /* its newest version when it was complete in this session; UINT64_MAX:
+				      not known */
+	bool is_unsure;            /* what is being applied */
+	bool news_were_unsure;     /* in this session, and no claim was made of it since */
 	bool follow_sweep;         /* and what the sweep of the full catch-up takes away */
 	bool aged;                 /* entries have run out here that their silent owner may still have */
 	bool was_thinned;          /* so it was, and no full catch-up has ended since */
@@ -150,8 +152,6 @@ void receive_claim(struct receive *receive, uint64_t after);
 void receive_claim_again(struct receive *receive, uint64_t after);
 /* All that is here, and comes, counts as beyond. */
 void receive_claim_nothing(struct receive *receive);
-/* If it came since the claim: whether who follows is to tell if it is new. */
-bool receive_is_unsure(const struct receive *receive, const struct table_entry *entry);
 bool receive_is_beyond_claim(const struct receive *receive, const struct table_entry *entry);
 
 /* From now on what comes beyond `after` is followed; NULL ends it. */
@@ -167,10 +167,6 @@ struct table *receive_exchange_table(struct receive *receive, struct table *empt
 /* Drops what it holds without asking for it again: it was committed.  If its owner comes back, all comes
  * anew.  `is_brought_over`: by us, to the last; then only what lies beyond counts as beyond a claim. */
 void receive_drop(struct receive *receive, bool is_brought_over);
-
-/* Entries were taken out that their silent owner may still have: all comes anew, as after a drop, and who
- * follows tells what is new; what it gets from now on is, if it was caught up. */
-void receive_note_thinned(struct receive *receive);
 
 /* Forgets what it holds: all of it is to come again, at once. */
 void receive_flush(struct receive *receive, struct monotime now);
@@ -198,6 +194,10 @@ bool receive_is_whole(const struct receive *receive);
 /* Whether it may hold flows that no version of the current session accounts for: those from before a full
  * catch-up. */
 bool receive_has_stale(const struct receive *receive);
+
+/* Whether a full catch-up that has named something goes on, or its sweep: entries without its mark are stale.
+ */
+bool receive_has_named(const struct receive *receive);
 
 /* Why nothing can be proven now, in words; NULL if nothing stands in the way. */
 const char *receive_obstacle(const struct receive *receive);

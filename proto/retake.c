@@ -38,30 +38,10 @@ void node_taken_again(struct node *node)
 		return;
 	role_renew(&node->role);
 	node->took_over_at = node->now;
+	node_note_taken(node);
 	node_review_claims(node); /* before they are told */
 	node_log(node, NODE_LOG_NOTICE, "role", "primary again, term %u", node->role.term);
 	node_want_status(node);
-}
-
-/* It got it anew: what it had, or took over, from before our connection was closed is no later than that. */
-static bool is_later_there(const struct node *node, const struct table *of, struct record_key key,
-			   uint64_t closed_at)
-{
-	for (unsigned i = 0; of && i < FRAME_PEERS_MAX; i++) {
-		const struct peer *peer = &node->peers[i];
-
-		if (peer->id && peer->receive.table == of) {
-			const struct table_entry *entry = table_find(of, key);
-
-			if (!entry)
-				return false;
-			if (node->role.current != FRAME_ROLE_PRIMARY &&
-			    table_version(of, entry) > peer->had_at_our_end)
-				return true;
-			return receive_is_later(&peer->receive, entry, closed_at);
-		}
-	}
-	return false;
 }
 
 void node_foresee(const struct node *node, struct record_key key)
@@ -69,28 +49,75 @@ void node_foresee(const struct node *node, struct record_key key)
 	table_foresee(node->local.table, key);
 }
 
-/* While we ruled, and nobody has taken over from us, or ruled on, since: there a connection may have begun
- * anew under the same key. */
-static bool is_of_our_reign(const struct node *node, uint64_t version)
+/* Whose a table is, and our newest version when its owner was last heard. */
+struct holding {
+	const struct peer *peer; /* NULL: not known */
+	bool is_orphan, is_gone;
+	uint64_t heard_at;
+};
+
+static struct holding holding_of(const struct node *node, const struct table *table)
 {
-	if (version <= node->primary_since)
+	for (unsigned i = 0; table && i < FRAME_PEERS_MAX; i++) {
+		const struct peer *peer = &node->peers[i];
+
+		if (peer->id && peer->receive.table == table)
+			return (struct holding){peer, false, !peer_is_alive(peer, &node->config, node->now),
+						peer->heard_at};
+		for (unsigned o = 0; peer->id && o < NODE_ORPHANS_MAX; o++)
+			if (peer->orphans[o].table == table)
+				return (struct holding){peer, true, true, peer->orphans[o].heard_at};
+	}
+	return (struct holding){0};
+}
+
+/* NULL of an orphan: that is as it was. */
+static const struct table_entry *entry_of(const struct holding *holding, struct record_key key)
+{
+	return holding->peer && !holding->is_orphan ? table_find(holding->peer->receive.table, key) : NULL;
+}
+
+/*
+ * What we saw closed while we ruled.  Is it old there, too?  A live node that does not rule has connections
+ * of its own, and begins them anew; a primary beside us may have.
+ */
+static bool is_old(const struct node *node, const struct holding *holding, struct record_key key,
+		   uint64_t closed_at)
+{
+	const struct table_entry *entry = entry_of(holding, key);
+
+	if (node->role.current == FRAME_ROLE_PRIMARY)
+		return !entry || !receive_is_later(&holding->peer->receive, entry, closed_at);
+	if (closed_at > node->primary_until)
 		return false;
-	return node->role.current == FRAME_ROLE_PRIMARY ||
-	       (version <= node->primary_until && node->role.term == node->role.highest);
+	if (holding->is_gone && closed_at > holding->heard_at)
+		return true;
+	return entry && node->role.term == node->role.highest && peer_is_taken(holding->peer, entry);
+}
+
+static bool has_ended_elsewhere(const struct holding *holding, struct record_key key)
+{
+	const struct table_entry *entry = NULL;
+
+	if (holding->peer && holding->peer->taken.below && holding->peer->taken.is_elsewhere)
+		entry = entry_of(holding, key);
+	return entry && peer_is_taken(holding->peer, entry);
 }
 
 bool node_has_ended(const struct node *node, const struct table *of, struct record_key key)
 {
-	const struct table_entry *entry;
+	const struct table_entry *own;
+	struct holding holding;
 	uint64_t closed_at;
 
 	if (node->config.active_active)
 		return false;
-	entry = table_find(node->local.table, key);
-	if (!entry || !(entry->flags & TABLE_ENTRY_TOMBSTONE) || !(entry->flags & TABLE_ENTRY_CLOSED))
-		return false;
-	closed_at = table_version(node->local.table, entry);
-	return is_of_our_reign(node, closed_at) && !is_later_there(node, of, key, closed_at);
+	holding = holding_of(node, of);
+	own = table_find(node->local.table, key);
+	if (!own || !(own->flags & TABLE_ENTRY_TOMBSTONE) || !(own->flags & TABLE_ENTRY_CLOSED))
+		return has_ended_elsewhere(&holding, key);
+	closed_at = table_version(node->local.table, own);
+	return closed_at > node->primary_since && is_old(node, &holding, key, closed_at);
 }
 
 /* Not a live entry here, and it was not closed.  NULL: nobody was told that it existed, or it is forgotten.
@@ -98,6 +125,11 @@ bool node_has_ended(const struct node *node, const struct table *of, struct reco
 static bool fell_silent(const struct table_entry *own)
 {
 	return own && own->flags & TABLE_ENTRY_TOMBSTONE && !(own->flags & TABLE_ENTRY_CLOSED);
+}
+
+bool node_fell_silent(const struct node *node, struct record_key key)
+{
+	return fell_silent(table_find(node->local.table, key));
 }
 
 /*
@@ -123,11 +155,6 @@ void node_note_silent(struct node *node, const struct flow *flow)
 		    (own->flags & TABLE_ENTRY_OURS || table_find(peer->receive.table, record_key(record))))
 			peer_notes_add(&peer->silent_here, record);
 	}
-}
-
-bool node_fell_silent(const struct node *node, struct record_key key)
-{
-	return fell_silent(table_find(node->local.table, key));
 }
 
 void node_revive_silent(struct node *node, struct peer *peer)

@@ -245,6 +245,7 @@ static int read_table(struct node *node, struct monotime now, struct reader *r, 
 	orphan->instance_is_known = (flags & INSTANCE_KNOWN) != 0;
 	orphan->is_exact = (flags & IS_EXACT) != 0;
 	orphan->is_restored = true;
+	orphan->heard_at = UINT64_MAX; /* our versions were others */
 	orphan->version = reader_u64(r);
 	orphan->proven_at = monotime_from_us((int64_t)reader_u64(r));
 	count = reader_u32(r);

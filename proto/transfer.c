@@ -35,26 +35,11 @@ void node_bring_over(const struct node *node, const uint8_t *record, bool gone)
 	node->sink.follow(node->sink.context, &flow, gone);
 }
 
-bool node_never_had(const struct node *node, const uint8_t *record)
+/* What we took over has been in our table: it is still, or we remember that it ended. */
+static bool is_new_here(const struct node *node, const uint8_t *record)
 {
 	return !table_find(node->local.table, record_key(record)) &&
 	       table_horizon(node->local.table) <= node->primary_since;
-}
-
-/*
- * An owner that was caught up, and out of sight, may have been primary there: what only fell silent here may
- * live on there.  And of what is new in part, what was closed here and has its first number there is old.
- */
-static bool may_be_new(const struct node *node, const struct receive *receive, const uint8_t *record)
-{
-	struct record_key key = record_key(record);
-
-	if (!receive->is_unsure || node_never_had(node, record))
-		return true;
-	return receive->sure_after != UINT64_MAX &&
-	       (node_fell_silent(node, key) ||
-		(receive->is_unsure_in_part &&
-		 (record_incarnation(record) || !node_has_ended(node, NULL, key))));
 }
 
 /*
@@ -69,7 +54,7 @@ static void followed(void *context, uint16_t id, const uint8_t *record, bool gon
 
 	if (!node->sink.follow || !peer)
 		return;
-	if (!gone && !may_be_new(node, &peer->receive, record))
+	if (peer->receive.is_unsure && !gone && !is_new_here(node, record))
 		return;
 	node_warm_adopt_flow(node, record_key(record)); /* what is done about it is done to a flow of ours */
 	if (gone && peer->status.role == FRAME_ROLE_PRIMARY) {
@@ -102,6 +87,7 @@ static void claim_peer(struct node *node, struct peer *peer, const struct claims
 	struct claim claim = {.node_id = peer->id,
 			      .session = peer->current.id,
 			      .version = is_whole ? receive_position(&peer->receive) : 0,
+			      .reach = receive_reach(&peer->receive),
 			      .state = CLAIM_IDLE};
 
 	for (unsigned i = 0; i < NODE_ORPHANS_MAX; i++) {
@@ -117,7 +103,6 @@ static void claim_peer(struct node *node, struct peer *peer, const struct claims
 	}
 	if (!session_exists(&peer->current))
 		return;
-	peer->was_taken = false;
 	if (node->role.current == FRAME_ROLE_PRIMARY && claims_name(before, peer->id))
 		receive_claim_again(&peer->receive, claim.version);
 	else
@@ -159,7 +144,6 @@ static void stop_following(struct node *node)
 		if (!node->peers[i].id)
 			continue;
 		receive_follow(&node->peers[i].receive, NULL, NULL, 0, 0);
-		node->peers[i].was_taken = false;
 		peer_notes_forget(&node->peers[i].gone_there);
 		peer_notes_forget(&node->peers[i].silent_here);
 		for (unsigned o = 0; o < NODE_ORPHANS_MAX; o++)
@@ -196,7 +180,16 @@ static bool stream_has_ended(const struct peer *peer)
 	       !(status->flags & FRAME_STATUS_SUSPECT) && receive->applied >= status->newest;
 }
 
-/* It came beyond the claim before the claim was opened. */
+/* It came beyond the claim before the claim was opened; or its owner ruled out of our sight, and what only
+ * fell silent here may live on there. */
+static bool is_to_be_brought(const struct node *node, const struct peer *peer,
+			     const struct table_entry *entry)
+{
+	if (!receive_is_beyond_claim(&peer->receive, entry))
+		return node_fell_silent(node, record_key(entry->bytes));
+	return !peer->receive.news_were_unsure || is_new_here(node, entry->bytes);
+}
+
 static void walk_slice(struct node *node, struct peer *peer, struct claim *claim)
 {
 	struct table_walk walk = table_walk_records_after(peer->receive.table, claim->walk_after);
@@ -209,8 +202,7 @@ static void walk_slice(struct node *node, struct peer *peer, struct claim *claim
 			return;
 		}
 		claim->walk_after = walk.version;
-		if (receive_is_beyond_claim(&peer->receive, entry) &&
-		    (!receive_is_unsure(&peer->receive, entry) || node_never_had(node, entry->bytes)))
+		if (is_to_be_brought(node, peer, entry))
 			followed(node, peer->id, entry->bytes, false);
 	}
 }
@@ -260,10 +252,12 @@ static bool close_earlier(struct node *node, const struct peer *peer, struct cla
  */
 static void claim_newcomer(struct node *node, struct peer *peer)
 {
-	struct claim claim = {.node_id = peer->id, .session = peer->current.id};
+	struct claim claim = {.node_id = peer->id, .session = peer->current.id, .reach = UINT64_MAX};
 	bool was_claimed = close_earlier(node, peer, &claim);
 
 	claims_add(&node->claims, &claim);
+	peer->taken.below =
+	    0; /* of an owner that rules again: what only fell silent here may live on there */
 	if (!was_claimed)
 		receive_claim_nothing(&peer->receive);
 	open_late(node, peer, claims_find(&node->claims, peer->id, &peer->current.id));
@@ -352,25 +346,21 @@ static void begin_freeze(struct node *node)
 	node_want_status(node);
 }
 
-static bool another_rules(const struct node *node)
+/* All that was there when it was claimed is in our kernel, also of a copy that was not whole. */
+void node_note_taken(struct node *node)
 {
-	bool rules = false;
-
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
-		const struct peer *peer = &node->peers[i];
+		struct peer *peer = &node->peers[i];
+		const struct claim *claim;
 
-		rules |= peer->id && peer->has_status && peer->status.role == FRAME_ROLE_PRIMARY &&
-			 peer_is_alive(peer, &node->config, node->now);
+		if (!peer->id)
+			continue;
+		claim = claims_find(&node->claims, peer->id, &peer->current.id);
+		if (claim && !claim->is_void && claim->reach != UINT64_MAX)
+			peer->taken = (struct peer_taken){.below = peer->receive.claim_generation,
+							  .reach = claim->reach,
+							  .at = node->took_over_at};
 	}
-	return rules;
-}
-
-static void end_reign(struct node *node, uint64_t newest)
-{
-	node->primary_until = another_rules(node) ? 0 : newest;
-	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++)
-		if (node->peers[i].id)
-			node->peers[i].had_at_our_end = table_newest(node->peers[i].receive.table);
 }
 
 void node_role_changed(struct node *node, bool was_primary)
@@ -382,13 +372,14 @@ void node_role_changed(struct node *node, bool was_primary)
 		node_warm_adopt(node);
 		node->primary_since = newest;
 		node->took_over_at = node->now;
+		node_note_taken(node);
 		node->handover = (struct handover){.state = HANDOVER_NONE};
 		thaw(node);
 		node_review_claims(node); /* before they are told */
 		return;
 	}
 	if (was_primary)
-		end_reign(node, newest);
+		node->primary_until = newest;
 	node->takes_over = false;
 	stop_following(node);
 	node_warm_review(node);
@@ -519,9 +510,7 @@ unsigned node_tables(const struct node *node, struct node_table_view views[NODE_
 						   .term = peer->status.term,
 						   .table = receive->table,
 						   .fresh_mark = receive->epoch,
-						   .has_stale =
-						       (receive->full.running && receive->full.started) ||
-						       receive->full.sweep_waits || receive->full.sweeping,
+						   .has_stale = receive_has_named(receive),
 						   .owner_proven_at = peer->proven_at,
 						   .session = peer->current.id});
 		for (unsigned o = 0; o < NODE_ORPHANS_MAX && peer->orphans[o].table; o++)
