@@ -28,8 +28,10 @@ struct fence {
 	char table[FENCE_NAME_SIZE];
 	uint16_t node_id;
 	struct monotime timeout;
-	bool is_wanted;    /* armed, as far as the caller is concerned */
-	bool passes_known; /* the table there is the one that is closed to strangers only */
+	bool is_wanted;       /* armed, as far as the caller is concerned */
+	enum fence_kind kind; /* closed to whom, if armed */
+	bool has_behind;      /* the chain that closes it to strangers is there */
+	bool has_strangers;   /* and so are its rules and sets */
 	struct monotime refreshed_at;
 	bool is_refreshed; /* refreshed_at counts */
 	struct prefix_list virtual_addresses;
@@ -90,16 +92,22 @@ static int commit(struct fence *fence, const char *doing)
 	return error ? fail(fence, error, doing, refused) : 0;
 }
 
+/* Of the rules from that place on, which are gone. */
+static void keep_counters_from(struct fence *fence, size_t first)
+{
+	for (size_t place = first; place < FENCE_RULES; place++) {
+		struct fence_drops *past =
+		    fence_rule_at(place) == FENCE_RULE_FORWARD ? &fence->past_forward : &fence->past_virtual;
+
+		past->packets += fence->drops[place].packets;
+		past->bytes += fence->drops[place].bytes;
+		fence->drops[place] = (struct fence_drops){0};
+	}
+}
+
 static void keep_counters(struct fence *fence)
 {
-	for (int rule = 0; rule < FENCE_RULES; rule++) {
-		struct fence_drops *past =
-		    rule == FENCE_RULE_FORWARD ? &fence->past_forward : &fence->past_virtual;
-
-		past->packets += fence->drops[rule].packets;
-		past->bytes += fence->drops[rule].bytes;
-		fence->drops[rule] = (struct fence_drops){0};
-	}
+	keep_counters_from(fence, 0);
 }
 
 static bool is_owned_by_another(const struct fence *fence, const struct fence_table_answer *table)
@@ -124,10 +132,10 @@ static int choose_table(struct fence *fence, bool *is_in_the_way)
 	return error ? fail(fence, error, "ask the kernel for the table (CONFIG_NF_TABLES)", NULL) : 0;
 }
 
-/* The whole table in one transaction, closed when that is wanted. */
-static int install_once(struct fence *fence, struct monotime now, bool passes_known)
+/* The whole table in one transaction, closed to these when that is wanted. */
+static int install_once(struct fence *fence, struct monotime now, enum fence_kind kind)
 {
-	bool is_in_the_way;
+	bool is_in_the_way, has_strangers = fence->is_wanted && kind == FENCE_TO_STRANGERS;
 	struct fence_counters counters;
 	int error = choose_table(fence, &is_in_the_way);
 
@@ -138,44 +146,65 @@ static int install_once(struct fence *fence, struct monotime now, bool passes_kn
 	nft_batch_begin(fence->batch);
 	if (is_in_the_way)
 		fence_put_removal(fence->batch, fence->table);
-	fence_put_table(fence->batch, fence->table, passes_known);
+	fence_put_table(fence->batch, fence->table);
 	put_virtual(fence, &fence->virtual_addresses);
 	put_own(fence, &fence->own_addresses);
 	put_interfaces(fence);
 	if (fence->is_wanted)
-		fence_put_alive(fence->batch, fence->table, timeout_ms(fence));
+		fence_put_behind(fence->batch, fence->table);
+	if (has_strangers)
+		fence_put_strangers(fence->batch, fence->table);
+	if (fence->is_wanted)
+		fence_put_alive(fence->batch, fence->table, kind, timeout_ms(fence));
 	error = commit(fence, "nf_tables refuses");
 	if (error)
 		return error;
 	keep_counters(fence);
-	fence->passes_known = passes_known;
+	fence->kind = kind;
+	fence->has_behind = fence->is_wanted;
+	fence->has_strangers = has_strangers;
 	fence->is_refreshed = fence->is_wanted;
 	fence->refreshed_at = now;
 	return 0;
 }
 
+static size_t rule_count(const struct fence *fence)
+{
+	return fence->has_strangers ? FENCE_RULES : FENCE_RULES_TO_ALL;
+}
+
+/* Learns how the kernel numbered the rules. */
+static int read_back(struct fence *fence)
+{
+	struct fence_rules_answer rules;
+	int error = fence_get_rules(fence->batch, fence->table, &rules);
+
+	if (error)
+		return fail(fence, error, "read back the rules of table", fence->table);
+	if (rules.count != rule_count(fence))
+		return fail(fence, -EIO, "the kernel doesn't list all rules of table", fence->table);
+	memcpy(fence->handles, rules.handles, sizeof(fence->handles));
+	return 0;
+}
+
 /* Between the question whether a table is in the way and the answer to it another program may have changed
  * that. */
-static int install(struct fence *fence, struct monotime now, bool passes_known)
+static int install(struct fence *fence, struct monotime now, enum fence_kind kind)
 {
 	int error = -EEXIST;
+	struct fence_table_answer table;
 
 	for (int attempt = 0; attempt < CREATE_ATTEMPTS && (error == -EEXIST || error == -ENOENT); attempt++)
-		error = install_once(fence, now, passes_known);
+		error = install_once(fence, now, kind);
+	if (!error)
+		error = read_back(fence);
 	if (error)
 		return error;
-	struct fence_rules_answer rules;
-	struct fence_table_answer table;
-	error = fence_get_rules(fence->batch, fence->table, &rules);
-	if (!error)
-		error = fence_get_table(fence->batch, fence->table, &table);
+	error = fence_get_table(fence->batch, fence->table, &table);
 	if (error)
 		return fail(fence, error, "read back the table", fence->table);
-	if (rules.count != fence_rule_count(passes_known))
-		return fail(fence, -EIO, "the kernel doesn't list all rules of table", fence->table);
 	if (table.owner != nft_batch_port(fence->batch))
 		return fail(fence, -EOPNOTSUPP, "this kernel has no table owners (NFT_TABLE_F_OWNER)", NULL);
-	memcpy(fence->handles, rules.handles, sizeof(fence->handles));
 	return 0;
 }
 
@@ -205,7 +234,7 @@ int fence_create(struct fence **fence, uint16_t node_id, struct monotime timeout
 	if (!error)
 		error = open_socket(created);
 	if (!error)
-		error = install(created, MONOTIME_NEVER, false);
+		error = install(created, MONOTIME_NEVER, FENCE_TO_ALL);
 	if (error) {
 		snprintf(error_text, size, "%s", created->error);
 		fence_destroy(created);
@@ -227,13 +256,18 @@ void fence_destroy(struct fence *fence)
 
 /* ---- closing and opening ---- */
 
-static int renew(struct fence *fence, struct monotime now)
+/* Also closes an open one, and changes from closed to strangers to closed to all. */
+static int renew(struct fence *fence, struct monotime now, enum fence_kind kind, const char *doing)
 {
 	nft_batch_begin(fence->batch);
-	fence_put_alive(fence->batch, fence->table, timeout_ms(fence));
-	int error = commit(fence, "refresh");
+	if (!fence->has_behind)
+		fence_put_behind(fence->batch, fence->table);
+	fence_put_alive(fence->batch, fence->table, kind, timeout_ms(fence));
+	int error = commit(fence, doing);
 	if (error)
 		return error;
+	fence->kind = kind;
+	fence->has_behind = true;
 	fence->is_refreshed = true;
 	fence->refreshed_at = now;
 	return 0;
@@ -256,30 +290,57 @@ int fence_arm(struct fence *fence, struct monotime now, struct monotime *next)
 
 	fence->is_wanted = true;
 	set_next(fence, now, next);
-	if (was_wanted && !fence->passes_known)
+	if (was_wanted && fence->kind == FENCE_TO_ALL)
 		return fence_refresh(fence, now, next);
 	bool had_socket = fence->batch;
 	int error = open_socket(fence);
 	if (!error)
-		error = had_socket && !fence->passes_known ? renew(fence, now) : -ENOENT;
+		error = had_socket ? renew(fence, now, FENCE_TO_ALL, "close") : -ENOENT;
 	if (error == -ENOENT)
-		error = install(fence, now, false);
+		error = install(fence, now, FENCE_TO_ALL);
 	return error;
+}
+
+/* One transaction, for the reason that fence_ruleset.h gives. */
+static int change_to_strangers(struct fence *fence, struct monotime now)
+{
+	bool had_strangers = fence->has_strangers;
+
+	nft_batch_begin(fence->batch);
+	if (!had_strangers)
+		fence_put_strangers(fence->batch, fence->table);
+	else
+		fence_put_none_waiting(fence->batch, fence->table);
+	fence_put_alive(fence->batch, fence->table, FENCE_TO_STRANGERS, timeout_ms(fence));
+	fence_put_alive(fence->batch, fence->table, FENCE_TO_ALL, 0);
+	int error = commit(fence, "let pass what is known");
+	if (error)
+		return error;
+	fence->kind = FENCE_TO_STRANGERS;
+	fence->has_strangers = true;
+	fence->is_refreshed = true;
+	fence->refreshed_at = now;
+	return had_strangers ? 0 : read_back(fence);
 }
 
 int fence_pass_known(struct fence *fence, struct monotime now)
 {
-	if (!fence->is_wanted || fence->passes_known)
+	if (!fence->is_wanted || fence->kind == FENCE_TO_STRANGERS)
 		return 0;
+	bool is_whole = fence->batch && fence->has_behind;
 	int error = open_socket(fence);
-	return error ? error : install(fence, now, true);
+	if (!error)
+		error = is_whole ? change_to_strangers(fence, now) : -ENOENT;
+	if (error == -ENOENT)
+		error = install(fence, now, FENCE_TO_STRANGERS);
+	return error;
 }
 
 int fence_take_waiting(struct fence *fence, fence_waits *told, void *context)
 {
 	size_t count;
 
-	if (!fence->is_wanted || !fence->passes_known || !fence->batch)
+	if (!fence->is_wanted || fence->kind == FENCE_TO_ALL || !fence->batch)
 		return 0;
 	int error = fence_get_waiting(fence->batch, fence->table, told, context, &count);
 	if (error)
@@ -305,22 +366,31 @@ int fence_refresh(struct fence *fence, struct monotime now, struct monotime *nex
 		fence->counters.lapses++;
 	int error = open_socket(fence);
 	if (!error)
-		error = renew(fence, now);
+		error = renew(fence, now, fence->kind, "refresh");
 	if (error == -ENOENT) {
-		error = install(fence, now, fence->passes_known);
+		error = install(fence, now, fence->kind);
 		fence->counters.repairs += !error;
 	}
 	return error;
 }
 
-/* Rules that ask conntrack make the kernel track connections, and take time of each packet: no longer than
- * needed. */
-static int forget_known(struct fence *fence)
+/* An open fence asks conntrack nothing, and a packet meets as few chains as can be. */
+static int remove_behind(struct fence *fence)
 {
 	struct fence_counters counters;
 
-	fence_read_counters(fence, &counters);
-	return install(fence, MONOTIME_NEVER, false);
+	if (fence->has_strangers)
+		fence_read_counters(fence, &counters);
+	nft_batch_begin(fence->batch);
+	fence_put_behind_removal(fence->batch, fence->table, fence->has_strangers);
+	int error = commit(fence, "remove what closed it to strangers");
+	if (error)
+		return error;
+	keep_counters_from(fence, FENCE_RULES_TO_ALL);
+	memset(&fence->handles[FENCE_RULES_TO_ALL], 0,
+	       sizeof(fence->handles) - FENCE_RULES_TO_ALL * sizeof(fence->handles[0]));
+	fence->has_behind = fence->has_strangers = false;
+	return 0;
 }
 
 int fence_open(struct fence *fence)
@@ -330,11 +400,17 @@ int fence_open(struct fence *fence)
 	if (!fence->batch)
 		return 0;
 	nft_batch_begin(fence->batch);
-	fence_put_alive(fence->batch, fence->table, 0);
+	fence_put_alive(fence->batch, fence->table, FENCE_TO_ALL, 0);
+	if (fence->has_strangers)
+		fence_put_alive(fence->batch, fence->table, FENCE_TO_STRANGERS, 0);
 	int error = commit(fence, "open the fence");
-	if (error == 0 && fence->passes_known)
-		error = forget_known(fence);
-	if (error == 0 || error == -ENOENT) /* no table, no fence */
+	fence->kind = FENCE_TO_ALL;
+	if (error == 0 && fence->has_behind)
+		error = remove_behind(fence);
+	if (error == 0)
+		return 0;
+	fence->has_behind = fence->has_strangers = false; /* gone, or about to be */
+	if (error == -ENOENT)                             /* no table, no fence */
 		return 0;
 	nft_batch_close(fence->batch);
 	fence->batch = NULL;
@@ -441,15 +517,12 @@ int fence_set_interfaces(struct fence *fence, const char *const *names, size_t c
 
 static void note_counters(struct fence *fence, const struct fence_rules_answer *rules)
 {
-	enum fence_rule first = fence_first_rule(fence->passes_known);
-
-	memcpy(&fence->drops[first], rules->drops,
-	       fence_rule_count(fence->passes_known) * sizeof(fence->drops[0]));
+	memcpy(fence->drops, rules->drops, rule_count(fence) * sizeof(fence->drops[0]));
 }
 
 static bool are_rules_ours(const struct fence *fence, const struct fence_rules_answer *rules)
 {
-	return rules->count == fence_rule_count(fence->passes_known) &&
+	return rules->count == rule_count(fence) &&
 	       memcmp(rules->handles, fence->handles, sizeof(fence->handles)) == 0;
 }
 
@@ -480,7 +553,7 @@ static int inspect_table(struct fence *fence, const char **found)
 static int inspect_alive(struct fence *fence, const char **found)
 {
 	size_t alive;
-	int error = fence_count_alive(fence->batch, fence->table, &alive);
+	int error = fence_count_alive(fence->batch, fence->table, fence->kind, &alive);
 
 	*found = NULL;
 	if (error == -ENOENT)
@@ -494,10 +567,10 @@ static int inspect_alive(struct fence *fence, const char **found)
 
 static int repair(struct fence *fence, struct monotime now, bool is_whole)
 {
-	int error = is_whole ? renew(fence, now) : -ENOENT;
+	int error = is_whole ? renew(fence, now, fence->kind, "repair") : -ENOENT;
 
 	if (error == -ENOENT)
-		error = install(fence, now, fence->passes_known);
+		error = install(fence, now, fence->kind);
 	if (error)
 		return error;
 	fence->counters.repairs++;
@@ -538,11 +611,11 @@ int fence_read_counters(struct fence *fence, struct fence_counters *counters)
 	if (!error && fence->batch && are_rules_ours(fence, &rules))
 		note_counters(fence, &rules);
 	struct fence_drops forward = fence->past_forward, own = fence->past_virtual;
-	for (int rule = 0; rule < FENCE_RULES; rule++) {
-		struct fence_drops *sum = rule == FENCE_RULE_FORWARD ? &forward : &own;
+	for (size_t place = 0; place < FENCE_RULES; place++) {
+		struct fence_drops *sum = fence_rule_at(place) == FENCE_RULE_FORWARD ? &forward : &own;
 
-		sum->packets += fence->drops[rule].packets;
-		sum->bytes += fence->drops[rule].bytes;
+		sum->packets += fence->drops[place].packets;
+		sum->bytes += fence->drops[place].bytes;
 	}
 	fence->counters.forward_packets = forward.packets;
 	fence->counters.forward_bytes = forward.bytes;

@@ -68,17 +68,14 @@ int fence_arm(struct fence *fence, struct monotime now, struct monotime *next);
 /*
  * While a takeover fills the kernel's table behind an armed fence: from when this returns 0, packets of flows
  * that the table has (`ct status confirmed`, and ICMP errors about them), or whose expectation it has, pass;
- * all others are dropped as before, and nothing that conntrack would begin for those is kept.  The change is
- * one transaction; but a packet meets the hooks one after the other, in each the ruleset of that moment, and
- * so one that is under way at that very moment may pass both chains (under a flood, once in some thousand
- * changes; the same when fence_arm() ends this).  Until fence_open(), or fence_arm(), which
- * drops all again.  Nothing is done when the fence isn't armed.  On error (a kernel without CONFIG_NFT_CT) it
- * stays closed to all.
+ * all others are dropped as before, and nothing that conntrack would begin for those is kept.  At no moment
+ * of the change does a packet pass that neither kind of closed lets pass, nor when fence_arm() ends this
+ * (fence_ruleset.h says why).  Until fence_open(), or fence_arm(), which drops all again.  Nothing is done
+ * when the fence isn't armed.  On error (a kernel without CONFIG_NFT_CT) it stays closed to all.
  */
 int fence_pass_known(struct fence *fence, struct monotime now);
 
-/* The two ends that a dropped packet named, in its own direction; of protocols without ports, these are void.
- */
+/* The two ends that a dropped packet named, in its own direction. */
 struct fence_waiting {
 	uint8_t family, protocol; /* as in struct flow */
 	struct flow_tuple tuple;
@@ -86,7 +83,8 @@ struct fence_waiting {
 
 /*
  * Tells whose packets fence_pass_known() has dropped since the last call (or since it began): of each pair of
- * ends once, in no order; beyond FENCE_WAITING_MAX some are left out.  Returns 0 or a negative errno.
+ * ends once, in no order; beyond FENCE_WAITING_MAX some are left out, and all of protocols without ports,
+ * whose packets don't name their flow.  Returns 0 or a negative errno.
  */
 typedef void fence_waits(void *context, const struct fence_waiting *waiting);
 int fence_take_waiting(struct fence *fence, fence_waits *told, void *context);

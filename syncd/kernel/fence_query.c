@@ -170,9 +170,9 @@ static int get_elements(struct nft_batch *batch, struct elements_answer *answer)
 	return nft_batch_get(batch, NFT_MSG_GETSETELEM, NLM_F_DUMP, ask_elements, hear_elements, answer);
 }
 
-int fence_count_alive(struct nft_batch *batch, const char *table, size_t *count)
+int fence_count_alive(struct nft_batch *batch, const char *table, enum fence_kind kind, size_t *count)
 {
-	struct elements_answer answer = {.table = table, .set = FENCE_SET_ALIVE};
+	struct elements_answer answer = {.table = table, .set = fence_alive_set(kind)};
 	int error = get_elements(batch, &answer);
 
 	*count = answer.count;

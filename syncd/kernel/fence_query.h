@@ -36,8 +36,8 @@ struct fence_rules_answer {
 int fence_get_table(struct nft_batch *batch, const char *name, struct fence_table_answer *answer);
 int fence_get_rules(struct nft_batch *batch, const char *table, struct fence_rules_answer *answer);
 
-/* How many of the elements that keep the fence closed have not expired. */
-int fence_count_alive(struct nft_batch *batch, const char *table, size_t *count);
+/* How many of the elements that keep the fence closed to these have not expired. */
+int fence_count_alive(struct nft_batch *batch, const char *table, enum fence_kind kind, size_t *count);
 
 /* Tells of each element of the sets of those who wait; *count: how many there were. */
 int fence_get_waiting(struct nft_batch *batch, const char *table, fence_waits *told, void *context,

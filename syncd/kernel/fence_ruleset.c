@@ -22,9 +22,11 @@
 
 #include "syncd/kernel/fence.h"
 
-#define CHAIN_HOOKED  "prerouting"
-#define CHAIN_OWN     "own"
-#define CHAIN_WAITING "waiting"
+#define CHAIN_BEFORE     "prerouting"
+#define CHAIN_OWN        "own"
+#define CHAIN_BEHIND     "behind"
+#define CHAIN_OWN_BEHIND "own_behind"
+#define CHAIN_WAITING    "waiting"
 
 /* Of the chain, closed to all and closed to strangers: the latter needs conntrack's verdict
  * (NF_IP_PRI_CONNTRACK, -200), and comes before the mangling and translating ones. */
@@ -34,6 +36,9 @@
 /* Of a flow that is in the table, or that an expectation there announced.  (`ct state established` would
  * leave out flows that nobody answers.) */
 #define STATUS_KNOWN ((uint32_t)(IPS_CONFIRMED | IPS_EXPECTED))
+
+/* Numbers of the sets within a transaction, which the kernel wants. */
+enum { SETS_OF_TABLE = 1, SETS_OF_STRANGERS = 100 };
 
 #define LOOPBACK_INDEX 1 /* LOOPBACK_IFINDEX of include/linux/netdevice.h: the same in every namespace */
 
@@ -102,6 +107,20 @@ static void put_chain(struct nft_batch *batch, const char *table, const char *na
 	nftnl_chain_free(chain);
 }
 
+/* With its rules. */
+static void put_chain_removal(struct nft_batch *batch, const char *table, const char *name)
+{
+	struct nlmsghdr *message = nft_batch_add(batch, NFT_MSG_DELCHAIN, 0, "the removal of a chain");
+	struct nftnl_chain *chain = nftnl_chain_alloc();
+
+	if (message && chain) {
+		nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, table);
+		nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name);
+		nftnl_chain_nlmsg_build_payload(message, chain);
+	}
+	nftnl_chain_free(chain);
+}
+
 /* nft(8)'s byte orders (include/datatype.h), without which it can't show names, nor take in again what it
  * listed */
 enum { ORDER_HOST = 1, ORDER_NETWORK = 2 };
@@ -146,26 +165,24 @@ static void put_set(struct nft_batch *batch, const char *table, const struct set
 	nftnl_set_free(set);
 }
 
-static void put_sets(struct nft_batch *batch, const char *table, bool passes_known)
+static void put_sets(struct nft_batch *batch, const char *table, const struct set_kind *kinds, size_t count,
+		     uint32_t id)
 {
-	enum { ALWAYS = 7 };
-	static const char intervals[] = "a set of intervals", dynamic[] = "a set that rules add to";
-	static const struct set_kind kinds[] = {
-	    {FENCE_SET_ALIVE, KEY_NFPROTO, 1, ORDER_HOST, NFT_SET_TIMEOUT, "a set with timeouts", 0},
-	    {FENCE_SET_ACCEPTED, KEY_IFNAME, IFNAMSIZ, ORDER_HOST, 0, "a set of names", 0},
-	    {FENCE_SET_GROUP, KEY_FIB_TYPE, 4, ORDER_HOST, NFT_SET_CONSTANT, "a set of address types", 0},
-	    {FENCE_SET_VIRTUAL4, KEY_IPV4, 4, ORDER_NETWORK, NFT_SET_INTERVAL, intervals, 0},
-	    {FENCE_SET_VIRTUAL6, KEY_IPV6, 16, ORDER_NETWORK, NFT_SET_INTERVAL, intervals, 0},
-	    {FENCE_SET_OWN4, KEY_IPV4, 4, ORDER_NETWORK, NFT_SET_INTERVAL, intervals, 0},
-	    {FENCE_SET_OWN6, KEY_IPV6, 16, ORDER_NETWORK, NFT_SET_INTERVAL, intervals, 0},
-	    [ALWAYS] = {FENCE_SET_WAITING4, KEY_WAITING(KEY_IPV4), FENCE_WAITING_SIZE(4), ORDER_NETWORK,
-			NFT_SET_EVAL, dynamic, FENCE_WAITING_MAX},
-	    {FENCE_SET_WAITING6, KEY_WAITING(KEY_IPV6), FENCE_WAITING_SIZE(16), ORDER_NETWORK, NFT_SET_EVAL,
-	     dynamic, FENCE_WAITING_MAX},
-	};
+	for (size_t i = 0; i < count; i++)
+		put_set(batch, table, &kinds[i], id++);
+}
 
-	for (uint32_t i = 0; i < (passes_known ? sizeof(kinds) / sizeof(kinds[0]) : ALWAYS); i++)
-		put_set(batch, table, &kinds[i], i + 1);
+static void put_set_removal(struct nft_batch *batch, const char *table, const char *name)
+{
+	struct nlmsghdr *message = nft_batch_add(batch, NFT_MSG_DELSET, 0, "the removal of a set");
+	struct nftnl_set *set = nftnl_set_alloc();
+
+	if (message && set) {
+		nftnl_set_set_str(set, NFTNL_SET_TABLE, table);
+		nftnl_set_set_str(set, NFTNL_SET_NAME, name);
+		nftnl_set_nlmsg_build_payload(message, set);
+	}
+	nftnl_set_free(set);
 }
 
 /* An expression whose allocation failed is left out; the kernel then refuses the rule as one that reads
@@ -276,10 +293,10 @@ static void decide(struct nftnl_rule *rule, int verdict, const char *chain)
 		nftnl_expr_set_str(immediate, NFTNL_EXPR_IMM_CHAIN, chain);
 }
 
-static void count_and_drop(struct nftnl_rule *rule, bool passes_known)
+static void count_and_drop(struct nftnl_rule *rule, enum fence_kind kind)
 {
 	add_expression(rule, "counter");
-	if (passes_known)
+	if (kind == FENCE_TO_STRANGERS)
 		decide(rule, NFT_GOTO, CHAIN_WAITING);
 	else
 		decide(rule, NF_DROP, NULL);
@@ -323,6 +340,8 @@ static void note_waiting(struct nftnl_rule *rule, const char *set, size_t source
 	const uint32_t words = (uint32_t)address_size / 4;
 	struct nftnl_expr *dynset;
 
+	load_meta(rule, NFT_META_L4PROTO);
+	look_up(rule, FENCE_SET_PORTED, 0);
 	load_payload_into(rule, NFT_PAYLOAD_NETWORK_HEADER, source, address_size, NFT_REG32_00);
 	load_payload_into(rule, NFT_PAYLOAD_NETWORK_HEADER, destination, address_size, NFT_REG32_00 + words);
 	load_meta_into(rule, NFT_META_L4PROTO, NFT_REG32_00 + 2 * words);
@@ -345,7 +364,7 @@ static void match_loopback(struct nftnl_rule *rule)
 }
 
 /* One case for each rule, in the order of the picture in the header: a flat table. */
-static void fill_rule(struct nftnl_rule *rule, enum fence_rule which, bool passes_known)
+static void fill_rule(struct nftnl_rule *rule, enum fence_rule which, enum fence_kind kind)
 {
 	const uint32_t local = RTN_LOCAL, none = 0;
 
@@ -356,7 +375,7 @@ static void fill_rule(struct nftnl_rule *rule, enum fence_rule which, bool passe
 		return decide(rule, NF_ACCEPT, NULL);
 	case FENCE_RULE_OPEN:
 		load_meta(rule, NFT_META_NFPROTO);
-		look_up(rule, FENCE_SET_ALIVE, NFT_LOOKUP_F_INV);
+		look_up(rule, fence_alive_set(kind), NFT_LOOKUP_F_INV);
 		return decide(rule, NF_ACCEPT, NULL);
 	case FENCE_RULE_LOOPBACK:
 		match_loopback(rule);
@@ -371,17 +390,17 @@ static void fill_rule(struct nftnl_rule *rule, enum fence_rule which, bool passe
 	case FENCE_RULE_LOCAL:
 		load_destination_type(rule);
 		compare(rule, NFT_CMP_EQ, &local, sizeof(local));
-		return decide(rule, NFT_GOTO, CHAIN_OWN);
+		return decide(rule, NFT_GOTO, kind == FENCE_TO_ALL ? CHAIN_OWN : CHAIN_OWN_BEHIND);
 	case FENCE_RULE_GROUP:
 		load_destination_type(rule);
 		look_up(rule, FENCE_SET_GROUP, 0);
 		return decide(rule, NF_ACCEPT, NULL);
 	case FENCE_RULE_VIRTUAL4:
 		match_destination4(rule, FENCE_SET_VIRTUAL4);
-		return count_and_drop(rule, passes_known);
+		return count_and_drop(rule, kind);
 	case FENCE_RULE_VIRTUAL6:
 		match_destination6(rule, FENCE_SET_VIRTUAL6);
-		return count_and_drop(rule, passes_known);
+		return count_and_drop(rule, kind);
 	case FENCE_RULE_OWN4:
 		match_destination4(rule, FENCE_SET_OWN4);
 		return decide(rule, NF_ACCEPT, NULL);
@@ -390,7 +409,7 @@ static void fill_rule(struct nftnl_rule *rule, enum fence_rule which, bool passe
 		return decide(rule, NF_ACCEPT, NULL);
 	case FENCE_RULE_FORWARD:
 	case FENCE_RULE_LEARNT:
-		return count_and_drop(rule, passes_known);
+		return count_and_drop(rule, kind);
 	case FENCE_RULE_WAITING4:
 		match_protocol(rule, NFT_META_NFPROTO, NFPROTO_IPV4);
 		return note_waiting(rule, FENCE_SET_WAITING4, offsetof(struct iphdr, saddr),
@@ -400,7 +419,7 @@ static void fill_rule(struct nftnl_rule *rule, enum fence_rule which, bool passe
 		return note_waiting(rule, FENCE_SET_WAITING6, offsetof(struct ip6_hdr, ip6_src),
 				    offsetof(struct ip6_hdr, ip6_dst), 16);
 	case FENCE_RULE_DROP:
-	case FENCE_RULES:
+	case FENCE_RULE_END:
 		return decide(rule, NF_DROP, NULL);
 	}
 }
@@ -449,14 +468,16 @@ static void add_comment(struct nftnl_rule *rule, const char *comment)
 	nftnl_udata_buf_free(udata);
 }
 
-static const char *rule_chain(enum fence_rule which)
+static const char *rule_chain(enum fence_rule which, enum fence_kind kind)
 {
-	return which < FENCE_RULE_VIRTUAL4   ? CHAIN_HOOKED
-	       : which < FENCE_RULE_WAITING4 ? CHAIN_OWN
-					     : CHAIN_WAITING;
+	if (which < FENCE_RULE_VIRTUAL4)
+		return kind == FENCE_TO_ALL ? CHAIN_BEFORE : CHAIN_BEHIND;
+	if (which < FENCE_RULE_WAITING4)
+		return kind == FENCE_TO_ALL ? CHAIN_OWN : CHAIN_OWN_BEHIND;
+	return CHAIN_WAITING;
 }
 
-static void put_rule(struct nft_batch *batch, const char *table, enum fence_rule which, bool passes_known)
+static void put_rule(struct nft_batch *batch, const char *table, enum fence_rule which, enum fence_kind kind)
 {
 	struct nlmsghdr *message =
 	    nft_batch_add(batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, rule_label(which));
@@ -464,26 +485,80 @@ static void put_rule(struct nft_batch *batch, const char *table, enum fence_rule
 
 	if (message && rule) {
 		nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, table);
-		nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, rule_chain(which));
+		nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, rule_chain(which, kind));
 		nftnl_rule_set_u32(rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
-		fill_rule(rule, which, passes_known);
+		fill_rule(rule, which, kind);
 		add_comment(rule, rule_comment(which));
 		nftnl_rule_nlmsg_build_payload(message, rule);
 	}
 	nftnl_rule_free(rule);
 }
 
-void fence_put_table(struct nft_batch *batch, const char *table, bool passes_known)
+static void put_rules(struct nft_batch *batch, const char *table, enum fence_kind kind, size_t first,
+		      size_t end)
 {
-	const int32_t priority = passes_known ? PRIORITY_STRANGERS : PRIORITY_ALL;
+	for (size_t place = first; place < end; place++)
+		put_rule(batch, table, fence_rule_at(place), kind);
+}
+
+void fence_put_table(struct nft_batch *batch, const char *table)
+{
+	const int32_t priority = PRIORITY_ALL;
+	static const char intervals[] = "a set of intervals";
+	static const struct set_kind kinds[] = {
+	    {FENCE_SET_ALIVE, KEY_NFPROTO, 1, ORDER_HOST, NFT_SET_TIMEOUT, "a set with timeouts", 0},
+	    {FENCE_SET_ACCEPTED, KEY_IFNAME, IFNAMSIZ, ORDER_HOST, 0, "a set of names", 0},
+	    {FENCE_SET_GROUP, KEY_FIB_TYPE, 4, ORDER_HOST, NFT_SET_CONSTANT, "a set of address types", 0},
+	    {FENCE_SET_VIRTUAL4, KEY_IPV4, 4, ORDER_NETWORK, NFT_SET_INTERVAL, intervals, 0},
+	    {FENCE_SET_VIRTUAL6, KEY_IPV6, 16, ORDER_NETWORK, NFT_SET_INTERVAL, intervals, 0},
+	    {FENCE_SET_OWN4, KEY_IPV4, 4, ORDER_NETWORK, NFT_SET_INTERVAL, intervals, 0},
+	    {FENCE_SET_OWN6, KEY_IPV6, 16, ORDER_NETWORK, NFT_SET_INTERVAL, intervals, 0},
+	};
 
 	put_table(batch, table);
-	put_chain(batch, table, CHAIN_HOOKED, &priority);
+	put_chain(batch, table, CHAIN_BEFORE, &priority);
 	put_chain(batch, table, CHAIN_OWN, NULL);
-	if (passes_known)
-		put_chain(batch, table, CHAIN_WAITING, NULL);
-	put_sets(batch, table, passes_known);
+	put_sets(batch, table, kinds, sizeof(kinds) / sizeof(kinds[0]), SETS_OF_TABLE);
 	fence_put_group(batch, table);
-	for (unsigned which = fence_first_rule(passes_known); which < fence_end_rule(passes_known); which++)
-		put_rule(batch, table, (enum fence_rule)which, passes_known);
+	put_rules(batch, table, FENCE_TO_ALL, 0, FENCE_RULES_TO_ALL);
+}
+
+void fence_put_behind(struct nft_batch *batch, const char *table)
+{
+	const int32_t priority = PRIORITY_STRANGERS;
+
+	put_chain(batch, table, CHAIN_BEHIND, &priority);
+}
+
+void fence_put_strangers(struct nft_batch *batch, const char *table)
+{
+	static const char dynamic[] = "a set that rules add to";
+	static const struct set_kind kinds[] = {
+	    {FENCE_SET_BEHIND, KEY_NFPROTO, 1, ORDER_HOST, NFT_SET_TIMEOUT, "a set with timeouts", 0},
+	    {FENCE_SET_PORTED, KEY_PROTOCOL, 1, ORDER_HOST, NFT_SET_CONSTANT, "a set of protocols", 0},
+	    {FENCE_SET_WAITING4, KEY_WAITING(KEY_IPV4), FENCE_WAITING_SIZE(4), ORDER_NETWORK, NFT_SET_EVAL,
+	     dynamic, FENCE_WAITING_MAX},
+	    {FENCE_SET_WAITING6, KEY_WAITING(KEY_IPV6), FENCE_WAITING_SIZE(16), ORDER_NETWORK, NFT_SET_EVAL,
+	     dynamic, FENCE_WAITING_MAX},
+	};
+
+	put_chain(batch, table, CHAIN_OWN_BEHIND, NULL);
+	put_chain(batch, table, CHAIN_WAITING, NULL);
+	put_sets(batch, table, kinds, sizeof(kinds) / sizeof(kinds[0]), SETS_OF_STRANGERS);
+	fence_put_ported(batch, table);
+	put_rules(batch, table, FENCE_TO_STRANGERS, FENCE_RULES_TO_ALL, FENCE_RULES);
+}
+
+void fence_put_behind_removal(struct nft_batch *batch, const char *table, bool has_strangers)
+{
+	static const char *const sets[] = {FENCE_SET_BEHIND, FENCE_SET_PORTED, FENCE_SET_WAITING4,
+					   FENCE_SET_WAITING6};
+
+	put_chain_removal(batch, table, CHAIN_BEHIND);
+	if (!has_strangers)
+		return;
+	put_chain_removal(batch, table, CHAIN_OWN_BEHIND);
+	put_chain_removal(batch, table, CHAIN_WAITING);
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+		put_set_removal(batch, table, sets[i]);
 }

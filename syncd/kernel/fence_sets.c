@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "proto/flow.h"
 #include "syncd/kernel/fence_ruleset.h"
 
 /* an element takes at most some 60 bytes: so many stay well below NFT_MESSAGE_MAX */
@@ -100,6 +101,18 @@ void fence_put_group(struct nft_batch *batch, const char *table)
 	elements_flush(&elements);
 }
 
+void fence_put_ported(struct nft_batch *batch, const char *table)
+{
+	static const uint8_t protocols[] = {PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_UDPLITE, PROTOCOL_SCTP,
+					    PROTOCOL_DCCP};
+	struct elements elements = {
+	    .batch = batch, .table = table, .name = FENCE_SET_PORTED, .type = NFT_MSG_NEWSETELEM};
+
+	for (size_t i = 0; i < sizeof(protocols); i++)
+		elements_add(&elements, &protocols[i], 1, 0, 0);
+	elements_flush(&elements);
+}
+
 void fence_put_interfaces(struct nft_batch *batch, const char *table, const char *const *names, size_t count)
 {
 	struct elements elements = {
@@ -115,24 +128,26 @@ void fence_put_interfaces(struct nft_batch *batch, const char *table, const char
 	elements_flush(&elements);
 }
 
-static void put_alive(struct nft_batch *batch, const char *table, uint16_t type, uint64_t timeout_ms)
+static void put_alive(struct nft_batch *batch, const char *table, enum fence_kind kind, uint16_t type,
+		      uint64_t timeout_ms)
 {
 	static const uint8_t families[FENCE_ALIVE_ELEMENTS] = {NFPROTO_IPV4, NFPROTO_IPV6};
-	struct elements elements = {.batch = batch, .table = table, .name = FENCE_SET_ALIVE, .type = type};
+	struct elements elements = {
+	    .batch = batch, .table = table, .name = fence_alive_set(kind), .type = type};
 
 	for (size_t i = 0; i < FENCE_ALIVE_ELEMENTS; i++)
 		elements_add(&elements, &families[i], sizeof(families[i]), 0, timeout_ms);
 	elements_flush(&elements);
 }
 
-void fence_put_alive(struct nft_batch *batch, const char *table, uint64_t timeout_ms)
+void fence_put_alive(struct nft_batch *batch, const char *table, enum fence_kind kind, uint64_t timeout_ms)
 {
 	const uint64_t any_timeout_ms = 1000;
 
-	put_alive(batch, table, NFT_MSG_NEWSETELEM, timeout_ms ? timeout_ms : any_timeout_ms);
-	put_alive(batch, table, NFT_MSG_DELSETELEM, 0);
+	put_alive(batch, table, kind, NFT_MSG_NEWSETELEM, timeout_ms ? timeout_ms : any_timeout_ms);
+	put_alive(batch, table, kind, NFT_MSG_DELSETELEM, 0);
 	if (timeout_ms)
-		put_alive(batch, table, NFT_MSG_NEWSETELEM, timeout_ms);
+		put_alive(batch, table, kind, NFT_MSG_NEWSETELEM, timeout_ms);
 }
 
 /* From first to last, both included. */

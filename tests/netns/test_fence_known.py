@@ -54,7 +54,7 @@ class HalfWay:
         assert lab.flow_count(2) < IDLE, "the commit was over before it could be stopped"
 
     def chain(self):
-        return self.lab.fw[2].run("nft", "list", "chain", "inet", "twintrack-2", "prerouting").stdout
+        return self.lab.fw[2].run("nft", "list", "chain", "inet", "twintrack-2", "behind").stdout
 
     def go_on(self):
         self.daemon.resume()

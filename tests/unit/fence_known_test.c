@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -278,21 +279,8 @@ static void without_a_refresh_it_opens_to_strangers_too(void **state)
 	fence_destroy(fence);
 }
 
-/* So that half as many packets are under way at a change: see fence_pass_known(). */
-static void close_to_all_in_silence(const struct ground *ground, pid_t sender)
+static pid_t flood(const struct ground *ground)
 {
-	assert_int_equal(kill(sender, SIGSTOP), 0);
-	assert_int_equal(waitpid(sender, NULL, WUNTRACED), sender);
-	int error = fence_arm(ground->fence, ground_now(), NULL);
-	assert_int_equal(kill(sender, SIGCONT), 0);
-	assert_int_equal(error, 0);
-}
-
-static void no_stranger_slips_through_while_it_changes(void **state)
-{
-	enum { ROUNDS = 20 };
-	struct ground *ground = ground_need_armed(state);
-	uint64_t seen;
 	pid_t pid = fork();
 
 	if (pid == 0) {
@@ -304,17 +292,54 @@ static void no_stranger_slips_through_while_it_changes(void **state)
 			(void)!sendto(fd, "?", 1, 0, (struct sockaddr *)&storage, size);
 		_exit(0);
 	}
-	for (int i = 0; i < ROUNDS; i++) {
-		uint64_t before = ground_drops(ground->fence);
-		struct monotime deadline = monotime_add(ground_now(), monotime_from_s(20));
+	assert_true(pid > 0);
+	return pid;
+}
 
-		assert_int_equal(fence_pass_known(ground->fence, ground_now()), 0);
-		while (ground_drops(ground->fence) == before) {
-			assert_int_equal(fence_refresh(ground->fence, ground_now(), NULL), 0);
-			assert_true(monotime_is_before(ground_now(), deadline));
-		}
-		close_to_all_in_silence(ground, pid);
+/* Opens and closes it while nobody sends, so that the next change is the first of a closed fence. */
+static void begin_anew_in_silence(const struct ground *ground, pid_t sender)
+{
+	assert_int_equal(kill(sender, SIGSTOP), 0);
+	assert_int_equal(waitpid(sender, NULL, WUNTRACED), sender);
+	int error = fence_open(ground->fence);
+	if (!error)
+		error = fence_arm(ground->fence, ground_now(), NULL);
+	assert_int_equal(kill(sender, SIGCONT), 0);
+	assert_int_equal(error, 0);
+}
+
+static void wait_for_drops(const struct ground *ground)
+{
+	uint64_t before = ground_drops(ground->fence);
+	struct monotime deadline = monotime_add(ground_now(), monotime_from_s(20));
+
+	while (ground_drops(ground->fence) == before) {
+		assert_int_equal(fence_refresh(ground->fence, ground_now(), NULL), 0);
+		assert_true(monotime_is_before(ground_now(), deadline));
 	}
+}
+
+/* Once in about 7,000 changes one did when the two chains replaced each other: FENCE_CHANGES=200000 in the
+ * environment looks longer. */
+static void no_stranger_slips_through_while_it_changes(void **state)
+{
+	const char *wanted = getenv("FENCE_CHANGES");
+	const long changes = wanted ? strtol(wanted, NULL, 10) : 600;
+	struct ground *ground = ground_need_armed(state);
+	uint64_t seen;
+	pid_t pid = flood(ground);
+
+	for (long i = 0; i < changes; i++) {
+		wait_for_drops(ground);
+		assert_int_equal(i % 2 ? fence_arm(ground->fence, ground_now(), NULL)
+				       : fence_pass_known(ground->fence, ground_now()),
+				 0);
+		if (i % 20 == 19)
+			begin_anew_in_silence(ground, pid);
+		if (recv(ground->at_node, &seen, sizeof(seen), 0) != -1)
+			fail_msg("a packet slipped through at change %ld", i);
+	}
+	wait_for_drops(ground);
 	ground_end(pid);
 	assert_int_equal(recv(ground->at_node, &seen, sizeof(seen), 0), -1);
 }

@@ -300,7 +300,7 @@ static void tamper(const struct fence *fence, void (*put)(struct nft_batch *batc
 
 static void put_no_alive(struct nft_batch *batch, const char *table)
 {
-	fence_put_alive(batch, table, 0);
+	fence_put_alive(batch, table, FENCE_TO_ALL, 0);
 }
 
 static void put_no_rules(struct nft_batch *batch, const char *table)
@@ -366,7 +366,7 @@ static void a_check_puts_back_what_is_closed_to_strangers_only(void **state)
 	tamper(ground->fence, fence_put_removal);
 	assert_passes(ground, VIRTUAL4);
 	assert_repaired(ground);
-	netns_run(ground->node, "nft list chain inet twintrack-7 prerouting | grep -q 'ct status .* accept'");
+	netns_run(ground->node, "nft list chain inet twintrack-7 behind | grep -q 'ct status .* accept'");
 	assert_int_equal(fence_check(ground->fence, ground_now(), NULL), 0);
 }
 

@@ -180,7 +180,7 @@ static void nft_lists_it_in_a_form_that_nft_takes(void **state)
 	netns_run(ground->server, "nsenter --net=/proc/%d/fd/%d nft list ruleset | nft -f -", (int)getpid(),
 		  ground->node);
 	assert_int_equal(fence_pass_known(ground->fence, ground_now()), 0);
-	netns_run(ground->node, "nft list chain inet twintrack-7 prerouting | grep -q 'ct status .* accept'");
+	netns_run(ground->node, "nft list chain inet twintrack-7 behind | grep -q 'ct status .* accept'");
 	netns_run(ground->server,
 		  "nft flush ruleset; nsenter --net=/proc/%d/fd/%d nft list ruleset | nft -f -",
 		  (int)getpid(), ground->node);
