@@ -51,6 +51,7 @@ struct node {
 	uint64_t claimed[FRAME_PEERS_MAX]; /* versions of our stream that others have claimed: stream_out
 					      borrows them */
 	unsigned claimed_count;
+	bool some_taken_elsewhere;             /* some peer's `taken` is another primary's */
 	bool takes_over;                       /* between NODE_TAKEOVER and its end */
 	struct foreign foreign;                /* warm mode */
 	uint64_t primary_since, primary_until; /* our newest version when we became primary, and when we were

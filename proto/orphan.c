@@ -79,6 +79,7 @@ static void note_taken(struct node *node, struct peer *peer)
 						  .is_elsewhere = is_elsewhere};
 	else if (!is_still)
 		peer->taken.below = 0;
+	node->some_taken_elsewhere |= is_elsewhere;
 	peer->taken.reach = 0; /* nothing has come of the new one */
 	peer->taken.is_earlier = true;
 }

@@ -95,13 +95,17 @@ static bool is_old(const struct node *node, const struct holding *holding, struc
 	return entry && node->role.term == node->role.highest && peer_is_taken(holding->peer, entry);
 }
 
-static bool has_ended_elsewhere(const struct holding *holding, struct record_key key)
+static bool has_ended_elsewhere(const struct node *node, const struct table *of, struct record_key key)
 {
 	const struct table_entry *entry = NULL;
+	struct holding holding;
 
-	if (holding->peer && holding->peer->taken.below && holding->peer->taken.is_elsewhere)
-		entry = entry_of(holding, key);
-	return entry && peer_is_taken(holding->peer, entry);
+	if (!node->some_taken_elsewhere) /* asked for each flow of a takeover */
+		return false;
+	holding = holding_of(node, of);
+	if (holding.peer && holding.peer->taken.is_elsewhere)
+		entry = entry_of(&holding, key);
+	return entry && peer_is_taken(holding.peer, entry);
 }
 
 bool node_has_ended(const struct node *node, const struct table *of, struct record_key key)
@@ -112,10 +116,10 @@ bool node_has_ended(const struct node *node, const struct table *of, struct reco
 
 	if (node->config.active_active)
 		return false;
-	holding = holding_of(node, of);
 	own = table_find(node->local.table, key);
 	if (!own || !(own->flags & TABLE_ENTRY_TOMBSTONE) || !(own->flags & TABLE_ENTRY_CLOSED))
-		return has_ended_elsewhere(&holding, key);
+		return has_ended_elsewhere(node, of, key);
+	holding = holding_of(node, of);
 	closed_at = table_version(node->local.table, own);
 	return closed_at > node->primary_since && is_old(node, &holding, key, closed_at);
 }

@@ -349,6 +349,7 @@ static void begin_freeze(struct node *node)
 /* All that was there when it was claimed is in our kernel, also of a copy that was not whole. */
 void node_note_taken(struct node *node)
 {
+	node->some_taken_elsewhere = false;
 	for (unsigned i = 0; i < FRAME_PEERS_MAX; i++) {
 		struct peer *peer = &node->peers[i];
 		const struct claim *claim;
@@ -360,6 +361,7 @@ void node_note_taken(struct node *node)
 			peer->taken = (struct peer_taken){.below = peer->receive.claim_generation,
 							  .reach = claim->reach,
 							  .at = node->took_over_at};
+		node->some_taken_elsewhere |= peer->taken.below && peer->taken.is_elsewhere;
 	}
 }
 
