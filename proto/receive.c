@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "proto/receive.h"
+#include "proto/receive_state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const int64_t backoff_first_us = 1000000, backoff_last_us = 300 * INT64_C(1000000);
 static const int64_t restart_wait_us = 2000000; /* of a peer whose session is new, at most */
-enum { FORESEEN_MIN = 4 };
 /* a full catch-up that follows the last after that long starts the back-off anew */
 static const int64_t backoff_forgotten_us = 60 * INT64_C(1000000);
 
@@ -28,46 +27,6 @@ void receive_destroy(struct receive *receive)
 	receive->table = NULL;
 }
 
-void receive_claim(struct receive *receive, uint64_t after)
-{
-	receive->claim_generation++;
-	receive->beyond_from = receive->claim_generation;
-	receive->followed_after = after;
-	receive->news = RECEIVE_NEWS_ALL;
-	receive->news_were_unsure = false;
-}
-
-void receive_claim_again(struct receive *receive, uint64_t after)
-{
-	enum receive_news news = receive->news;
-
-	receive_claim(receive, after);
-	receive->news = news;
-	receive->news_were_unsure = news == RECEIVE_NEWS_UNSURE;
-}
-
-void receive_claim_nothing(struct receive *receive)
-{
-	receive_claim(receive, 0);
-	receive->beyond_from = 0;
-}
-
-bool receive_is_beyond_claim(const struct receive *receive, const struct table_entry *entry)
-{
-	return entry->tag >= receive->beyond_from;
-}
-
-void receive_follow(struct receive *receive, receive_followed *followed, void *context, uint16_t id,
-		    uint64_t after)
-{
-	receive->followed = followed;
-	receive->followed_context = context;
-	receive->followed_id = id;
-	receive->followed_after = after;
-	receive->follow_sweep =
-	    followed && (receive->full.running || receive->full.sweep_waits || receive->full.sweeping);
-}
-
 struct table *receive_exchange_table(struct receive *receive, struct table *empty)
 {
 	struct table *table = receive->table;
@@ -77,42 +36,12 @@ struct table *receive_exchange_table(struct receive *receive, struct table *empt
 	return table;
 }
 
-void receive_note_before_primary(struct receive *receive, uint64_t ours, uint64_t newest)
-{
-	receive->before_primary.claimed = 0;
-	if (receive_has_stale(receive) || receive->applied < newest)
-		return;
-	receive->before_primary.ours = ours;
-	receive->before_primary.its = table_newest(receive->table);
-	receive->before_primary.is_known = true;
-}
-
-void receive_note_claim(struct receive *receive, uint64_t claimed)
-{
-	if (!receive->before_primary.claimed)
-		receive->before_primary.claimed = claimed;
-}
-
-bool receive_is_later(const struct receive *receive, const struct table_entry *entry, uint64_t ours)
-{
-	/* of one whose table was not here to its end before it took over, its first claim alone tells */
-	bool knew = ours <= receive->before_primary.claimed ||
-		    (receive->before_primary.is_known && ours <= receive->before_primary.ours);
-
-	return knew && table_version(receive->table, entry) > receive->before_primary.its;
-}
-
-static void forget_before_primary(struct receive *receive)
-{
-	memset(&receive->before_primary, 0, sizeof(receive->before_primary));
-}
-
 void receive_drop(struct receive *receive, bool is_brought_over)
 {
 	/* it may have ended here since */
 	if (is_brought_over && receive->followed_after < receive_reach(receive))
 		receive->followed_after = receive_reach(receive);
-	forget_before_primary(receive);
+	receive_forget_before_primary(receive);
 	table_clear(receive->table);
 	receive->untold = true;
 	receive->has_proof = false;
@@ -141,7 +70,7 @@ void receive_new_session(struct receive *receive, struct monotime now)
 	receive->news_were_unsure = news == RECEIVE_NEWS_UNSURE;
 	receive->sure_from = UINT64_MAX;
 	stash_clear(&receive->stash);
-	forget_before_primary(receive);
+	receive_forget_before_primary(receive);
 	receive_follow(receive, NULL, NULL, 0, 0);
 	receive->was_thinned |= receive->aged;
 	receive->aged = false;
@@ -200,7 +129,7 @@ static void full_start(struct receive *receive, uint32_t random, struct monotime
 void receive_flush(struct receive *receive, struct monotime now)
 {
 	receive->emptied = true;
-	forget_before_primary(receive);
+	receive_forget_before_primary(receive);
 	table_clear(receive->table);
 	receive->untold = true;
 	receive->has_proof = false;
@@ -221,19 +150,6 @@ static unsigned full_end(struct receive *receive)
 	return RECEIVE_FULL_ENDED;
 }
 
-/* Told afterwards: who is told may look whether the key is named still. */
-static void remove_entry(struct receive *receive, struct table_entry *entry)
-{
-	struct record_key key = record_key(entry->bytes);
-	uint8_t bytes[RECORD_KEY_MAX];
-
-	memcpy(bytes, key.bytes, key.length);
-	key.bytes = bytes;
-	table_remove(receive->table, entry);
-	if (receive->removed)
-		receive->removed(receive->removed_context, key);
-}
-
 static void sweep_slice(struct receive *receive)
 {
 	struct table_walk walk = table_walk_records_after(receive->table, receive->full.sweep_after);
@@ -252,7 +168,7 @@ static void sweep_slice(struct receive *receive)
 		if (receive->followed && receive->follow_sweep)
 			receive->followed(receive->followed_context, receive->followed_id, entry->bytes,
 					  true);
-		remove_entry(receive, entry);
+		receive_remove_entry(receive, entry);
 		walk = table_walk_records_after(receive->table, receive->full.sweep_after);
 	}
 }
@@ -354,104 +270,6 @@ static unsigned digest_note(struct receive *receive, uint64_t version, uint32_t 
 
 /* ---- data ---- */
 
-static void follow(const struct receive *receive, const uint8_t *record, bool gone, bool follows)
-{
-	if (follows && receive->followed)
-		receive->followed(receive->followed_context, receive->followed_id, record, gone);
-}
-
-/* What the copy has of another incarnation of that flow, and whether that is to be told apart. */
-static struct table_entry *find_predecessor(const struct receive *receive, const uint8_t *record,
-					    bool follows)
-{
-	struct table_entry *kept;
-
-	if (!follows || (!receive->followed && receive->news != RECEIVE_NEWS_ADDED))
-		return NULL;
-	kept = table_find(receive->table, record_key(record));
-	return kept && kept->incarnation != record_incarnation(record) ? kept : NULL;
-}
-
-static bool is_news(const struct receive *receive, enum table_change change, bool succeeds)
-{
-	return receive->news != RECEIVE_NEWS_ADDED || change == TABLE_ADDED || succeeds;
-}
-
-static unsigned upsert_apply(struct receive *receive, const uint8_t *record, bool follows)
-{
-	struct table_entry *kept = find_predecessor(receive, record, follows);
-	bool succeeds = kept != NULL;
-	enum table_change change;
-
-	/* another incarnation is another flow: the old one has ended */
-	if (succeeds)
-		follow(receive, kept->bytes, true, follows);
-	change = table_put(receive->table, record, &kept);
-	if (change == TABLE_FULL || change == TABLE_NO_MEMORY) {
-		receive->refused++;
-		receive->overflowed = true;
-		return RECEIVE_REFUSED;
-	}
-	kept->mark = receive->epoch;
-	if (!follows || !is_news(receive, change, succeeds))
-		return 0;
-	kept->tag = receive->claim_generation;
-	if (change != TABLE_SAME)
-		follow(receive, kept->bytes, false, follows);
-	return 0;
-}
-
-static unsigned entry_apply(struct receive *receive, const struct frame_entry *entry, bool follows)
-{
-	struct table_entry *kept;
-
-	if (entry->kind == FRAME_ENTRY_UPSERT && entry->verdict == RECORD_INCOMPATIBLE) {
-		receive->incompatible = true;
-		receive->unreadable++;
-		return RECEIVE_UNREADABLE;
-	}
-	if (entry->kind == FRAME_ENTRY_UPSERT)
-		return upsert_apply(receive, entry->record, follows);
-	kept = table_find(receive->table, entry->key);
-	if (!kept)
-		return 0;
-	follow(receive, kept->bytes, true, follows && entry->kind == FRAME_ENTRY_DESTROY);
-	remove_entry(receive, kept);
-	return 0;
-}
-
-/* What follows waits for memory once, instead of once for each.  Of few it is not worth the while. */
-static void foresee(const struct receive *receive, const struct frame_entry *entries, unsigned count)
-{
-	struct record_key keys[TABLE_TOGETHER];
-
-	if (count < FORESEEN_MIN)
-		return;
-	for (unsigned i = 0; i < count; i++)
-		keys[i] = entries[i].key;
-	table_foresee_all(receive->table, keys, count);
-}
-
-/* Malformed: what stood before the fault was good and stays applied, but the position does not move. */
-static unsigned entries_apply(struct receive *receive, struct reader entries, bool follows)
-{
-	struct frame_entry batch[TABLE_TOGETHER];
-	unsigned outcome = 0;
-	int more;
-
-	do {
-		unsigned count = 0;
-
-		while ((more = frame_entry_read(&entries, &batch[count])) > 0)
-			if (++count == TABLE_TOGETHER)
-				break;
-		foresee(receive, batch, count);
-		for (unsigned i = 0; i < count; i++)
-			outcome |= entry_apply(receive, &batch[i], follows);
-	} while (more > 0);
-	return more < 0 ? RECEIVE_MALFORMED : outcome | RECEIVE_PROGRESSED;
-}
-
 /* The sweep may start once all that the sender had when it was complete is here. */
 static void sweep_start(struct receive *receive)
 {
@@ -486,7 +304,7 @@ static unsigned data_apply(struct receive *receive, const struct frame_data *dat
 	unsigned outcome;
 
 	receive->is_unsure = receive->news == RECEIVE_NEWS_UNSURE && data->from < receive->sure_from;
-	outcome = entries_apply(receive, entries, data->to > receive->followed_after);
+	outcome = receive_apply(receive, entries, data->to > receive->followed_after);
 	receive->is_unsure = false;
 	if (outcome & RECEIVE_MALFORMED)
 		return outcome;
