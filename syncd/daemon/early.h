@@ -4,7 +4,7 @@
  * tuples.  Keeps who was told of, whom a search is for, and what was taken; the takeover does the searching.
  *
  * All are kept as 64-bit hashes with a seed of this takeover's.  A collision costs a flow its precedence;
- * among those taken, its commit.
+ * with one that was taken, its commit.
  */
 #ifndef DAEMON_EARLY_H
 #define DAEMON_EARLY_H
@@ -21,6 +21,7 @@ struct early {
 	struct keyset seen;   /* whoever was told of, so that strangers are searched for once */
 	struct keyset wanted; /* by the next search, or the one that runs */
 	struct keyset taken;  /* entries, by table and version */
+	struct keyset held;   /* their tuples, each with its zone, and both together */
 	bool searching;
 	unsigned table; /* of the search: where it goes on */
 	uint64_t after;
@@ -39,7 +40,7 @@ bool early_search(struct early *early, unsigned table, uint64_t after, struct mo
 
 /*
  * The search that began at that time is over, or there was nobody to search for.  The next look comes when
- * three times as long has passed as look and search took (a look at a flood takes 100 ms), or 100 ms; none
+ * three times as long has passed as look and search took (a look at a flood takes 30 ms), or 100 ms; none
  * when EARLY_MAX are remembered.
  */
 void early_found_all(struct early *early, struct monotime now);
@@ -47,8 +48,14 @@ void early_found_all(struct early *early, struct monotime now);
 /* Does a packet of this flow wait, in one direction or the other? */
 bool early_is_wanted(const struct early *early, const struct flow *flow);
 
-/* That version of that table is taken; was it? */
-void early_take(struct early *early, unsigned table, uint64_t version);
+/* This flow, that version of that table, is taken; was it? */
+void early_take(struct early *early, unsigned table, uint64_t version, const struct flow *flow);
 bool early_was_taken(const struct early *early, unsigned table, uint64_t version);
+
+/*
+ * Has another flow that was taken one of its tuples?  Packets of that one pass already, and its taking shows
+ * that they came: it must not give way to an entry that comes behind it.
+ */
+bool early_is_in_the_way(const struct early *early, const struct flow *flow);
 
 #endif

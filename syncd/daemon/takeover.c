@@ -138,6 +138,10 @@ static void take_flow(struct takeover *takeover, unsigned table, const struct fl
 		takeover->local++;
 		return;
 	}
+	if (!takeover->early.searching && early_is_in_the_way(&takeover->early, flow)) {
+		settled(takeover, flow, COMMIT_CLASH, -EEXIST);
+		return;
+	}
 	if (timeout_s == 0)
 		timeout_s = timeouts_commit_s(takeover->timeouts, flow, takeover->tables[table].elapsed_s);
 	commit_flow(takeover->parts.commit, flow, timeout_s, &takeover->parts.options, settled, takeover);
@@ -283,7 +287,7 @@ static bool search_chunk(struct takeover *takeover)
 			    early_was_taken(early, table, walk.version) ||
 			    node_has_ended(node, view.table, record_key(entry->bytes)))
 				continue;
-			early_take(early, table, walk.version);
+			early_take(early, table, walk.version, flow);
 			count++;
 		}
 	}

@@ -144,17 +144,45 @@ static void looks_take_a_quarter_of_the_time_at_most_and_end_when_nobody_new_is_
 
 static void what_was_taken_is_known_by_table_and_version(void **state)
 {
+	struct flow flow = make_flow(1);
 	struct early early;
 	(void)state;
 
 	start(&early);
 	assert_false(early_was_taken(&early, 1, 5));
-	early_take(&early, 1, 5);
+	early_take(&early, 1, 5, &flow);
 	assert_true(early_was_taken(&early, 1, 5));
 	assert_false(early_was_taken(&early, 0, 5));
 	assert_false(early_was_taken(&early, 1, 6));
 	early_free(&early);
 	assert_false(early_was_taken(&early, 1, 5));
+}
+
+static void another_flow_with_a_tuple_of_one_taken_is_in_the_way(void **state)
+{
+	struct flow taken = make_flow(1), other = make_flow(3), zoned = make_flow(3);
+	struct flow elsewhere = make_flow(1), renumbered = make_flow(1);
+	struct early early;
+	(void)state;
+
+	other.reply = zoned.reply = taken.reply;
+	zoned.zone = 7;
+	elsewhere.reply.dport++;
+	renumbered.timeout_s = 77;
+	start(&early);
+	assert_false(early_is_in_the_way(&early, &other));
+	early_take(&early, 0, 5, &taken);
+	assert_true(early_is_in_the_way(&early, &other));
+	assert_true(early_is_in_the_way(&early, &elsewhere));
+	assert_false(early_is_in_the_way(&early, &renumbered)); /* the same flow */
+	assert_false(early_is_in_the_way(&early, &zoned));
+	zoned.zone_scope = FLOW_ZONE_ORIGINAL;
+	assert_true(early_is_in_the_way(&early, &zoned));
+	zoned.reply_zone = 7;
+	zoned.present |= FLOW_HAS_REPLY_ZONE;
+	assert_false(early_is_in_the_way(&early, &zoned));
+	early_free(&early);
+	assert_false(early_is_in_the_way(&early, &other));
 }
 
 int main(void)
@@ -166,6 +194,7 @@ int main(void)
 	    cmocka_unit_test(a_search_takes_a_quarter_of_the_time_at_most),
 	    cmocka_unit_test(looks_take_a_quarter_of_the_time_at_most_and_end_when_nobody_new_is_remembered),
 	    cmocka_unit_test(what_was_taken_is_known_by_table_and_version),
+	    cmocka_unit_test(another_flow_with_a_tuple_of_one_taken_is_in_the_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
