@@ -318,7 +318,8 @@ void local_get_reply(struct local *local, const struct flow *flow, bool found)
 		changed = accept_whole(local, entry, flow);
 	else if (entry_is_live(entry)) {
 		changed = !(entry->flags & TABLE_ENTRY_ENDING); /* else an event had said so */
-		if (is_closed(entry, flow))
+		/* of an end that nobody told it is not known when it was: elsewhere it may go on since */
+		if (!changed && is_closed(entry, flow))
 			entry->flags |= TABLE_ENTRY_CLOSED;
 		table_remove(local->table, entry);
 	}

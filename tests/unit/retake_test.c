@@ -345,6 +345,26 @@ static void but_not_when_the_other_was_dead_all_the_time(void **state)
 	cluster_free(c);
 }
 
+/* Nobody told when: it may have gone on elsewhere since. */
+static void what_an_audit_finds_gone_is_not_known_to_have_ended(void **state)
+{
+	struct cluster *c = start(2, false);
+	struct flow flow = cluster_flow(5);
+
+	(void)state;
+	cluster_role(c, A, FRAME_ROLE_PRIMARY);
+	cluster_flows_new(c, A, 0, 10);
+	flow.tcp.state = FLOW_TCP_FIN_WAIT;
+	cluster_flow_update(c, A, &flow);
+	cluster_run_us(c, 500000);
+	cluster_kernel_remove(c, A, &flow);
+	cluster_audit(c, A);
+	cluster_run_us(c, 500000);
+	assert_int_equal(cluster_internal_count(c, A), 9);
+	assert_false(has_ended(c, A, 5));
+	cluster_free(c);
+}
+
 static void what_had_ended_before_we_were_primary_is_taken(void **state)
 {
 	struct cluster *c = start(2, false);
@@ -403,6 +423,7 @@ int main(void)
 	    cmocka_unit_test(what_fell_silent_at_the_heir_comes_back),
 	    cmocka_unit_test(what_fell_silent_at_the_heir_comes_back_when_the_other_dies),
 	    cmocka_unit_test(but_not_when_the_other_was_dead_all_the_time),
+	    cmocka_unit_test(what_an_audit_finds_gone_is_not_known_to_have_ended),
 	    cmocka_unit_test(what_had_ended_before_we_were_primary_is_taken),
 	    cmocka_unit_test(what_was_withdrawn_has_not_ended),
 	};
