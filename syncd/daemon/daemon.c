@@ -22,6 +22,7 @@
 enum {
 	MAX_FLOWS_FALLBACK = 262144,
 	TOMBSTONES_MIN = 65536,
+	LINKS_US = 10000000,  /* between two looks at links that work */
 	PATIENCE_US = 250000, /* of what is done each second: it waits for a heartbeat that comes or goes */
 };
 
@@ -29,10 +30,11 @@ enum {
 
 static void read_limits(struct daemon *daemon)
 {
-	long max = timeouts_conntrack_max(), buckets = timeouts_conntrack_buckets();
+	long max = limits_read(&daemon->limits, LIMIT_MAX);
+	long buckets = limits_read(&daemon->limits, LIMIT_BUCKETS);
 	daemon->conntrack_max = max > 0 ? (uint32_t)max : 0;
 	daemon->conntrack_buckets = buckets > 0 ? (uint32_t)buckets : 0;
-	daemon->conntrack_events = timeouts_conntrack_events();
+	daemon->conntrack_events = limits_read(&daemon->limits, LIMIT_EVENTS);
 }
 
 static uint32_t receive_window(const struct daemon *daemon)
@@ -179,6 +181,22 @@ static void tell_of_sources(struct daemon *daemon)
 	}
 }
 
+/* Changes of interfaces are told (drive.c): this is for what no message tells, as that a port is free again.
+ */
+static void follow_links_if_due(struct daemon *daemon, struct monotime now)
+{
+	bool all_work = true;
+	for (unsigned i = 0; i < link_count(daemon->links); i++) {
+		struct link_statistics statistics;
+		link_statistics(daemon->links, i, &statistics);
+		all_work &= statistics.problem == LINK_GOOD;
+	}
+	if (all_work && monotime_is_before(now, daemon->links_due))
+		return;
+	daemon->links_due = monotime_add(now, monotime_from_us(LINKS_US));
+	drive_follow_links(daemon->drive);
+}
+
 static void keep_house(void *context, struct monotime now)
 {
 	struct daemon *daemon = context;
@@ -199,7 +217,7 @@ static void keep_house(void *context, struct monotime now)
 		if (daemon->filter.ignore_local)
 			drive_audit_soon(daemon->drive);
 	}
-	drive_follow_links(daemon->drive);
+	follow_links_if_due(daemon, now);
 	tell_of_sources(daemon);
 	transition_retake_if_needed(daemon->transition);
 	persist_save(daemon);
@@ -394,6 +412,7 @@ int daemon_open(struct daemon *daemon, char *why, size_t size)
 	daemon->guard_fence.fence = NULL;
 	daemon->started = clock_now();
 	daemon->watchdog_us = supervise_watchdog_us();
+	limits_open(&daemon->limits);
 	int error = preflight_check_capability(why, size);
 	if (error == 0)
 		error = preflight_set_scheduler(&daemon->config, why, size);
@@ -474,5 +493,6 @@ void daemon_close(struct daemon *daemon)
 	interface_watch_close(daemon->interfaces);
 	loop_close(daemon->loop);
 	ageing_close(&daemon->ageing);
+	limits_close(&daemon->limits);
 	seal_ring_wipe(&daemon->node_config.ring);
 }

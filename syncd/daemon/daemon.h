@@ -40,7 +40,8 @@ struct daemon {
 	struct subscribers *subscribers; /* who listens for what happens to the tables */
 	unsigned verifications;          /* that run */
 	struct loop_timer housekeeping, guard_timer, log_timer;
-	struct monotime started;
+	struct monotime started, links_due;
+	struct limits limits;
 	uint32_t conntrack_max, conntrack_buckets;
 	long conntrack_events;                    /* the sysctl; -1: can't be read */
 	bool is_open;                             /* all parts, the role is taken up */

@@ -21,6 +21,7 @@ enum {
 			  than an event */
 	REST_RATE = 25000, /* events a second, over at least RATE_US */
 	RATE_US = 2000,
+	RANDOM_SIZE = 32,
 	TURN_US = 2000, /* what one descriptor may take of a turn, but for the piece that it began */
 };
 
@@ -29,6 +30,9 @@ struct drive {
 	struct node *node;
 	struct monotime now; /* of the batch that is being given */
 	bool batch_runs;     /* now is fresh enough */
+	/* the last `random_left` bytes were not given out yet; never kept beyond a batch */
+	uint8_t random[RANDOM_SIZE];
+	size_t random_left;
 	struct loop_timer timer;
 	struct loop_source *watch_source, *interface_source, *link_sources[CONFIG_LINKS_MAX];
 	struct auditor auditor;
@@ -113,14 +117,8 @@ static void do_log(void *context, enum node_log_level level, const char *id, con
 	log_write_about(drive->parts.log, levels[level], id, &subject, "%s", text);
 }
 
-/*
- * Asks the kernel each time.  A buffer of random bytes kept here would be the same twice in a machine
- * restored from a snapshot, which is just what the salt in each batch guards against; the kernel reseeds then
- * (drivers/virt/vmgenid.c).
- */
-static void do_random(void *context, void *bytes, size_t size)
+static void read_random(const struct drive *drive, void *bytes, size_t size)
 {
-	struct drive *drive = context;
 	for (size_t done = 0; done < size;) {
 		ssize_t got = getrandom((uint8_t *)bytes + done, size - done, 0);
 		if (got < 0 && errno == EINTR)
@@ -135,6 +133,28 @@ static void do_random(void *context, void *bytes, size_t size)
 	}
 }
 
+/*
+ * Asks the kernel anew in each batch.  Random bytes that were kept longer would be the same twice in a
+ * machine restored from a snapshot, which is just what the salt in each batch guards against; the kernel
+ * reseeds then (drivers/virt/vmgenid.c).
+ */
+static void do_random(void *context, void *bytes, size_t size)
+{
+	struct drive *drive = context;
+	if (size > RANDOM_SIZE) {
+		read_random(drive, bytes, size);
+		return;
+	}
+	if (size > drive->random_left) {
+		read_random(drive, drive->random, RANDOM_SIZE);
+		drive->random_left = RANDOM_SIZE;
+	}
+	uint8_t *from = &drive->random[RANDOM_SIZE - drive->random_left];
+	memcpy(bytes, from, size);
+	explicit_bzero(from, size);
+	drive->random_left -= size;
+}
+
 /* ---- the node's events ---- */
 
 void drive_give(struct drive *drive, struct node_event *event)
@@ -142,6 +162,7 @@ void drive_give(struct drive *drive, struct node_event *event)
 	if (!drive->batch_runs) {
 		drive->now = clock_now();
 		drive->batch_runs = true;
+		drive->random_left = 0;
 	}
 	event->now = drive->now;
 	drive->has_committed |= event->type == NODE_FLOW_COMMITTED;

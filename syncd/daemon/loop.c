@@ -4,15 +4,20 @@
 #include "syncd/daemon/clock.h"
 
 #include <errno.h>
+#include <linux/time_types.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX = 32 };
+enum {
+	EVENTS_MAX = 32,
+	FAR_US = 10000, /* a deadline that far need not be met to the microsecond */
+};
 
 struct loop_source {
 	struct loop *loop;
@@ -30,6 +35,7 @@ struct loop {
 	struct loop_slice *slices;
 	struct loop_source *dead; /* removed, but perhaps still named by events that epoll_wait() returned */
 	struct monotime armed;    /* what timer_fd is set to */
+	bool waits_by_fd;         /* for all deadlines: the kernel has no epoll_pwait2() */
 	void (*caught)(void *context, int signal);
 	void *caught_context;
 	struct monotime longest;
@@ -209,6 +215,40 @@ static void set_timer(struct loop *loop, struct monotime deadline)
 	loop->armed = deadline;
 }
 
+/* epoll_pwait2(2), since Linux 5.11; by its number, for C libraries that are older than it. */
+static int wait_at_most(const struct loop *loop, struct epoll_event *events, int64_t us)
+{
+#ifdef SYS_epoll_pwait2
+	struct __kernel_timespec span = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+	return (int)syscall(SYS_epoll_pwait2, loop->epoll_fd, events, EVENTS_MAX, &span, NULL, 0);
+#else
+	(void)loop, (void)events, (void)us;
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+/*
+ * A deadline that is far is told to the wait itself, which may end later by a thousandth of its span
+ * (fs/select.c, select_estimate_accuracy()).  To set the descriptor and to read it are two calls more for
+ * each heartbeat, most of what an idle daemon does.
+ */
+static int wait_until(struct loop *loop, struct epoll_event *events, struct monotime now,
+		      struct monotime next)
+{
+	int64_t us = monotime_sub(next, now).us;
+	bool is_far = next.us != MONOTIME_NEVER.us && us >= FAR_US;
+	if (is_far && !loop->waits_by_fd && !monotime_is_before(loop->armed, next)) {
+		int count = wait_at_most(loop, events, us);
+		/* EPERM: a container's filter of system calls that does not know it */
+		if (count >= 0 || (errno != ENOSYS && errno != EPERM))
+			return count;
+		loop->waits_by_fd = true;
+	}
+	set_timer(loop, next);
+	return epoll_wait(loop->epoll_fd, events, EVENTS_MAX, -1);
+}
+
 /* Not on the timer's descriptor: this wait is short, and setting it costs as much as the wait saves. */
 static void rest(const struct loop *loop, struct monotime next)
 {
@@ -228,10 +268,9 @@ static int wait_for_events(struct loop *loop, struct monotime next, struct monot
 		rest(loop, next);
 		*since = clock_now();
 		busy = true; /* most likely there are events; if not, the next turn waits for them */
-	} else if (!busy) {
-		set_timer(loop, next);
 	}
-	int count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, busy ? 0 : -1);
+	int count =
+	    busy ? epoll_wait(loop->epoll_fd, events, EVENTS_MAX, 0) : wait_until(loop, events, now, next);
 	if (!busy)
 		*since = clock_now();
 	if (count < 0)

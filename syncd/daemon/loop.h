@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The event loop: epoll, signals, one timer descriptor for all deadlines, and slices.  A slice is a bounded
+ * The event loop: epoll, signals, timers, and slices.  A slice is a bounded
  * piece of long work (an audit, a commit); between two of them all that waits is looked at, so a heartbeat is
  * never late by more than a slice or two.  Callbacks may add and remove sources, timers and slices, their own
  * included.

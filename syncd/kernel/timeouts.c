@@ -20,25 +20,37 @@ struct timeouts {
 	uint32_t generic;
 };
 
-/* A sysctl of net.netfilter, in the namespace of the caller; -1 if it can't be read. */
-static long read_sysctl(const char *name)
+/* A sysctl of net.netfilter, in the namespace of the caller; -1 if there is none. */
+static int open_sysctl(const char *name)
 {
-	char path[96], text[24], *end;
-	ssize_t got;
-	long value;
-	int fd;
+	char path[96];
 
 	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	got = read(fd, text, sizeof(text) - 1);
-	close(fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* -1 if it can't be read. */
+static long read_opened(int fd)
+{
+	char text[24], *end;
+	ssize_t got = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
+	long value;
+
 	if (got <= 0)
 		return -1;
 	text[got] = '\0';
 	value = strtol(text, &end, 10);
 	return end == text || value < 0 ? -1 : value;
+}
+
+static long read_sysctl(const char *name)
+{
+	int fd = open_sysctl(name);
+	long value = read_opened(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return value;
 }
 
 /* Where each goes, its sysctl, and the built-in default (net/netfilter/nf_conntrack_proto_*.c). */
@@ -154,17 +166,52 @@ uint32_t timeouts_commit_s(const struct timeouts *timeouts, const struct flow *f
 	return timeout_s > elapsed_s ? timeout_s - elapsed_s : 0;
 }
 
+static const char *const limit_names[LIMITS] = {
+    [LIMIT_MAX] = "nf_conntrack_max",
+    [LIMIT_BUCKETS] = "nf_conntrack_buckets",
+    [LIMIT_EVENTS] = "nf_conntrack_events",
+};
+
 long timeouts_conntrack_max(void)
 {
-	return read_sysctl("nf_conntrack_max");
+	return read_sysctl(limit_names[LIMIT_MAX]);
 }
 
 long timeouts_conntrack_buckets(void)
 {
-	return read_sysctl("nf_conntrack_buckets");
+	return read_sysctl(limit_names[LIMIT_BUCKETS]);
 }
 
 long timeouts_conntrack_events(void)
 {
-	return read_sysctl("nf_conntrack_events");
+	return read_sysctl(limit_names[LIMIT_EVENTS]);
+}
+
+void limits_open(struct limits *limits)
+{
+	for (unsigned i = 0; i < LIMITS; i++)
+		limits->fds[i] = open_sysctl(limit_names[i]);
+}
+
+long limits_read(struct limits *limits, enum limit limit)
+{
+	int *fd = &limits->fds[limit];
+	long value = read_opened(*fd);
+
+	if (value >= 0)
+		return value;
+	/* the module was not there yet, or has gone and come again */
+	if (*fd >= 0)
+		close(*fd);
+	*fd = open_sysctl(limit_names[limit]);
+	return read_opened(*fd);
+}
+
+void limits_close(struct limits *limits)
+{
+	for (unsigned i = 0; i < LIMITS; i++) {
+		if (limits->fds[i] >= 0)
+			close(limits->fds[i]);
+		limits->fds[i] = -1;
+	}
 }

@@ -29,4 +29,13 @@ long timeouts_conntrack_max(void);
 long timeouts_conntrack_buckets(void);
 long timeouts_conntrack_events(void);
 
+/* The same three for who reads them each second: kept open, they take a call each instead of three. */
+enum limit { LIMIT_MAX, LIMIT_BUCKETS, LIMIT_EVENTS, LIMITS };
+struct limits {
+	int fds[LIMITS]; /* owned; -1: not there */
+};
+void limits_open(struct limits *limits); /* what isn't there is looked for at each reading */
+long limits_read(struct limits *limits, enum limit limit); /* -1 if it can't be read */
+void limits_close(struct limits *limits);
+
 #endif

@@ -13,7 +13,7 @@ from space import run
 
 TRACING = "/sys/kernel/tracing"
 RECEIVES = ("recvmmsg", "recvmsg", "recvfrom")
-WAITS = ("epoll_wait", "epoll_pwait", "select", "pselect6", "poll", "ppoll")
+WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2", "select", "pselect6", "poll", "ppoll")
 BUFFER_KB = 32768
 LINE = re.compile(r"\s(\d+\.\d+): sys_(?:(exit_)?(\w+)\((?:[^)]*)\)|(\w+) -> 0x([0-9a-f]+))")
 

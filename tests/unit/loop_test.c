@@ -2,9 +2,13 @@
 #include "syncd/daemon/clock.h"
 #include "syncd/daemon/loop.h"
 
+#include <errno.h>
+#include <seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -98,12 +102,57 @@ static void a_timer_without_patience_comes_before_one_with_more_of_it(void **sta
 	loop_close(world.loop);
 }
 
+/* Far ones wait in the system call, near ones on a descriptor: each must come, and none before its time. */
+static void deadlines_far_and_near_are_kept(void **state)
+{
+	struct world world;
+	(void)state;
+
+	start(&world);
+	add(&world, 0, 3, 0, false);
+	add(&world, 1, 60, 0, true);
+	assert_int_equal(loop_run(world.loop), 0);
+	assert_int_equal(world.marks[0].turn, 1);
+	assert_int_equal(world.marks[1].turn, 2);
+	assert_true(waited_ms(&world, 0) >= 3 && waited_ms(&world, 0) < 60);
+	assert_true(waited_ms(&world, 1) >= 60);
+	loop_close(world.loop);
+}
+
+/* A kernel before 5.11, or a container whose filter of system calls is older than that. */
+static void without_the_newer_call_they_are_kept_as_well(void **state)
+{
+	static const int errors[] = {ENOSYS, EPERM};
+
+	for (unsigned i = 0; i < 2; i++) {
+		pid_t child = fork();
+		int status = -1;
+
+		assert_true(child >= 0);
+		if (child == 0) {
+			scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+			if (filter == NULL ||
+			    seccomp_rule_add(filter, SCMP_ACT_ERRNO((uint32_t)errors[i]),
+					     SCMP_SYS(epoll_pwait2), 0) < 0 ||
+			    seccomp_load(filter) < 0)
+				_exit(1);
+			seccomp_release(filter);
+			deadlines_far_and_near_are_kept(state);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_timer_with_patience_waits_for_another_waking),
 	    cmocka_unit_test(alone_it_runs_when_its_patience_ends),
 	    cmocka_unit_test(a_timer_without_patience_comes_before_one_with_more_of_it),
+	    cmocka_unit_test(deadlines_far_and_near_are_kept),
+	    cmocka_unit_test(without_the_newer_call_they_are_kept_as_well),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,26 @@ static void limits_are_read(void **state)
 	assert_int_equal(timeouts_conntrack_events(), 1);
 }
 
+static void limits_that_are_kept_open_are_read_anew(void **state)
+{
+	struct limits limits;
+
+	(void)state;
+	if (!has_netns)
+		skip();
+	limits_open(&limits);
+	assert_int_equal(limits_read(&limits, LIMIT_MAX), timeouts_conntrack_max());
+	assert_int_equal(limits_read(&limits, LIMIT_BUCKETS), timeouts_conntrack_buckets());
+	for (unsigned value = 0; value < 3; value++) {
+		set_sysctl("events", value);
+		assert_int_equal(limits_read(&limits, LIMIT_EVENTS), value);
+	}
+	limits_close(&limits);
+	/* what was not there at first */
+	assert_int_equal(limits_read(&limits, LIMIT_EVENTS), 2);
+	limits_close(&limits);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -165,6 +185,7 @@ int main(void)
 	    cmocka_unit_test(sctp_and_dccp_states_have_their_own),
 	    cmocka_unit_test(a_commit_gets_the_larger_less_what_elapsed),
 	    cmocka_unit_test(limits_are_read),
+	    cmocka_unit_test(limits_that_are_kept_open_are_read_anew),
 	};
 
 	return cmocka_run_group_tests_name("timeouts", tests, set_up, NULL);
