@@ -40,7 +40,7 @@ bool early_search(struct early *early, unsigned table, uint64_t after, struct mo
 
 /*
  * The search that began at that time is over, or there was nobody to search for.  The next look comes when
- * three times as long has passed as look and search took (a look at a flood takes 30 ms), or 100 ms; none
+ * three times as long has passed as look and search took (a look at a flood takes some ms), or 100 ms; none
  * when EARLY_MAX are remembered.
  */
 void early_found_all(struct early *early, struct monotime now);

@@ -14,6 +14,7 @@
 #include "syncd/kernel/nft_batch.h"
 
 #define CREATE_ATTEMPTS 3
+#define MANY_WAITING    (FENCE_WAITING_MAX / 4)
 
 /* Elements expire by jiffies, so up to one of them early; the longest (CONFIG_HZ=100) takes 10 ms. */
 #define JIFFY_MAX ((struct monotime){10000})
@@ -28,10 +29,11 @@ struct fence {
 	char table[FENCE_NAME_SIZE];
 	uint16_t node_id;
 	struct monotime timeout;
-	bool is_wanted;       /* armed, as far as the caller is concerned */
-	enum fence_kind kind; /* closed to whom, if armed */
-	bool has_behind;      /* the chain that closes it to strangers is there */
-	bool has_strangers;   /* and so are its rules and sets */
+	bool is_wanted;        /* armed, as far as the caller is concerned */
+	enum fence_kind kind;  /* closed to whom, if armed */
+	bool has_behind;       /* the chain that closes it to strangers is there */
+	bool has_strangers;    /* and so are its rules and sets */
+	unsigned next_waiting; /* the set that is read first: 0 or 1 */
 	struct monotime refreshed_at;
 	bool is_refreshed; /* refreshed_at counts */
 	struct prefix_list virtual_addresses;
@@ -301,6 +303,8 @@ int fence_arm(struct fence *fence, struct monotime now, struct monotime *next)
 	return error;
 }
 
+static const char *const waiting_sets[] = {FENCE_SET_WAITING4, FENCE_SET_WAITING6};
+
 /* One transaction, for the reason that fence_ruleset.h gives. */
 static int change_to_strangers(struct fence *fence, struct monotime now)
 {
@@ -310,7 +314,8 @@ static int change_to_strangers(struct fence *fence, struct monotime now)
 	if (!had_strangers)
 		fence_put_strangers(fence->batch, fence->table);
 	else
-		fence_put_none_waiting(fence->batch, fence->table);
+		for (size_t i = 0; i < 2; i++)
+			fence_put_none_waiting(fence->batch, fence->table, waiting_sets[i]);
 	fence_put_alive(fence->batch, fence->table, FENCE_TO_STRANGERS, timeout_ms(fence));
 	fence_put_alive(fence->batch, fence->table, FENCE_TO_ALL, 0);
 	int error = commit(fence, "let pass what is known");
@@ -336,21 +341,32 @@ int fence_pass_known(struct fence *fence, struct monotime now)
 	return error;
 }
 
-int fence_take_waiting(struct fence *fence, fence_waits *told, void *context)
+static int take_waiting(struct fence *fence, const char *set, fence_waits *told, void *context, size_t *count)
 {
-	size_t count;
+	int error = fence_get_waiting(fence->batch, fence->table, set, told, context, count);
 
-	if (!fence->is_wanted || fence->kind == FENCE_TO_ALL || !fence->batch)
-		return 0;
-	int error = fence_get_waiting(fence->batch, fence->table, told, context, &count);
 	if (error)
 		return fail(fence, error, "ask who waits in table", fence->table);
-	if (count == 0)
+	if (*count == 0)
 		return 0;
 	/* what comes in between is not told; its sender repeats it */
 	nft_batch_begin(fence->batch);
-	fence_put_none_waiting(fence->batch, fence->table);
+	fence_put_none_waiting(fence->batch, fence->table, set);
 	return commit(fence, "forget who waited in set");
+}
+
+int fence_take_waiting(struct fence *fence, fence_waits *told, void *context)
+{
+	size_t count = 0;
+	int error = 0;
+
+	if (!fence->is_wanted || fence->kind == FENCE_TO_ALL || !fence->batch)
+		return 0;
+	for (size_t i = 0; i < 2 && !error && count <= MANY_WAITING; i++) {
+		error = take_waiting(fence, waiting_sets[fence->next_waiting], told, context, &count);
+		fence->next_waiting ^= 1;
+	}
+	return error;
 }
 
 int fence_refresh(struct fence *fence, struct monotime now, struct monotime *next)

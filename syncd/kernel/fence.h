@@ -30,7 +30,7 @@
 
 #define FENCE_ADDRESSES_MAX  4096 /* of each of the two address lists */
 #define FENCE_INTERFACES_MAX 64
-#define FENCE_WAITING_MAX    32768 /* remembered of each family, between two calls of fence_take_waiting() */
+#define FENCE_WAITING_MAX    8192 /* remembered of each family, between two calls of fence_take_waiting() */
 #define FENCE_TIMEOUT_MIN    ((struct monotime){100000})
 #define FENCE_TIMEOUT_MAX    ((struct monotime){INT64_C(3600000000)})
 

@@ -179,17 +179,12 @@ int fence_count_alive(struct nft_batch *batch, const char *table, enum fence_kin
 	return error;
 }
 
-int fence_get_waiting(struct nft_batch *batch, const char *table, fence_waits *told, void *context,
-		      size_t *count)
+int fence_get_waiting(struct nft_batch *batch, const char *table, const char *set, fence_waits *told,
+		      void *context, size_t *count)
 {
-	struct elements_answer four = {
-	    .table = table, .set = FENCE_SET_WAITING4, .told = told, .context = context};
-	struct elements_answer six = {
-	    .table = table, .set = FENCE_SET_WAITING6, .told = told, .context = context};
-	int error = get_elements(batch, &four);
+	struct elements_answer answer = {.table = table, .set = set, .told = told, .context = context};
+	int error = get_elements(batch, &answer);
 
-	if (!error)
-		error = get_elements(batch, &six);
-	*count = four.count + six.count;
+	*count = answer.count;
 	return error;
 }

@@ -39,8 +39,8 @@ int fence_get_rules(struct nft_batch *batch, const char *table, struct fence_rul
 /* How many of the elements that keep the fence closed to these have not expired. */
 int fence_count_alive(struct nft_batch *batch, const char *table, enum fence_kind kind, size_t *count);
 
-/* Tells of each element of the sets of those who wait; *count: how many there were. */
-int fence_get_waiting(struct nft_batch *batch, const char *table, fence_waits *told, void *context,
-		      size_t *count);
+/* Tells of each element of that set of those who wait; *count: how many there were. */
+int fence_get_waiting(struct nft_batch *batch, const char *table, const char *set, fence_waits *told,
+		      void *context, size_t *count);
 
 #endif

@@ -142,8 +142,8 @@ void fence_put_ported(struct nft_batch *batch, const char *table);
 void fence_put_prefixes(struct nft_batch *batch, const char *table, const char *set4, const char *set6,
 			const struct address_prefix *prefixes, size_t count);
 
-/* Empties FENCE_SET_WAITING4 and 6, of fence_put_strangers(). */
-void fence_put_none_waiting(struct nft_batch *batch, const char *table);
+/* Empties FENCE_SET_WAITING4 or 6, of fence_put_strangers(). */
+void fence_put_none_waiting(struct nft_batch *batch, const char *table, const char *set);
 
 /* Replaces the names of the interfaces that the fence lets pass. */
 void fence_put_interfaces(struct nft_batch *batch, const char *table, const char *const *names, size_t count);

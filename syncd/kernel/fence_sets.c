@@ -84,10 +84,9 @@ static void put_emptying(struct nft_batch *batch, const char *table, const char 
 	elements_flush(&elements);
 }
 
-void fence_put_none_waiting(struct nft_batch *batch, const char *table)
+void fence_put_none_waiting(struct nft_batch *batch, const char *table, const char *set)
 {
-	put_emptying(batch, table, FENCE_SET_WAITING4);
-	put_emptying(batch, table, FENCE_SET_WAITING6);
+	put_emptying(batch, table, set);
 }
 
 void fence_put_group(struct nft_batch *batch, const char *table)
