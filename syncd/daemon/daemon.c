@@ -280,6 +280,15 @@ static int failed(int error, const char *what, char *why, size_t size)
 	return error;
 }
 
+/* Before system calls are filtered, for a thread can't be started then. */
+static void start_commit_thread(struct daemon *daemon)
+{
+	int error = commit_start_thread(daemon->commit);
+	if (error < 0 && error != -EOPNOTSUPP)
+		log_write(daemon->log, LOG_NOTICE, "no-commit-thread",
+			  "there is no thread for commits: %s; they take a little longer", strerror(-error));
+}
+
 static int open_watch(struct daemon *daemon, char *why, size_t size)
 {
 	struct watch_options options = {.buffer = daemon->config.kernel.event_buffer_bytes,
@@ -287,6 +296,7 @@ static int open_watch(struct daemon *daemon, char *why, size_t size)
 	int error = failed(commit_open(&daemon->commit), "netlink socket for commits", why, size);
 	if (error < 0)
 		return error;
+	start_commit_thread(daemon);
 	error = failed(expectations_open(&daemon->expectations, &daemon->config.expect, daemon->log),
 		       "netlink socket for expectations", why, size);
 	if (error < 0)

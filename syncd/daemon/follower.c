@@ -157,7 +157,7 @@ static void let_go(struct follower *follower, const struct flow *last)
 		return;
 	}
 	commit_delete(follower->commit, &kernel, deleted, follower);
-	commit_flush(follower->commit, NULL, deleted, follower);
+	commit_flush(follower->commit);
 }
 
 void follower_run(struct follower *follower, bool fence_is_closed)
@@ -174,10 +174,10 @@ void follower_run(struct follower *follower, bool fence_is_closed)
 			bring(follower, &flow, &options);
 			continue;
 		}
-		commit_flush(follower->commit, &options, settled, follower); /* order is kept */
+		commit_flush(follower->commit); /* order is kept */
 		let_go(follower, &flow);
 	}
-	commit_flush(follower->commit, &options, settled, follower);
+	commit_flush(follower->commit);
 	follower->count = 0;
 	follower->runs = false;
 }

@@ -169,6 +169,14 @@ void loop_close(struct loop *loop)
 	free(loop);
 }
 
+/* Nothing but `except` may run before. */
+static void settle(const struct loop *loop, const struct loop_slice *except)
+{
+	for (const struct loop_slice *slice = loop->slices; slice != NULL; slice = slice->next)
+		if (slice->settle != NULL && slice != except)
+			slice->settle(slice->context);
+}
+
 /* Calls what has expired; returns when the next one will. */
 static struct monotime run_timers(struct loop *loop)
 {
@@ -176,6 +184,7 @@ static struct monotime run_timers(struct loop *loop)
 	for (struct loop_timer *timer = loop->timers; timer != NULL; timer = timer->next) {
 		if (!monotime_is_before(now, timer->deadline)) {
 			timer->deadline = MONOTIME_NEVER;
+			settle(loop, NULL);
 			timer->expired(timer->context, now);
 			now = clock_now();
 		}
@@ -188,10 +197,12 @@ static struct monotime run_timers(struct loop *loop)
 
 static void run_slices(struct loop *loop)
 {
-	for (struct loop_slice *slice = loop->slices; slice != NULL; slice = slice->next)
-		if (slice->active)
-			slice->run(slice->context,
-				   monotime_add(clock_now(), monotime_from_us(LOOP_SLICE_US)));
+	for (struct loop_slice *slice = loop->slices; slice != NULL; slice = slice->next) {
+		if (!slice->active)
+			continue;
+		settle(loop, slice);
+		slice->run(slice->context, monotime_add(clock_now(), monotime_from_us(LOOP_SLICE_US)));
+	}
 }
 
 static bool has_active_slice(const struct loop *loop)
@@ -275,6 +286,8 @@ static int wait_for_events(struct loop *loop, struct monotime next, struct monot
 		*since = clock_now();
 	if (count < 0)
 		return errno == EINTR ? 0 : -errno;
+	if (count > 0)
+		settle(loop, NULL);
 	for (int i = 0; i < count; i++) {
 		struct loop_source *source = events[i].data.ptr;
 		if (!source->dead)
@@ -291,7 +304,7 @@ static void note_turn(struct loop *loop, struct monotime *since)
 	*since = now;
 }
 
-int loop_run(struct loop *loop)
+static int run(struct loop *loop)
 {
 	struct monotime since = clock_now();
 	while (!loop->stopping) {
@@ -306,6 +319,13 @@ int loop_run(struct loop *loop)
 		note_turn(loop, &since);
 	}
 	return 0;
+}
+
+int loop_run(struct loop *loop)
+{
+	int error = run(loop);
+	settle(loop, NULL);
+	return error;
 }
 
 void loop_stop(struct loop *loop)

@@ -46,6 +46,9 @@ void loop_add_timer(struct loop *loop, struct loop_timer *timer);
 struct loop_slice {
 	bool active; /* set it to have `run` called; `run` clears it when there is no more to do */
 	void (*run)(void *context, struct monotime until); /* returns soon after `until` */
+	/* NULL; or what run() leaves to a thread goes on until this is called, which is before any other
+	 * callback: so nothing else ever sees it half done. */
+	void (*settle)(void *context);
 	void *context;
 	struct loop_slice *next;
 };

@@ -15,6 +15,7 @@ enum {
 	/* With so many flows it pays not to hear of new ones meanwhile (watch_want_new()), and to read the
 	 * table afterwards: that takes half of what it saves. */
 	MANY_FLOWS = 50000,
+	BACKGROUND_FLOWS = 2000, /* fewer are in the kernel before a thread is awake */
 };
 
 /* Takes the list of tables as it is now. */
@@ -73,14 +74,26 @@ int takeover_begin(struct takeover *takeover, const struct takeover_parts *parts
 	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
 	early_init(&takeover->early, seed, takeover->begun);
 	takeover->round = parts->is_warm ? TAKEOVER_WARM : TAKEOVER_MASTERS;
+	takeover->in_background = takeover->total >= BACKGROUND_FLOWS && !parts->is_warm &&
+				  commit_set_background(parts->commit, true);
 	if (takeover->total >= MANY_FLOWS && !parts->is_warm)
 		drive_set_deaf(parts->drive, true);
 	drive_set_warm_takeover(parts->drive, true, parts->options.fence_closed);
 	return 0;
 }
 
+void takeover_settle(struct takeover *takeover)
+{
+	if (!takeover->in_background)
+		return;
+	commit_flush(takeover->parts.commit);
+	drive_finish(takeover->parts.drive);
+}
+
 void takeover_end(struct takeover *takeover)
 {
+	takeover_settle(takeover);
+	commit_set_background(takeover->parts.commit, false);
 	drive_set_deaf(takeover->parts.drive, false);
 	drive_set_warm_takeover(takeover->parts.drive, false, false);
 	early_free(&takeover->early);
@@ -230,15 +243,6 @@ static struct commit_options own_options(const struct takeover *takeover)
 	return options;
 }
 
-static void flush(struct takeover *takeover)
-{
-	struct commit_options options = own_options(takeover);
-	if (takeover->round == TAKEOVER_OWN)
-		commit_flush(takeover->parts.commit, &options, own_settled, takeover);
-	else
-		commit_flush(takeover->parts.commit, &takeover->parts.options, settled, takeover);
-}
-
 static void note_waiting(void *context, const struct fence_waiting *waiting)
 {
 	early_note(context, waiting);
@@ -304,7 +308,7 @@ static void search(struct takeover *takeover)
 {
 	if (search_chunk(takeover))
 		return;
-	flush(takeover);
+	commit_flush(takeover->parts.commit);
 	early_found_all(&takeover->early, clock_now());
 }
 
@@ -457,11 +461,11 @@ bool takeover_run(struct takeover *takeover, struct monotime until)
 		    ++takeover->table < takeover->tables_count)
 			continue;
 		/* a round is in the kernel before the next one is sent */
-		flush(takeover);
+		commit_flush(takeover->parts.commit);
 		done = !next_round(takeover);
 	}
-	/* the socket is shared: nobody else may find a batch half full */
-	flush(takeover);
+	if (!takeover->in_background)
+		commit_flush(takeover->parts.commit);
 	drive_finish(takeover->parts.drive);
 	if (done)
 		drive_set_deaf(takeover->parts.drive, false);

@@ -66,6 +66,7 @@ struct takeover {
 	 * earlier time, with the translation of then, which is yet to be replaced.
 	 */
 	bool fills_empty_kernel;
+	bool in_background;           /* a thread commits: see takeover_settle() */
 	bool has_leftovers;           /* of an earlier time as primary */
 	uint64_t own_end;             /* our newest version when their turn came */
 	uint64_t own_refreshed;       /* flows of theirs that were given another window */
@@ -79,8 +80,13 @@ struct takeover {
 
 /* 0 or -ENOMEM. */
 int takeover_begin(struct takeover *takeover, const struct takeover_parts *parts);
-/* Goes on until about `until`.  True when all is done. */
+/*
+ * Goes on until about `until`.  True when all is done.  Else flows may be queued or under way that the node
+ * does not know of yet: takeover_settle() comes before anything that could miss them.
+ */
 bool takeover_run(struct takeover *takeover, struct monotime until);
+/* Ends what is under way, and has the node take it in. */
+void takeover_settle(struct takeover *takeover);
 void takeover_end(struct takeover *takeover);
 
 /* {"flows":..,"created":.., ...,"failures":{"clash":["tcp ..."]}}; a new reference, NULL when out of memory.

@@ -486,6 +486,13 @@ static void run(void *context, struct monotime until)
 	transition->slice.active = transition->first != NULL && !waits;
 }
 
+static void settle(void *context)
+{
+	struct transition *transition = context;
+	if (transition->commits)
+		takeover_settle(&transition->takeover);
+}
+
 int transition_open(struct transition **result, const struct transition_parts *parts)
 {
 	struct transition *transition = calloc(1, sizeof(*transition));
@@ -494,7 +501,7 @@ int transition_open(struct transition **result, const struct transition_parts *p
 	transition->parts = *parts;
 	transition->ticked = clock_now();
 	transition->wanted = FRAME_ROLE_INIT;
-	transition->slice = (struct loop_slice){.run = run, .context = transition};
+	transition->slice = (struct loop_slice){.run = run, .settle = settle, .context = transition};
 	transition->wait =
 	    (struct loop_timer){.deadline = MONOTIME_NEVER, .expired = look_again, .context = transition};
 	transition->tick =

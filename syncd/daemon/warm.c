@@ -56,7 +56,7 @@ static void remove_all(struct warm *warm)
 		key.present &= ~(uint32_t)FLOW_HAS_ID; /* it may be of a flow before */
 		commit_delete(warm->commit, &key, removed, warm);
 	}
-	commit_flush(warm->commit, NULL, removed, warm);
+	commit_flush(warm->commit);
 }
 
 /* ---- what comes ---- */
@@ -118,7 +118,7 @@ static void install_all(struct warm *warm)
 		else
 			answer(warm, NODE_FOREIGN_INSTALL, flow, NODE_FOREIGN_REFUSED, 0);
 	}
-	commit_flush(warm->commit, &options, installed, warm);
+	commit_flush(warm->commit);
 	warm->has_old = may_be_old(warm, is_old);
 }
 
@@ -144,7 +144,7 @@ static void refresh_all(struct warm *warm)
 	for (unsigned i = 0; i < warm->counts[NODE_FOREIGN_REFRESH]; i++)
 		commit_refresh(warm->commit, &acts[i].flow,
 			       ageing_remaining_s(warm->ageing, &acts[i].flow, 0), refreshed, warm);
-	commit_flush(warm->commit, NULL, refreshed, warm);
+	commit_flush(warm->commit);
 }
 
 static void check_all(struct warm *warm)

@@ -60,7 +60,7 @@ static bool take_chunk(struct withdrawal *withdrawal)
 	for (unsigned i = 0; i < count; i++)
 		if (!stays_as_copy(withdrawal, &flows[i]))
 			commit_delete(withdrawal->commit, &flows[i], deleted, withdrawal);
-	commit_flush(withdrawal->commit, NULL, deleted, withdrawal);
+	commit_flush(withdrawal->commit);
 	return entry != NULL;
 }
 

@@ -51,11 +51,30 @@ struct commit_options {
 
 /* 0 or a negative errno. */
 int commit_open(struct commit **commit);
+/* What is queued or under way then is told to nobody. */
 void commit_close(struct commit *commit);
 
 /* Netlink port ids of its sockets, for watch_options.own_ports; returns how many were written (at most
  * `max`). */
 size_t commit_ports(const struct commit *commit, uint32_t *ports, size_t max);
+
+/*
+ * Starts the thread that commit_set_background() needs; it sleeps while there is nothing to do, and ends with
+ * the commit.  0; -EOPNOTSUPP: this process has but one processor, on which it would gain nothing; or another
+ * negative errno.
+ */
+int commit_start_thread(struct commit *commit);
+
+/*
+ * For many flows.  While on, a full batch is carried out by the thread, and commit_flow() goes on with the
+ * next: what the caller does for a flow takes no time then beside the kernel's work.  Ends are told some
+ * batches later, by another of these functions, in the caller's thread as always.  So until commit_flush()
+ * the kernel may have flows whose end nobody was told of.
+ *
+ * Flushes first.  Returns whether it is on now: without a thread, or memory for some more batches, all goes
+ * on as before.
+ */
+bool commit_set_background(struct commit *commit, bool wanted);
 
 /*
  * Told of each flow when its end is known, in the order in which they were queued; `error` is the kernel's (0
@@ -67,16 +86,15 @@ typedef void commit_done(void *context, const struct flow *flow, enum commit_res
 
 /*
  * Queues a flow for creation with this timeout (seconds, 0: COMMIT_EXPIRED at once).  Sends when the batch is
- * full, so that `done` may be called from here, for this and for earlier flows: `done`, `context` and
- * `options` hold for the whole batch, so give the same until it is flushed.  The flow is copied.
+ * full, so that `done` may be called from here, for this and for earlier flows, those of other callers with
+ * what they gave.  `options` hold for all flows of one `done` and `context` until they are flushed.  The flow
+ * is copied.
  */
 void commit_flow(struct commit *commit, const struct flow *flow, uint32_t timeout_s,
 		 const struct commit_options *options, commit_done *done, void *context);
 
-/* Sends what is queued and settles every flow of it.  Blocks only for the kernel's own work.  `options` may
- * be NULL if only deletions were queued. */
-void commit_flush(struct commit *commit, const struct commit_options *options, commit_done *done,
-		  void *context);
+/* Sends what is queued and settles every flow of it.  Blocks only for the kernel's own work. */
+void commit_flush(struct commit *commit);
 
 /*
  * Deletes flows by key, batched the same way: `done` is told COMMIT_CREATED for deleted, COMMIT_KEPT when

@@ -119,7 +119,7 @@ static int64_t our_create(uint32_t flows)
 
 		commit_flow(commit, &flow, 3600, &options, count_end, &created);
 	}
-	commit_flush(commit, &options, count_end, &created);
+	commit_flush(commit);
 	start_ns = tool_cpu_ns() - start_ns;
 	if (created != flows)
 		tool_die("%u of %u created", created, flows);
@@ -143,7 +143,7 @@ static int64_t our_exists(uint32_t flows)
 
 		commit_flow(commit, &flow, 600, &options, count_end, &created);
 	}
-	commit_flush(commit, &options, count_end, &created);
+	commit_flush(commit);
 	start_ns = tool_cpu_ns() - start_ns;
 	if (created)
 		tool_die("%u of %u created", created, flows);
@@ -165,7 +165,7 @@ static int64_t our_delete(uint32_t flows)
 
 		commit_delete(commit, &flow, count_end, &deleted);
 	}
-	commit_flush(commit, NULL, count_end, &deleted);
+	commit_flush(commit);
 	start_ns = tool_cpu_ns() - start_ns;
 	if (deleted != flows)
 		tool_die("%u of %u deleted", deleted, flows);

@@ -283,7 +283,7 @@ static void create_one(struct creating *creating, const struct flow *flow)
 	const struct commit_options options = {.tcp_liberal = false};
 
 	commit_flow(creating->commit, flow, 7000, &options, settled, creating);
-	commit_flush(creating->commit, &options, settled, creating);
+	commit_flush(creating->commit);
 }
 
 /* For each family one in zone 0 and one in zone 7, number 0. */

@@ -86,7 +86,7 @@ static void each_flow_of_a_mixed_batch_ends_as_it_must(void **state)
 		}
 		commit_flow(k->commit, &flows[n], timeouts_s[n], &commit_fence_open, note_many, ends);
 	}
-	commit_flush(k->commit, &commit_fence_open, note_many, ends);
+	commit_flush(k->commit);
 	assert_int_equal(ends->next, MANY - expired);
 	for (unsigned n = 0; n < MANY; n++)
 		if (timeouts_s[n])
@@ -132,11 +132,11 @@ static void each_flow_is_told_once_ahead_of_its_end_but_no_deletion_is(void **st
 		flow.orig.sport = flow.reply.dport = (uint16_t)n;
 		commit_flow(k->commit, &flow, 600, &options, note_told, told);
 	}
-	commit_flush(k->commit, &options, note_told, told);
+	commit_flush(k->commit);
 	assert_int_equal(told->done, FLOWS);
 	assert_int_equal(told->done_untold, 0);
 	commit_delete(k->commit, &flow, note_told, deletions);
-	commit_flush(k->commit, NULL, note_told, deletions);
+	commit_flush(k->commit);
 	assert_int_equal(deletions->done_untold, 1);
 	free(told);
 	free(deletions);
@@ -152,7 +152,7 @@ static void deletions_are_told_apart(void **state)
 	commit_delete(k->commit, &absent, note_many, &ends);
 	commit_delete(k->commit, &flow, note_many, &ends);
 	commit_delete(k->commit, &flow, note_many, &ends);
-	commit_flush(k->commit, NULL, note_many, &ends);
+	commit_flush(k->commit);
 	assert_int_equal(ends.results[0], COMMIT_KEPT);
 	assert_int_equal(ends.results[1], COMMIT_CREATED);
 	assert_int_equal(ends.results[2], COMMIT_KEPT);
@@ -168,13 +168,13 @@ static void a_deletion_takes_the_id_as_a_hint(void **state)
 	commit_assert_ends(k, &flow, &commit_fence_open, COMMIT_CREATED);
 	shown = kernel_netns_read(k, &flow);
 	commit_delete(k->commit, &shown, note_many, &ends);
-	commit_flush(k->commit, NULL, note_many, &ends);
+	commit_flush(k->commit);
 	assert_int_equal(ends.results[0], COMMIT_CREATED);
 	kernel_netns_assert_absent(k, &flow);
 	commit_assert_ends(k, &flow, &commit_fence_open, COMMIT_CREATED);
 	shown.id++;
 	commit_delete(k->commit, &shown, note_many, &ends);
-	commit_flush(k->commit, NULL, note_many, &ends);
+	commit_flush(k->commit);
 	assert_int_equal(ends.results[1], COMMIT_CREATED);
 	kernel_netns_assert_absent(k, &flow);
 }
@@ -188,7 +188,7 @@ static void a_deletion_takes_no_flow_whose_reply_the_key_is(void **state)
 	reversed.orig = flow.reply;
 	commit_assert_ends(k, &flow, &commit_fence_open, COMMIT_CREATED);
 	commit_delete(k->commit, &reversed, note_many, &ends);
-	commit_flush(k->commit, NULL, note_many, &ends);
+	commit_flush(k->commit);
 	assert_int_equal(ends.results[0], COMMIT_KEPT);
 	(void)kernel_netns_read(k, &flow);
 }
@@ -205,7 +205,7 @@ static void without_the_capability_all_is_refused(void **state)
 
 		commit_flow(k->commit, &flow, 600, &commit_fence_open, note_many, &ends);
 	}
-	commit_flush(k->commit, &commit_fence_open, note_many, &ends);
+	commit_flush(k->commit);
 	assert_int_equal(seteuid(0), 0);
 	assert_int_equal(ends.count[COMMIT_REFUSED], 300);
 	kernel_netns_assert_absent(k, &(struct flow[]){kernel_netns_flow(7)}[0]);
@@ -242,7 +242,7 @@ static void a_full_table_is_told(void **state)
 
 		commit_flow(k->commit, &flow, 600, &commit_fence_open, note_many, &ends);
 	}
-	commit_flush(k->commit, &commit_fence_open, note_many, &ends);
+	commit_flush(k->commit);
 	if (timeouts_conntrack_max() != limit) {
 		print_message("skipped: nf_conntrack_max was changed meanwhile\n");
 		skip();

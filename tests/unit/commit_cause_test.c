@@ -33,7 +33,7 @@ static struct ends write_one(struct kernel_netns *k, const struct flow *flow,
 	struct ends ends = {0};
 
 	commit_flow(k->commit, flow, 600, options, note, &ends);
-	commit_flush(k->commit, options, note, &ends);
+	commit_flush(k->commit);
 	assert_int_equal(ends.count, 1);
 	return ends;
 }
@@ -67,7 +67,7 @@ static void a_flow_that_was_brought_forward_is_told_with_its_nat(void **state)
 	commit_assert_ends(k, &flow, &commit_fence_open, COMMIT_CREATED);
 	flow.tcp.state = FLOW_TCP_ESTABLISHED;
 	commit_flow(k->commit, &flow, 600, &commit_fence_open, commit_note_end, &end);
-	commit_flush(k->commit, &commit_fence_open, commit_note_end, &end);
+	commit_flush(k->commit);
 	assert_int_equal(end.result, COMMIT_UPDATED);
 	assert_true(end.flow.status & FLOW_STATUS_SRC_NAT_DONE);
 	commit_assert_told_the_truth(k, &end);
@@ -84,7 +84,7 @@ static void masters_come_before_their_flows_in_one_batch(void **state)
 	related.master_protocol = PROTOCOL_TCP;
 	commit_flow(k->commit, &master, 600, &commit_fence_open, commit_note_end, &end);
 	commit_flow(k->commit, &related, 600, &commit_fence_open, commit_note_end, &end);
-	commit_flush(k->commit, &commit_fence_open, commit_note_end, &end);
+	commit_flush(k->commit);
 	assert_int_equal(end.count, 2);
 	assert_int_equal(end.result, COMMIT_CREATED);
 	commit_assert_told_the_truth(k, &end);
@@ -105,7 +105,7 @@ static void a_flow_waits_for_its_master_that_must_replace_another(void **state)
 	related.master_protocol = PROTOCOL_TCP;
 	commit_flow(k->commit, &master, 600, &commit_fence_closed, commit_note_end, &end);
 	commit_flow(k->commit, &related, 600, &commit_fence_closed, commit_note_end, &end);
-	commit_flush(k->commit, &commit_fence_closed, commit_note_end, &end);
+	commit_flush(k->commit);
 	assert_int_equal(end.result, COMMIT_CREATED);
 	commit_assert_told_the_truth(k, &end);
 }
@@ -137,7 +137,7 @@ static void labels_that_the_kernel_left_out_are_told(void **state)
 		flow.labels[3] = n % 3 ? 0 : 0x40;
 		commit_flow(k->commit, &flow, 600, &liberal_open, note, &ends);
 	}
-	commit_flush(k->commit, &liberal_open, note, &ends);
+	commit_flush(k->commit);
 	assert_int_equal(ends.results[COMMIT_NO_LABELS], 234);
 	assert_int_equal(ends.results[COMMIT_CREATED], 466);
 	assert_false(ends.last.labels[3]);

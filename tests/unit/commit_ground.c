@@ -24,7 +24,7 @@ struct commit_end commit_write_one(struct kernel_netns *k, const struct flow *fl
 	struct commit_end end = {0};
 
 	commit_flow(k->commit, flow, timeout_s, options, commit_note_end, &end);
-	commit_flush(k->commit, options, commit_note_end, &end);
+	commit_flush(k->commit);
 	assert_int_equal(end.count, 1);
 	return end;
 }

@@ -58,7 +58,7 @@ static void check_connection_lives(struct kernel_netns *k, const char *address, 
 	flow = key_of(client, to);
 	flow = kernel_netns_read(k, &flow);
 	commit_delete(k->commit, &flow, commit_note_end, &end);
-	commit_flush(k->commit, NULL, commit_note_end, &end);
+	commit_flush(k->commit);
 	assert_int_not_equal(pass_byte(server, client, 50), 0); /* it will be sent again */
 	kernel_netns_assert_absent(k, &flow);
 	end = commit_write_one(k, &flow, 600, &options);

@@ -81,7 +81,7 @@ static void a_known_flow_has_its_stale_windows_forgiven(void **state)
 		    commit_write_one(k, &flow, 600, &(struct commit_options){.tcp_liberal = true}).result,
 		    COMMIT_KEPT);
 		commit_delete(k->commit, &flow, commit_note_end, &end);
-		commit_flush(k->commit, &commit_fence_open, commit_note_end, &end);
+		commit_flush(k->commit);
 	}
 }
 

@@ -194,10 +194,10 @@ static void live(struct kernel_netns *k, const struct flow *flows)
 
 	for (unsigned i = 0; i < FLOWS; i++)
 		commit_flow(k->commit, &flows[i], 100, &options, ignore_result, NULL);
-	commit_flush(k->commit, &options, ignore_result, NULL);
+	commit_flush(k->commit);
 	for (unsigned i = 0; i < FLOWS; i++)
 		commit_delete(k->commit, &flows[i], ignore_result, NULL);
-	commit_flush(k->commit, &options, ignore_result, NULL);
+	commit_flush(k->commit);
 }
 
 static void assert_same_events(const struct world *world, unsigned round)
@@ -283,7 +283,7 @@ static void a_chosen_dump_has_all_that_the_evaluator_lets_pass(void **state)
 
 		commit_flow(k->commit, &flow, 100, &options, ignore_result, NULL);
 	}
-	commit_flush(k->commit, &options, ignore_result, NULL);
+	commit_flush(k->commit);
 	for (unsigned round = 0; round < 5 * ROUNDS; round++) {
 		struct audit_filter filter;
 		size_t wanted = 0, got = 0;

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -145,6 +146,97 @@ static void without_the_newer_call_they_are_kept_as_well(void **state)
 	}
 }
 
+/* A slice that leaves work to a thread, and what runs beside it. */
+struct left {
+	struct world world;
+	struct loop_slice slice, other;
+	unsigned runs, others, settled;
+	bool is_under_way, was_seen_half_done;
+	struct loop_source *source;
+	int pipe[2];
+};
+
+static void leave_work(void *context, struct monotime until)
+{
+	struct left *left = context;
+
+	(void)until;
+	left->runs++;
+	left->is_under_way = true;
+}
+
+static void settle(void *context)
+{
+	struct left *left = context;
+
+	left->settled += left->is_under_way;
+	left->is_under_way = false;
+}
+
+static void look(struct left *left)
+{
+	left->was_seen_half_done |= left->is_under_way;
+}
+
+static void run_other(void *context, struct monotime until)
+{
+	struct left *left = context;
+
+	(void)until;
+	look(left);
+	left->other.active = ++left->others < 3;
+}
+
+static void readable(void *context, uint32_t events)
+{
+	struct left *left = context;
+	char byte;
+
+	(void)events;
+	look(left);
+	assert_int_equal(read(left->pipe[0], &byte, 1), 1);
+	left->other.active = true;
+}
+
+static void end(void *context, struct monotime now)
+{
+	struct left *left = context;
+
+	(void)now;
+	look(left);
+	loop_stop(left->world.loop);
+}
+
+static void what_a_slice_left_is_settled_before_anything_else_runs(void **state)
+{
+	struct left left = {.runs = 0};
+	(void)state;
+
+	start(&left.world);
+	left.slice =
+	    (struct loop_slice){.active = true, .run = leave_work, .settle = settle, .context = &left};
+	left.other = (struct loop_slice){.run = run_other, .context = &left};
+	left.world.marks[0].timer =
+	    (struct loop_timer){.deadline = monotime_add(left.world.start, monotime_from_ms(50)),
+				.expired = end,
+				.context = &left};
+	loop_add_slice(left.world.loop, &left.other);
+	loop_add_slice(left.world.loop, &left.slice);
+	loop_add_timer(left.world.loop, &left.world.marks[0].timer);
+	assert_int_equal(pipe(left.pipe), 0);
+	assert_int_equal(write(left.pipe[1], "x", 1), 1);
+	assert_int_equal(loop_add(left.world.loop, left.pipe[0], EPOLLIN, readable, &left, &left.source), 0);
+	assert_int_equal(loop_run(left.world.loop), 0);
+	assert_false(left.was_seen_half_done);
+	assert_false(left.is_under_way);
+	assert_int_equal(left.others, 3);
+	assert_true(left.runs > left.settled); /* not at each turn: nothing else ran in most of them */
+	loop_remove(left.source);
+	close(left.pipe[0]);
+	close(left.pipe[1]);
+	loop_close(left.world.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +245,7 @@ int main(void)
 	    cmocka_unit_test(a_timer_without_patience_comes_before_one_with_more_of_it),
 	    cmocka_unit_test(deadlines_far_and_near_are_kept),
 	    cmocka_unit_test(without_the_newer_call_they_are_kept_as_well),
+	    cmocka_unit_test(what_a_slice_left_is_settled_before_anything_else_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Each call is tried by a process of its own: what the filter forbids ends it. */
 #include "syncd/daemon/sandbox.h"
+#include "syncd/kernel/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,14 +25,17 @@
 
 enum { NO_FILTER = 77 };
 
-/* How a process ends that installs the filter and then makes this call: a signal's number, or 0. */
-static int end_of(long (*call)(void))
+/* How a process ends that prepares (unless NULL), installs the filter and then makes this call: a signal's
+ * number, or 0. */
+static int end_of_prepared(void (*prepare)(void), long (*call)(void))
 {
 	int status;
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		char why[256];
+		if (prepare != NULL)
+			prepare();
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 		if (sandbox_filter_calls(why, sizeof(why)) < 0)
 			syscall(SYS_exit_group, NO_FILTER);
@@ -42,6 +46,11 @@ static int end_of(long (*call)(void))
 	if (WIFEXITED(status) && WEXITSTATUS(status) == NO_FILTER)
 		skip(); /* built with a sanitizer */
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static int end_of(long (*call)(void))
+{
+	return end_of_prepared(NULL, call);
 }
 
 static long execute(void)
@@ -153,12 +162,51 @@ static void an_assertion_that_fails_is_told_as_such(void **state)
 	assert_int_equal(end_of(give_up), SIGABRT);
 }
 
+static void call_in_thread(void *context, void *call)
+{
+	(void)context;
+	(*(long (**)(void))call)();
+}
+
+static struct worker *worker; /* of a process that ends with its test */
+
+static void start_thread(void)
+{
+	if (worker_start(&worker, "test", call_in_thread, NULL) < 0)
+		abort();
+}
+
+static long have_thread_fork(void)
+{
+	long (*call)(void) = clone_process;
+	worker_hand(worker, &call);
+	worker_end(worker);
+	return 0;
+}
+
+static long have_thread_work_and_end(void)
+{
+	long (*call)(void) = daily_work;
+	worker_hand(worker, &call);
+	worker_wait(worker, 0);
+	worker_end(worker);
+	return 0;
+}
+
+static void a_thread_that_was_there_before_is_filtered_too(void **state)
+{
+	(void)state;
+	assert_int_equal(end_of_prepared(start_thread, have_thread_fork), SIGSYS);
+	assert_int_equal(end_of_prepared(start_thread, have_thread_work_and_end), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_an_intruder_needs_ends_the_process),
 	    cmocka_unit_test(daily_work_goes_on),
 	    cmocka_unit_test(an_assertion_that_fails_is_told_as_such),
+	    cmocka_unit_test(a_thread_that_was_there_before_is_filtered_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,13 +48,13 @@ static void create(struct commit *by, const struct flow *flow)
 	struct commit_options options = {0};
 
 	commit_flow(by, flow, flow->timeout_s, &options, ignore, NULL);
-	commit_flush(by, &options, ignore, NULL);
+	commit_flush(by);
 }
 
 static void destroy(struct commit *by, const struct flow *flow)
 {
 	commit_delete(by, flow, ignore, NULL);
-	commit_flush(by, NULL, ignore, NULL);
+	commit_flush(by);
 }
 
 static struct watch *open_watch(size_t buffer, size_t buffer_max, const struct commit *not_of)
@@ -212,7 +212,7 @@ static void an_overrun_is_told_once_and_the_buffer_grows(void **state)
 
 		commit_flow(commit, &flow, 600, &options, ignore, NULL);
 	}
-	commit_flush(commit, &options, ignore, NULL);
+	commit_flush(commit);
 	assert_int_equal(watch_read(watch, BURST, note, &seen), -ENOBUFS);
 	assert_int_equal(watch_statistics(watch)->overruns, 1);
 	assert_int_equal(watch_statistics(watch)->buffer, 2 * before);
@@ -250,7 +250,7 @@ static void a_large_buffer_loses_nothing(void **state)
 
 		commit_flow(commit, &flow, 600, &options, ignore, NULL);
 	}
-	commit_flush(commit, &options, ignore, NULL);
+	commit_flush(commit);
 	read_all(watch, &seen);
 	assert_int_equal(seen.count, BURST);
 	assert_int_equal(watch_statistics(watch)->overruns, 0);
