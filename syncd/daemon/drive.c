@@ -480,8 +480,10 @@ int drive_open(struct drive **result, const struct drive_parts *parts, const str
 	int error = warm_open(&drive->warm, parts->loop);
 	/* before node_create(), which may ask for a pass already */
 	auditor_start(&drive->auditor, drive, parts, audit_interval);
-	drive->timer =
-	    (struct loop_timer){.deadline = clock_now(), .expired = deadline_passed, .context = drive};
+	/* unsettled: while it creates the node may not know yet what the kernel has; that makes no difference
+	 * to the passing of time, and a takeover has much to send */
+	drive->timer = (struct loop_timer){
+	    .deadline = clock_now(), .expired = deadline_passed, .context = drive, .unsettled = true};
 	loop_add_timer(parts->loop, &drive->timer);
 	if (error == 0)
 		error = node_create(&drive->node, config, &sink, clock_now());

@@ -184,7 +184,8 @@ static struct monotime run_timers(struct loop *loop)
 	for (struct loop_timer *timer = loop->timers; timer != NULL; timer = timer->next) {
 		if (!monotime_is_before(now, timer->deadline)) {
 			timer->deadline = MONOTIME_NEVER;
-			settle(loop, NULL);
+			if (!timer->unsettled)
+				settle(loop, NULL);
 			timer->expired(timer->context, now);
 			now = clock_now();
 		}
@@ -286,12 +287,13 @@ static int wait_for_events(struct loop *loop, struct monotime next, struct monot
 		*since = clock_now();
 	if (count < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (count > 0)
-		settle(loop, NULL);
 	for (int i = 0; i < count; i++) {
 		struct loop_source *source = events[i].data.ptr;
-		if (!source->dead)
-			source->ready(source->context, events[i].events);
+		if (source->dead)
+			continue;
+		if (source != loop->timer_source)
+			settle(loop, NULL);
+		source->ready(source->context, events[i].events);
 	}
 	free_dead(loop);
 	return 0;

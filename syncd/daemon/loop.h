@@ -39,6 +39,7 @@ struct loop_timer {
 	/* So much later it may run, together with what else wakes the loop up: each waking costs more than
 	 * most timers' work. */
 	int64_t patience_us;
+	bool unsettled; /* it may run while what a slice left to a thread goes on (loop_slice.settle) */
 	struct loop_timer *next;
 };
 void loop_add_timer(struct loop *loop, struct loop_timer *timer);
@@ -47,7 +48,7 @@ struct loop_slice {
 	bool active; /* set it to have `run` called; `run` clears it when there is no more to do */
 	void (*run)(void *context, struct monotime until); /* returns soon after `until` */
 	/* NULL; or what run() leaves to a thread goes on until this is called, which is before any other
-	 * callback: so nothing else ever sees it half done. */
+	 * callback but that of a timer that says so: nothing else ever sees it half done. */
 	void (*settle)(void *context);
 	void *context;
 	struct loop_slice *next;

@@ -11,7 +11,7 @@
 enum {
 	AHEAD = 24,
 	BATCHES = 5, /* one that is filled, and the others under way */
-	LEFT = 1,    /* so few are under way when the next are made: the thread must never wait for one */
+	LEFT = 1,    /* where none is done, it is waited until so few are left: waking costs, too */
 };
 
 struct commit {
@@ -135,18 +135,17 @@ static void tell(struct commit_batch *batch)
 	batch->count = 0;
 }
 
-/* Waits until at most `left` batches are under way, and tells of all that are done. */
-static void collect(struct commit *commit, unsigned left)
+/* Tells of the oldest batch under way, of which there must be one. */
+static void collect(struct commit *commit)
 {
-	struct commit_batch *batch;
+	struct commit_batch *batch = worker_take(commit->worker);
 
-	if (!commit->under_way)
-		return;
-	worker_wait(commit->worker, left);
-	while ((batch = worker_take(commit->worker))) {
-		tell(batch);
-		commit->under_way--;
+	if (!batch) {
+		worker_wait(commit->worker, commit->under_way > LEFT ? LEFT : 0);
+		batch = worker_take(commit->worker);
 	}
+	commit->under_way--;
+	tell(batch);
 }
 
 /* Sends what is queued; afterwards a batch is free. */
@@ -168,7 +167,7 @@ static void send_batch(struct commit *commit)
 	commit->under_way++;
 	commit->filled = (commit->filled + 1) % BATCHES;
 	if (commit->under_way == BATCHES - 1)
-		collect(commit, LEFT);
+		collect(commit);
 }
 
 /* Where its flow is queued; what others have queued before goes first. */
@@ -233,7 +232,8 @@ void commit_refresh(struct commit *commit, const struct flow *flow, uint32_t tim
 void commit_flush(struct commit *commit)
 {
 	send_batch(commit);
-	collect(commit, 0);
+	while (commit->under_way)
+		collect(commit);
 }
 
 static int request_flush(struct commit *commit)
