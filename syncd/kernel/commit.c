@@ -10,7 +10,7 @@
 
 enum {
 	AHEAD = 24,
-	BATCHES = 5, /* one that is filled, and the others under way */
+	BATCHES = 6, /* one that is filled, and the others under way */
 	LEFT = 1,    /* where none is done, it is waited until so few are left: waking costs, too */
 };
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 enum {
-	SOCKET_BUFFER = 4 * 1024 * 1024, /* holds the answers to a whole batch: 256 times less than 2 KiB */
+	SOCKET_BUFFER = 4 * 1024 * 1024, /* holds the answers to a whole batch: less than 2 KiB a flow */
 	ROUNDS_MAX = 12, /* whatever others do to the same tuples meanwhile, a flow ends after so many */
 };
 

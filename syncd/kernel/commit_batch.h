@@ -15,8 +15,8 @@
 #include <sys/socket.h>
 
 enum {
-	BATCH_FLOWS = 256,
-	BATCH_MESSAGES = 128 * 1024,
+	BATCH_FLOWS = 128,
+	BATCH_MESSAGES = 64 * 1024,
 	/* Batches begin at sequence numbers so far apart that no late answer meets another's: rounds are
 	 * bounded, and each takes BATCH_FLOWS of them. */
 	BATCH_SEQUENCES = 1 << 16,

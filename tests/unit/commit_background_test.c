@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A commit whose batches a thread carries out: what is told, in which order, and when. */
+#include "syncd/kernel/commit_batch.h"
 #include "tests/unit/commit_ground.h"
 
 #include <errno.h>
@@ -158,13 +159,14 @@ static void closing_in_the_middle_tells_nobody_any_more(void **state)
 	struct kernel_netns *k = need_background(state);
 	struct told *told = calloc(1, sizeof(*told));
 	struct commit *commit;
+	const unsigned sent = 3 * BATCH_FLOWS;
 	unsigned so_far;
 
 	end_background(k);
 	assert_int_equal(commit_open(&commit), 0);
 	assert_int_equal(commit_start_thread(commit), 0);
 	assert_true(commit_set_background(commit, true));
-	for (unsigned n = 0; n < 900; n++) {
+	for (unsigned n = 0; n < sent + 1; n++) {
 		struct flow flow = flow_of(n);
 
 		commit_flow(commit, &flow, 500, &commit_fence_open, note, told);
@@ -172,8 +174,8 @@ static void closing_in_the_middle_tells_nobody_any_more(void **state)
 	so_far = told->count;
 	commit_close(commit);
 	assert_int_equal(told->count, so_far);
-	(void)kernel_netns_read(k, &(struct flow[]){flow_of(767)}[0]); /* of the last batch that was full */
-	kernel_netns_assert_absent(k, &(struct flow[]){flow_of(768)}[0]);
+	(void)kernel_netns_read(k, &(struct flow[]){flow_of(sent - 1)}[0]); /* in the last full batch */
+	kernel_netns_assert_absent(k, &(struct flow[]){flow_of(sent)}[0]);
 	free(told);
 }
 
@@ -185,15 +187,15 @@ static void without_a_thread_all_goes_on_in_the_foreground(void **state)
 
 	assert_int_equal(commit_open(&commit), 0);
 	assert_false(commit_set_background(commit, true));
-	for (unsigned n = 0; n < 300; n++) {
+	for (unsigned n = 0; n < BATCH_FLOWS + 1; n++) {
 		struct flow flow = flow_of(n);
 
 		commit_flow(commit, &flow, 500, &commit_fence_open, note, told);
 	}
-	assert_int_equal(told->count, 256); /* a full batch, at once */
+	assert_int_equal(told->count, BATCH_FLOWS); /* a full batch, at once */
 	commit_flush(commit);
-	assert_int_equal(told->count, 300);
-	(void)kernel_netns_read(k, &(struct flow[]){flow_of(299)}[0]);
+	assert_int_equal(told->count, BATCH_FLOWS + 1);
+	(void)kernel_netns_read(k, &(struct flow[]){flow_of(BATCH_FLOWS)}[0]);
 	commit_close(commit);
 	free(told);
 }
