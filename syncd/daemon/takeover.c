@@ -84,7 +84,7 @@ int takeover_begin(struct takeover *takeover, const struct takeover_parts *parts
 
 void takeover_settle(struct takeover *takeover)
 {
-	if (!takeover->in_background)
+	if (commit_is_settled(takeover->parts.commit))
 		return;
 	commit_flush(takeover->parts.commit);
 	drive_finish(takeover->parts.drive);

@@ -236,6 +236,11 @@ void commit_flush(struct commit *commit)
 		collect(commit);
 }
 
+bool commit_is_settled(const struct commit *commit)
+{
+	return !commit->under_way && !filled_batch(commit)->count;
+}
+
 static int request_flush(struct commit *commit)
 {
 	struct {

@@ -93,8 +93,12 @@ typedef void commit_done(void *context, const struct flow *flow, enum commit_res
 void commit_flow(struct commit *commit, const struct flow *flow, uint32_t timeout_s,
 		 const struct commit_options *options, commit_done *done, void *context);
 
-/* Sends what is queued and settles every flow of it.  Blocks only for the kernel's own work. */
+/* Sends what is queued and settles every flow of it, and of what is under way.  Blocks only for the kernel's
+ * own work. */
 void commit_flush(struct commit *commit);
+
+/* Whether every flow is settled, so that a flush would do nothing. */
+bool commit_is_settled(const struct commit *commit);
 
 /*
  * Deletes flows by key, batched the same way: `done` is told COMMIT_CREATED for deleted, COMMIT_KEPT when

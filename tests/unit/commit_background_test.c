@@ -89,7 +89,9 @@ static void each_flow_is_told_its_own_end_in_order(void **state)
 	for (unsigned n = 0; n < MANY; n++)
 		commit_flow(k->commit, &flows[n], 500, &commit_fence_open, note, told);
 	assert_true(told->count < MANY); /* the last, half full batch has not even been sent */
+	assert_false(commit_is_settled(k->commit));
 	commit_flush(k->commit);
+	assert_true(commit_is_settled(k->commit));
 	assert_int_equal(told->count, MANY);
 	for (unsigned n = 0; n < MANY; n++) {
 		assert_int_equal(told->ends[n].flow, n + 1);
