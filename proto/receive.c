@@ -79,7 +79,7 @@ void receive_new_session(struct receive *receive, struct monotime now)
 	receive->has_proof = false;
 	receive->proven_version = 0;
 	receive->incompatible = false;
-	receive->overflowed = false;
+	receive->overflowed = receive->was_lacking = false; /* of the new one all up to 0 is here */
 	receive->frames_unacked = 0;
 	receive->full.running = receive->full.started = receive->full.complete_known = false;
 	receive->full.sweep_waits = receive->full.sweeping = false;
@@ -112,6 +112,7 @@ static void full_start(struct receive *receive, uint32_t random, struct monotime
 	receive->follow_sweep =
 	    false; /* it was asked for later: what its owner withdrew meanwhile it does not name */
 	receive->full.started = false;
+	receive->was_lacking |= receive->overflowed || receive->incompatible || receive->aged;
 	receive->was_thinned |= receive->aged;
 	receive->aged = false;
 	receive->full.sweeping = receive->full.sweep_waits = false;
@@ -141,7 +142,7 @@ void receive_flush(struct receive *receive, struct monotime now)
 static unsigned full_end(struct receive *receive)
 {
 	receive->full.running = false;
-	receive->emptied = receive->was_thinned = false;
+	receive->emptied = receive->was_thinned = receive->was_lacking = false;
 	receive->news = RECEIVE_NEWS_ALL;
 	if (receive->full.position > receive->applied)
 		receive->applied = receive->full.position;
@@ -196,7 +197,9 @@ struct monotime receive_deadline(const struct receive *receive)
 
 bool receive_is_whole(const struct receive *receive)
 {
-	return !receive->overflowed && !receive->incompatible && !receive->emptied && !receive->aged;
+	/* (a full catch-up that runs has brought all up to its own position) */
+	return !receive->overflowed && !receive->incompatible && !receive->emptied && !receive->aged &&
+	       (receive->full.running || !receive->was_lacking);
 }
 
 bool receive_has_stale(const struct receive *receive)

@@ -75,6 +75,7 @@ struct receive {
 	bool follow_sweep;         /* and what the sweep of the full catch-up takes away */
 	bool aged;                 /* entries have run out here that their silent owner may still have */
 	bool was_thinned;          /* so it was, and no full catch-up has ended since */
+	bool was_lacking;          /* flows, when a full catch-up began, and none has ended since */
 	bool emptied;              /* by request, and no full catch-up has ended since */
 	uint64_t applied;
 	uint64_t exact_at; /* largest asof applied: the copy is an exact state only at applied >= exact_at */

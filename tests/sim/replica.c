@@ -244,6 +244,24 @@ static bool holds_as_it_is(const struct host *holder, const struct host *owner, 
 	       record_equals(held->bytes, own->bytes);
 }
 
+/* The lowest term above that of a host that is primary; 0: none is. */
+static uint32_t heir_term(const struct world *world, uint32_t term)
+{
+	uint32_t lowest = 0;
+
+	for (unsigned i = 0; i < world->hosts_count; i++) {
+		const struct host *host = &world->hosts[i];
+		struct node_view view;
+
+		if (!host->node || host->role != FRAME_ROLE_PRIMARY)
+			continue;
+		node_view(host->node, host_clock(host), &view);
+		if (view.term > term && (!lowest || view.term < lowest))
+			lowest = view.term;
+	}
+	return lowest;
+}
+
 static void guard_begin(struct host *holder, const struct host *owner)
 {
 	struct guard *guard = &invariant_record(holder)->of[owner->index].guard;
@@ -260,7 +278,7 @@ static void guard_begin(struct host *holder, const struct host *owner)
 	guard_allocate(guard, owner);
 	guard->look_at_us = now_us + GUARD_LOOK_US;
 	guard->term = view.term;
-	guard->heir_term = 0;
+	guard->heir_term = heir_term(world_of(holder), guard->term);
 	for (uint32_t n = 0; n < owner->kernel.numbers; n++) {
 		const struct kernel_flow *flow = &owner->kernel.flows[n];
 

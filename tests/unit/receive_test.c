@@ -420,6 +420,29 @@ static void an_overflow_is_told_and_heals_when_it_fits(void **state)
 	assert_true(b->receive.has_proof);
 }
 
+static void what_overflowed_is_lacking_also_when_the_catch_up_for_it_is_given_up(void **state)
+{
+	struct bench *b = *state;
+
+	own_range(b, 0, LIMIT + 10);
+	status(b, true);
+	run(b);
+	data(b, 0, LIMIT + 10, FULL_ID);
+	assert_false(receive_is_whole(&b->receive));
+	table_set_limits(b->owner, 10 * LIMIT, 0);
+	for (uint32_t i = 0; i < 20; i++)
+		disown(b, i);
+	status(b, true);
+	b->now.us += 10000000;
+	run(b);
+	assert_true(b->receive.full.running);
+	assert_true(receive_is_whole(&b->receive)); /* up to 0 */
+	disown(b, 20);
+	status(b, true);
+	assert_false(b->receive.full.running);
+	assert_false(receive_is_whole(&b->receive));
+}
+
 static void a_late_digest_proves_no_more_than_when_it_was_sent(void **state)
 {
 	struct bench *b = *state;
@@ -535,6 +558,7 @@ int main(void)
 	    promise(a_digest_that_differs_leads_to_a_full_catch_up_with_back_off),
 	    promise(a_restarted_peer_is_not_kept_waiting_by_old_back_off),
 	    promise(an_overflow_is_told_and_heals_when_it_fits),
+	    promise(what_overflowed_is_lacking_also_when_the_catch_up_for_it_is_given_up),
 	    promise(a_late_digest_proves_no_more_than_when_it_was_sent),
 	    promise(nothing_stays_proven_while_all_is_fetched_anew),
 	    promise(absurd_versions_are_survived),
