@@ -173,7 +173,8 @@ void drive_give(struct drive *drive, struct node_event *event)
 
 static void follow(struct drive *drive)
 {
-	follower_run(&drive->follower, drive->parts.fence_is_closed(drive->parts.context));
+	if (drive->follower.count > 0)
+		follower_run(&drive->follower, drive->parts.fence_is_closed(drive->parts.context));
 	expectations_run(drive->parts.expectations);
 }
 

@@ -23,7 +23,7 @@ def _figures():
         Figure("burst-overruns", "events lost in the burst", "overruns", [Target(0)]),
         Figure("memory-internal", "resident memory a flow, internal", "bytes", [Target(150)]),
         Figure("memory-external", "resident memory a flow, external", "bytes", [Target(150)]),
-        Figure("idle", "idle daemon, all flows held, audit off; the busier of the two", "% of a core", [Target(0.1)]),
+        Figure("idle", "idle daemon, all flows held, audit off; the busier node", "% of a core", [Target(0.1)]),
         Figure("audit", "CPU of an audit pass, a flow", "ns", [Target(1.5, FLOOR)]),
         Figure("heartbeat", "heartbeat late while an audit runs", "ms", [Target(5)]),
         Figure("catchup", "full catch-up of a restarted peer", "s", [Target(1, THEIRS)],
@@ -46,6 +46,9 @@ PARTS = {
 
 
 def _floor(figures, parts):
+    if "idle" in parts:
+        with Floor() as ground:
+            figures["idle"].add(FLOOR, max(ground.heartbeats(IDLE_S)) * 100)
     if not {"audit", "commit"} & parts:
         return
     with Floor() as ground:

@@ -132,6 +132,15 @@ class Floor(Ground):
         lines.signal(signal.SIGTERM)
         return lines.finish()
 
+    def heartbeats(self, seconds):
+        """Heartbeats of the daemons' size and rate between the nodes, nothing besides: the CPU share of each."""
+        lines = [JsonLines(space, program("tools/heartbeat"), "--interface", "sync0", "--seconds", seconds)
+                 for space in self.space.values()]
+        reports = [each.finish(seconds + 60) for each in lines]
+        if min(report["received"] for report in reports) < 4 * seconds:
+            raise LabError(f"the bare heartbeats did not arrive: {reports}")
+        return [report["cpu_ns"] / 1e9 / report["seconds"] for report in reports]
+
     def dump(self, node=ACTIVE):
         return tool(self.space[node], "bare", "dump")
 
