@@ -445,14 +445,17 @@ void node_answer_heartbeat(struct node *node)
 	node->heartbeat_is_answer = true;
 }
 
-/* Who answered has the whole interval, and who came first a little less: so it comes first again, and the
- * other's own timer does not run out just before. */
+/*
+ * Who answered comes first the next time, a little before its interval is over; who came first waits for the
+ * whole of it.  So they take turns in being the one that wakes up twice.  Of several that answered one is the
+ * first: by their ids.
+ */
 static struct monotime heartbeat_interval(struct node *node)
 {
 	int64_t us = node->config.heartbeat.us;
 
-	if (node->config.answers_heartbeats && !node->heartbeat_is_answer)
-		us -= us / HEARTBEAT_LEAD;
+	if (node->config.answers_heartbeats && node->heartbeat_is_answer)
+		us -= us / HEARTBEAT_LEAD + us / (4 * HEARTBEAT_LEAD) * (node->config.id % 4);
 	node->heartbeat_is_answer = false;
 	return monotime_from_us(us);
 }

@@ -91,6 +91,22 @@ static void nodes_that_answer_send_together(void **state)
 	finish(c);
 }
 
+/* Who sends first wakes up twice: once for its own, and once for the answers. */
+static void two_nodes_take_turns_in_being_first(void **state)
+{
+	struct cluster *c = apart(2, true, 0);
+	unsigned first[2] = {0, 0};
+
+	(void)state;
+	cluster_run_us(c, WATCHED_US);
+	for (size_t i = 0; i + 1 < c->recorded_count; i += 2) {
+		assert_int_not_equal(c->recorded[i].from, c->recorded[i + 1].from);
+		first[c->recorded[i].from]++;
+	}
+	assert_in_range(first[0], first[1] - 1, first[1] + 1);
+	finish(c);
+}
+
 static void nodes_that_do_not_answer_stay_apart(void **state)
 {
 	struct cluster *c = apart(3, false, 0);
@@ -140,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(nodes_that_answer_send_together),
+	    cmocka_unit_test(two_nodes_take_turns_in_being_first),
 	    cmocka_unit_test(nodes_that_do_not_answer_stay_apart),
 	    cmocka_unit_test(no_heartbeat_is_later_for_answering),
 	    cmocka_unit_test(more_than_two_an_interval_are_never_sent_for_it),
