@@ -73,14 +73,15 @@ static bool reply_is_whole(const struct request *request)
 static void apply_nat(const struct request *request, struct flow *flow)
 {
 	const struct request_nat *src = &request->src_nat, *dst = &request->dst_nat;
+	const bool has_ports = flow_has_ports(flow->protocol);
 
 	if (src->has_address)
 		memcpy(flow->reply.dst, src->address, sizeof(flow->reply.dst));
-	if (src->has_port)
+	if (src->has_port && has_ports)
 		flow->reply.dport = src->port;
 	if (dst->has_address)
 		memcpy(flow->reply.src, dst->address, sizeof(flow->reply.src));
-	if (dst->has_port)
+	if (dst->has_port && has_ports)
 		flow->reply.sport = dst->port;
 }
 

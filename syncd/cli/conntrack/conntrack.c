@@ -120,10 +120,12 @@ static int get(struct work *work)
 		key.reply.icmp_id = mirror.icmp_id;
 	}
 	error = kernel_table_get(work->table, &key, by_reply, &flow);
-	if (!error && !filter_matches(request, &flow))
-		error = -ENOENT;
 	if (error)
 		return change_say_error(work->cli, error);
+	if (!filter_matches(request, &flow)) {
+		request_say(work->cli, "0 flow entries have been shown.");
+		return CLI_FAILED;
+	}
 	show_start(work->show, work->cli, request, work->labels);
 	show_flow(work->show, &flow);
 	code = show_end(work->show, work->cli, CLI_DONE);

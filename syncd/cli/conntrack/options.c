@@ -336,9 +336,25 @@ static int check_addresses(const struct cli *cli, const struct request *request)
 	return request_refuse(cli, "you have to specify `--reply-src' and `--reply-dst'");
 }
 
+/* The kernel sets these itself.  conntrack(8) leaves them out with these words; where they would select flows
+ * it then takes all, and `-D -u SRC_NAT` empties the table. */
+static int check_status(const struct cli *cli, const struct request *request)
+{
+	const char *name = request->status_nat;
+	const char *option;
+
+	if (!name)
+		return -1;
+	option = !strcmp(name, "SRC_NAT") ? "--src-nat" : "--dst-nat";
+	if (request->command != REQUEST_CREATE && request->command != REQUEST_ADD &&
+	    request->command != REQUEST_UPDATE)
+		return request_refuse(cli, "`%s' selects no flows, use %s instead", name, option);
+	fprintf(stderr, "WARNING: ignoring %s, use %s instead\n", name, option);
+	return -1;
+}
+
 static int check_rest(const struct cli *cli, const struct request *request)
 {
-
 	if (request_has(request, OPTION_MASK_SRC) && !request_has(request, OPTION_ORIG_SRC) &&
 	    request->table < TABLE_DYING)
 		return request_refuse(cli, "Can't use --mask-src without --src");
@@ -351,7 +367,7 @@ static int check_rest(const struct cli *cli, const struct request *request)
 		return request_refuse(cli, "cannot specify `--src-nat' or `--dst-nat' with `--any-nat'");
 	if (request->peer && request->table != TABLE_EXTERNAL && request->table != TABLE_EXTERNAL_EXPECT)
 		return request_refuse(cli, "--peer goes with the tables external and external-expect alone");
-	return -1;
+	return check_status(cli, request);
 }
 
 int request_check(struct cli *cli, const struct request *request, bool in_file)

@@ -135,6 +135,7 @@ struct request {
 	uint32_t secmark;
 	bool has_table;
 	bool status_unset, status_unreplied; /* -u UNSET, -u UNREPLIED */
+	const char *status_nat;              /* -u SRC_NAT or DST_NAT, which is left out; else NULL */
 	uint8_t labels[FLOW_LABELS_SIZE], label_changes[FLOW_LABELS_SIZE];
 	bool label_del_all;
 	uint32_t buffer_size;

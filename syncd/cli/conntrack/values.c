@@ -85,7 +85,7 @@ static int read_prefix(const struct reading *reading, const char *option, const 
 	memcpy(copy, text, (size_t)(slash - text));
 	copy[slash - text] = 0;
 	code = read_address(reading, copy, address);
-	if (code >= 0 || !slash[1])
+	if (code >= 0)
 		return code;
 	if (!request_read_decimal(slash + 1, reading->request->flow.family == FLOW_IPV4 ? 32 : 128, &bits))
 		return request_refuse(reading->cli, "Invalid netmask");
@@ -97,7 +97,7 @@ static int read_prefix(const struct reading *reading, const char *option, const 
 	return -1;
 }
 
-/* ADDRESS, ADDRESS:PORT, [ADDRESS]:PORT or nothing */
+/* ADDRESS, ADDRESS:PORT, [ADDRESS]:PORT or nothing; brackets without a port are none to conntrack(8) */
 static int read_nat(const struct reading *reading, const char *text, struct request_nat *nat)
 {
 	char copy[INET6_ADDRSTRLEN + 3];
@@ -119,7 +119,7 @@ static int read_nat(const struct reading *reading, const char *text, struct requ
 			return request_refuse(reading->cli, "No IPv6 address specified");
 		address = copy + 1;
 		port = close[1] == ':' ? close + 1 : NULL;
-		if (close[1] && !port)
+		if (!port)
 			return request_refuse(reading->cli, "Invalid IP address `%s'", text);
 		*close = 0;
 	} else if (strchr(copy, ':') == strrchr(copy, ':')) {
@@ -196,6 +196,8 @@ static bool take_status(struct request *request, const char *name)
 	    {"EXPECTED", FLOW_STATUS_EXPECTED},
 	    {"OFFLOAD", FLOW_STATUS_OFFLOAD},
 	    {"HW_OFFLOAD", FLOW_STATUS_HW_OFFLOAD},
+	    {"SRC_NAT", 0},
+	    {"DST_NAT", 0},
 	    {"UNREPLIED", 0},
 	    {"UNSET", 0},
 	    {NULL, 0},
@@ -209,6 +211,8 @@ static bool take_status(struct request *request, const char *name)
 		request->status_unset = true;
 	if (!strcmp(word->name, "UNREPLIED"))
 		request->status_unreplied = true;
+	if (strstr(word->name, "_NAT"))
+		request->status_nat = word->name;
 	return true;
 }
 
