@@ -22,16 +22,26 @@ static int64_t closed_us(const struct host *host, uint32_t number)
 	return told_us > in_kernel_us ? told_us : in_kernel_us;
 }
 
+/* A connection of that host itself, which does not rule: it lives on there, whoever does. */
+static bool is_its_own(const struct host *host, uint32_t number)
+{
+	const struct traffic *traffic = &host->world->traffic;
+	uint32_t first = traffic->service + host->index * traffic->own;
+
+	return host->role != FRAME_ROLE_PRIMARY && number >= first && number < first + traffic->own;
+}
+
 /* It was closed here, and has not begun anew at another host since. */
 static bool has_ended_here(const struct host *host, uint32_t number)
 {
 	int64_t since_us = closed_us(host, number);
 
 	for (unsigned i = 0; i < host->world->hosts_count; i++) {
-		const struct kernel *other = &host->world->hosts[i].kernel;
+		const struct host *other = &host->world->hosts[i];
 
-		if (i != host->index && other->flows[number].present && other->begun_us[number] > since_us &&
-		    !warm_is_local(&host->world->hosts[i], number))
+		if (i != host->index && other->kernel.flows[number].present &&
+		    other->kernel.begun_us[number] > since_us && !warm_is_local(other, number) &&
+		    !is_its_own(other, number))
 			return false;
 	}
 	return since_us > 0;
