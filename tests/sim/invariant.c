@@ -249,11 +249,15 @@ static void check_work(struct host *host, const struct node_event *event)
 }
 
 /* A flow may have left with this event. */
-/* Its daemon took it out of the table, closed; or has it again. */
+enum { IS_ENDING = -1 };
+
+/* Its daemon was told that it was closed, and took it out of the table, then or when a GET had confirmed it;
+ * or has it again. */
 static void note_closed(struct host *host, const struct node_event *event)
 {
 	int64_t *closed_us = invariant_record(host)->closed_us;
-	bool has_ended = event->type == NODE_FLOW_DESTROY || (event->type == NODE_GET_REPLY && !event->found);
+	bool is_told = event->type == NODE_FLOW_DESTROY;
+	bool has_ended = is_told || (event->type == NODE_GET_REPLY && !event->found);
 	bool is_there = event->type == NODE_FLOW_NEW || event->type == NODE_FLOW_COMMITTED ||
 			event->type == NODE_AUDIT_ROW || (event->type == NODE_GET_REPLY && event->found);
 	uint32_t number;
@@ -262,7 +266,9 @@ static void note_closed(struct host *host, const struct node_event *event)
 		return;
 	if (is_there || !flow_is_closing(event->flow))
 		closed_us[number] = 0;
-	else if (!invariant_find(node_internal(host->node), number))
+	else if (invariant_find(node_internal(host->node), number))
+		closed_us[number] = is_told ? IS_ENDING : closed_us[number];
+	else if (is_told || closed_us[number] == IS_ENDING)
 		closed_us[number] = host->world->now_us;
 }
 
