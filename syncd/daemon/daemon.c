@@ -280,9 +280,14 @@ static int failed(int error, const char *what, char *why, size_t size)
 	return error;
 }
 
-/* Before system calls are filtered, for a thread can't be started then. */
+/*
+ * Before system calls are filtered, for a thread can't be started then.  With a real-time policy there is
+ * none: it would not inherit that (SCHED_RESET_ON_FORK), and heartbeats would wait for an ordinary thread.
+ */
 static void start_commit_thread(struct daemon *daemon)
 {
+	if (daemon->config.process.scheduler.policy != CONFIG_SCHEDULER_OTHER)
+		return;
 	int error = commit_start_thread(daemon->commit);
 	if (error < 0 && error != -EOPNOTSUPP)
 		log_write(daemon->log, LOG_NOTICE, "no-commit-thread",

@@ -289,10 +289,10 @@ static int wait_for_events(struct loop *loop, struct monotime next, struct monot
 		return errno == EINTR ? 0 : -errno;
 	for (int i = 0; i < count; i++) {
 		struct loop_source *source = events[i].data.ptr;
-		if (source->dead)
-			continue;
-		if (source != loop->timer_source)
+		if (source != loop->timer_source && !source->dead)
 			settle(loop, NULL);
+		if (source->dead) /* or made so by what was settled */
+			continue;
 		source->ready(source->context, events[i].events);
 	}
 	free_dead(loop);

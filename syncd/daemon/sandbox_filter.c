@@ -225,5 +225,5 @@ int sandbox_filter_calls(char *why, size_t size)
 		snprintf(why, size,
 			 "the filter of system calls can't be installed: %s ([process] sandbox = no)",
 			 strerror(-error));
-	return error;
+	return error == -EOPNOTSUPP ? -ENOSYS : error; /* that one is told by SANITIZED alone */
 }
