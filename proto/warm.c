@@ -300,9 +300,12 @@ void node_warm_note_ended(struct node *node, const struct flow *flow)
 		return;
 	key.length = record_encode_key(flow, bytes);
 	own = key.length ? table_find(node->local.table, key) : NULL;
-	if (own && (!(own->flags & TABLE_ENTRY_TOMBSTONE) || own->flags & TABLE_ENTRY_CLOSED))
+	if (own && !(own->flags & TABLE_ENTRY_TOMBSTONE))
 		return;
 	naming = naming_find(node, key);
+	/* closed here it has ended, but for one that another active node carries, and says so */
+	if (own && own->flags & TABLE_ENTRY_CLOSED && !(node->config.active_active && naming.source.is_alive))
+		return;
 	if (key.length && naming.entry && !foreign_find(&node->foreign, key))
 		note_missing(node, key, naming.source.is_alive);
 }

@@ -83,6 +83,29 @@ static void what_ends_here_and_a_peer_has_comes_back_as_a_copy_unless_it_was_clo
 	cluster_free(c);
 }
 
+/* Each carries its own: what closes here, another may carry on. */
+static void of_two_active_nodes_also_what_was_closed_comes_back_while_the_other_has_it(void **state)
+{
+	struct cluster *c = warm_pair();
+	struct flow flow = cluster_flow(0);
+
+	(void)state;
+	for (unsigned i = A; i <= B; i++) {
+		struct node_event event = {.type = NODE_CONFIGURE, .config = &c->nodes[i].config};
+
+		c->nodes[i].config.active_active = true;
+		cluster_step(c, i, &event);
+		cluster_flow_new(c, i, &flow);
+	}
+	cluster_run_us(c, SECOND_US);
+	flow.tcp.state = FLOW_TCP_TIME_WAIT;
+	cluster_flow_destroy(c, B, &flow);
+	cluster_run_us(c, SECOND_US);
+	assert_int_equal(cluster_kernel_count(c, B), 1);
+	assert_int_equal(warm_view(c, B).flows, 1);
+	cluster_free(c);
+}
+
 /* It gives the role away before it has read its kernel, and a peer that is no primary has the same flows. */
 static void what_a_restarted_primary_has_is_its_own(void **state)
 {
@@ -165,6 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_a_new_primary_names_is_no_flow_of_the_backups_own_any_more),
 	    cmocka_unit_test(what_ends_here_and_a_peer_has_comes_back_as_a_copy_unless_it_was_closed),
+	    cmocka_unit_test(of_two_active_nodes_also_what_was_closed_comes_back_while_the_other_has_it),
 	    cmocka_unit_test(what_a_restarted_primary_has_is_its_own),
 	    cmocka_unit_test(a_takeover_whose_kernel_has_no_room_claims_nothing),
 	    cmocka_unit_test(a_connection_opened_anew_after_its_owners_reboot_replaces_the_copy),
