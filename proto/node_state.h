@@ -33,9 +33,8 @@ struct node {
 	struct role role;
 	struct stream stream;
 	struct peer peers[FRAME_PEERS_MAX];
-	unsigned
-	    peers_end; /* slots from here on were never used: to look at one costs a cache miss and a TLB miss
-			*/
+	/* slots from here on were never used: to look at one costs a cache miss and a TLB miss */
+	unsigned peers_end;
 	struct peer twin; /* who else claims our id */
 	struct stranger strangers[NODE_STRANGERS];
 	struct monotime heartbeat_at, status_at, status_sent_at;
@@ -87,10 +86,6 @@ void node_observe_table(const struct node *node, struct table *table, uint16_t i
 
 /* Our kernel has no room for all that we take over: nothing is claimed until we do so again. */
 void node_void_claims(struct node *node);
-
-/* ---- output.c ---- */
-/* Another node's heartbeat is here: ours may go with it. */
-void node_answer_heartbeat(struct node *node);
 
 /* ---- input.c ---- */
 void node_take_datagram(struct node *node, const struct node_event *event);
@@ -196,6 +191,8 @@ bool node_is_complete(const struct node *node);
 bool node_holds_in_sync(const struct node *node, const struct peer *peer);
 
 /* ---- output.c ---- */
+/* Another node's heartbeat is here: ours may go with it. */
+void node_answer_heartbeat(struct node *node);
 /* A STATUS to the group soon: at once, but never more often than every STATUS_INTERVAL_MIN. */
 void node_want_status(struct node *node);
 void node_want_ack(struct node *node, struct peer *peer, bool at_once);

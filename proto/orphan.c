@@ -19,15 +19,19 @@ static bool is_claimed_here(const struct peer *peer, const struct claim *claim)
 	       (claim->state == CLAIM_OPEN || claim->version >= receive_reach(&peer->receive));
 }
 
-/* We have committed it, or are about to: it makes an orphan that is not to be committed once more.  Also of
- * the session before, if nothing has come since. */
+/* It was taken in a session before, and nothing has come since. */
+static bool is_taken_still(const struct peer *peer)
+{
+	return peer->taken.below && peer->taken.reach == receive_reach(&peer->receive) &&
+	       !peer_was_primary(peer);
+}
+
+/* We have committed it, or are about to: it makes an orphan that is not to be committed once more. */
 static bool is_taken(struct node *node, const struct peer *peer)
 {
 	const struct claim *claim = claims_find(&node->claims, peer->id, &peer->current.id);
 
-	return is_claimed_here(peer, claim) ||
-	       (peer->taken.below && !peer->taken.is_elsewhere && !peer_was_primary(peer) &&
-		receive_reach(&peer->receive) == peer->taken.reach);
+	return is_claimed_here(peer, claim) || (is_taken_still(peer) && !peer->taken.is_elsewhere);
 }
 
 /* False: out of memory. */
@@ -66,18 +70,17 @@ static bool instance_differs(const struct peer *peer, const struct session *succ
 static void note_taken(struct node *node, struct peer *peer)
 {
 	const struct claim *claim = claims_find(&node->claims, peer->id, &peer->current.id);
-	uint64_t reach = receive_reach(&peer->receive);
 	bool is_followed = claim && claim->state == CLAIM_OPEN && !claim->walks;
-	bool is_elsewhere = !claim && !receive_has_stale(&peer->receive) &&
-			    node_is_claimed_elsewhere(node, peer->id, &peer->current.id, reach);
-	bool is_still = peer->taken.below && peer->taken.reach == reach && !peer_was_primary(peer);
+	bool is_elsewhere =
+	    !claim && !receive_has_stale(&peer->receive) &&
+	    node_is_claimed_elsewhere(node, peer->id, &peer->current.id, receive_reach(&peer->receive));
 
 	if (is_followed || is_elsewhere)
 		receive_claim(&peer->receive, 0);
 	if (is_elsewhere || is_claimed_here(peer, claim))
 		peer->taken = (struct peer_taken){.below = peer->receive.claim_generation,
 						  .is_elsewhere = is_elsewhere};
-	else if (!is_still)
+	else if (!is_taken_still(peer))
 		peer->taken.below = 0;
 	node->some_taken_elsewhere |= is_elsewhere;
 	peer->taken.reach = 0; /* nothing has come of the new one */
@@ -90,12 +93,12 @@ bool node_succeed_session(struct node *node, struct peer *peer, const struct ses
 
 	if (rebooted && table_count(peer->receive.table) && !keep_as_orphan(node, peer))
 		return false;
-	if (rebooted)
+	if (rebooted) {
 		receive_other_kernel(&peer->receive);
-	if (rebooted)
 		peer->taken = (struct peer_taken){0};
-	else if (session_exists(&peer->current))
+	} else if (session_exists(&peer->current)) {
 		note_taken(node, peer);
+	}
 	peer->instance = successor->instance;
 	peer->instance_is_known = true;
 	peer->ageing = (struct peer_ageing){0};

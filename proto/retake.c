@@ -58,7 +58,7 @@ struct holding {
 
 static struct holding holding_of(const struct node *node, const struct table *table)
 {
-	for (unsigned i = 0; table && i < FRAME_PEERS_MAX; i++) {
+	for (unsigned i = 0; table && i < node->peers_end; i++) {
 		const struct peer *peer = &node->peers[i];
 
 		if (peer->id && peer->receive.table == table)

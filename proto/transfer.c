@@ -256,8 +256,8 @@ static void claim_newcomer(struct node *node, struct peer *peer)
 	bool was_claimed = close_earlier(node, peer, &claim);
 
 	claims_add(&node->claims, &claim);
-	peer->taken.below =
-	    0; /* of an owner that rules again: what only fell silent here may live on there */
+	/* of an owner that rules again: what only fell silent here may live on there */
+	peer->taken.below = 0;
 	if (!was_claimed)
 		receive_claim_nothing(&peer->receive);
 	open_late(node, peer, claims_find(&node->claims, peer->id, &peer->current.id));
