@@ -25,13 +25,41 @@ struct cluster *claim_start(void)
 	return claim_start_many(2);
 }
 
+void claim_say_role(struct cluster *c, unsigned index, enum frame_role role)
+{
+	struct node_event event = {.type = NODE_ROLE, .role = role};
+
+	cluster_step(c, index, &event);
+}
+
 void claim_restart(struct cluster *c)
 {
-	struct node_event primary = {.type = NODE_ROLE, .role = FRAME_ROLE_PRIMARY};
-
 	c->nodes[A].config.own_term = 1;
 	cluster_restart(c, A);
-	cluster_step(c, A, &primary);
+	claim_say_role(c, A, FRAME_ROLE_PRIMARY);
+}
+
+void claim_restart_without_role(struct cluster *c)
+{
+	cluster_restart(c, A);
+	cluster_audit(c, A);
+	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
+}
+
+void claim_take_over_and_drop(struct cluster *c)
+{
+	cluster_run_us(c, 3000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 3000000);
+	assert_int_equal(cluster_held(c, B, A), 0);
+}
+
+void claim_give_away_and_take_back(struct cluster *c)
+{
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
 }
 
 void claim_close(struct cluster *c, unsigned index, uint32_t first, uint32_t count)

@@ -19,6 +19,19 @@ struct cluster *claim_start_many(unsigned nodes);
 /* A's daemon, as primary of its first term, as its state file has it; its kernel has all that it had. */
 void claim_restart(struct cluster *c);
 
+/* It asks for that role, and finds nothing to take over: as the daemon does that goes on in its term. */
+void claim_say_role(struct cluster *c, unsigned index, enum frame_role role);
+
+/* A's daemon, which is told no role, and is caught up by all. */
+void claim_restart_without_role(struct cluster *c);
+
+/* A is out of sight, by its end or by that of the link between them: B takes over, and drops its copy of A as
+ * committed. */
+void claim_take_over_and_drop(struct cluster *c);
+
+/* B gives the role away and takes it back. */
+void claim_give_away_and_take_back(struct cluster *c);
+
 /* `count` connections from number `first` on end in the kernel of that node, by their own doing. */
 void claim_close(struct cluster *c, unsigned index, uint32_t first, uint32_t count);
 

@@ -10,14 +10,6 @@
 
 #include <cmocka.h>
 
-static void give_the_role_away_and_take_it_back(struct cluster *c, unsigned index)
-{
-	cluster_role(c, index, FRAME_ROLE_BACKUP);
-	cluster_run_us(c, 1000000);
-	cluster_role(c, index, FRAME_ROLE_PRIMARY);
-	cluster_run_us(c, 1000000);
-}
-
 /* B rules; A's daemon is restarted without a role, and of what it has nothing gets through. */
 static struct cluster *start_and_restart(unsigned nodes)
 {
@@ -42,7 +34,7 @@ static void what_ended_does_not_come_back_from_an_owner_that_died_before_it_was_
 	cluster_run_us(c, 5000000);
 	claim_close(c, B, 10, 10);
 	cluster_run_us(c, 1000000);
-	give_the_role_away_and_take_it_back(c, B);
+	claim_give_away_and_take_back(c);
 	assert_int_equal(claim_in_kernel(c, B, 0, CLAIM_OLD), CLAIM_OLD - 20);
 	cluster_free(c);
 }
@@ -57,7 +49,7 @@ static void nor_from_one_that_was_restarted_twice(void **state)
 	cluster_run_us(c, 1500000);
 	cluster_stop(c, A);
 	cluster_run_us(c, 5000000);
-	give_the_role_away_and_take_it_back(c, B);
+	claim_give_away_and_take_back(c);
 	assert_int_equal(claim_in_kernel(c, B, 0, CLAIM_OLD), CLAIM_OLD - 10);
 	cluster_free(c);
 }
@@ -118,7 +110,7 @@ static void nor_from_a_copy_that_was_not_whole_when_it_was_claimed(void **state)
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	claim_close(c, B, 0, 10);
 	cluster_run_us(c, 3000000);
-	give_the_role_away_and_take_it_back(c, B);
+	claim_give_away_and_take_back(c);
 	assert_int_equal(claim_in_kernel(c, B, 0, CLAIM_OLD), CLAIM_OLD - 10);
 	cluster_free(c);
 }
@@ -137,7 +129,7 @@ static void what_closes_once_its_owner_is_gone_does_not_come_back(void **state)
 	cluster_stop(c, A);
 	cluster_run_us(c, 5000000);
 	claim_close(c, B, 0, 10);
-	give_the_role_away_and_take_it_back(c, B);
+	claim_give_away_and_take_back(c);
 	assert_int_equal(claim_in_kernel(c, B, 0, CLAIM_OLD), CLAIM_OLD - 10);
 	assert_int_equal(claim_in_kernel(c, B, CLAIM_FIRST_NEW, CLAIM_NEW), CLAIM_NEW);
 	cluster_free(c);
@@ -158,7 +150,7 @@ static void also_from_what_it_had_before_it_rebooted(void **state)
 	c->dark = false;
 	cluster_run_us(c, 3000000);
 	assert_int_equal(cluster_orphans(c, B, A), CLAIM_OLD);
-	give_the_role_away_and_take_it_back(c, B);
+	claim_give_away_and_take_back(c);
 	assert_int_equal(claim_in_kernel(c, B, 0, CLAIM_OLD), CLAIM_OLD - 10);
 	cluster_free(c);
 }
@@ -193,12 +185,9 @@ static void another_takeover_amid_a_catch_up_does_not_make_all_of_it_new(void **
 
 	(void)state;
 	cluster_stop(c, A);
-	cluster_run_us(c, 3000000);
-	cluster_role(c, B, FRAME_ROLE_PRIMARY);
-	cluster_run_us(c, 3000000);
+	claim_take_over_and_drop(c);
 	claim_close(c, B, 0, 10);
 	cluster_run_us(c, 3000000);
-	assert_int_equal(cluster_held(c, B, A), 0);
 	cluster_role(c, C, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 1000000);
 	c->tamper = claim_drop_what_is_long;

@@ -8,25 +8,11 @@
 
 #include <cmocka.h>
 
-static void change_role(struct cluster *c, unsigned index, enum frame_role role)
-{
-	struct node_event event = {.type = NODE_ROLE, .role = role};
-
-	cluster_step(c, index, &event);
-}
-
 static void refuse_a_flow(struct cluster *c, unsigned index)
 {
 	struct node_event refused = {.type = NODE_FLOW_REFUSED};
 
 	cluster_step(c, index, &refused);
-}
-
-static void restart_without_a_role(struct cluster *c)
-{
-	cluster_restart(c, A);
-	cluster_audit(c, A);
-	assert_true(cluster_run_until(c, cluster_is_in_sync, 10000000));
 }
 
 static void begin_at_a(struct cluster *c)
@@ -40,16 +26,6 @@ static void begin_anew_at_a(struct cluster *c)
 	claim_close(c, A, 0, 10);
 	cluster_flows_new(c, A, 0, 10);
 	cluster_run_us(c, 1000000);
-}
-
-/* B takes over from A, which is dead, and drops its copy. */
-static void take_over_and_drop(struct cluster *c)
-{
-	cluster_stop(c, A);
-	cluster_run_us(c, 3000000);
-	cluster_role(c, B, FRAME_ROLE_PRIMARY);
-	cluster_run_us(c, 3000000);
-	assert_int_equal(cluster_held(c, B, A), 0);
 }
 
 /* Before A is restarted, or after it. */
@@ -75,6 +51,25 @@ static void a_copy_stays_when_the_kernel_has_no_room_for_all(void **state)
 	}
 }
 
+/* B rules for a while, beside A, sees the first ten closed, and gives the role away. */
+static void close_and_give_away(struct cluster *c)
+{
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 2000000);
+	claim_close(c, B, 0, 10);
+	cluster_run_us(c, 1000000);
+	cluster_role(c, B, FRAME_ROLE_BACKUP);
+}
+
+static void expect_all_after_taking_back(struct cluster *c)
+{
+	cluster_run_us(c, 3000000);
+	cluster_role(c, B, FRAME_ROLE_PRIMARY);
+	cluster_run_us(c, 1000000);
+	assert_int_equal(claim_in_kernel(c, B, 0, CLAIM_OLD), CLAIM_OLD);
+	cluster_free(c);
+}
+
 /* Of two primaries the later one gave way; what it saw closed begins anew at the other. */
 static void what_begins_anew_at_a_primary_that_ruled_on_is_committed(void **state)
 {
@@ -82,20 +77,12 @@ static void what_begins_anew_at_a_primary_that_ruled_on_is_committed(void **stat
 	for (unsigned dies = 0; dies < 2; dies++) {
 		struct cluster *c = claim_start();
 
-		cluster_role(c, B, FRAME_ROLE_PRIMARY);
-		cluster_run_us(c, 2000000);
-		claim_close(c, B, 0, 10);
-		cluster_run_us(c, 1000000);
-		cluster_role(c, B, FRAME_ROLE_BACKUP);
+		close_and_give_away(c);
 		cluster_run_us(c, 1000000);
 		begin_anew_at_a(c);
 		if (dies)
 			cluster_stop(c, A);
-		cluster_run_us(c, 3000000);
-		cluster_role(c, B, FRAME_ROLE_PRIMARY);
-		cluster_run_us(c, 1000000);
-		assert_int_equal(claim_in_kernel(c, B, 0, CLAIM_OLD), CLAIM_OLD);
-		cluster_free(c);
+		expect_all_after_taking_back(c);
 	}
 }
 
@@ -105,22 +92,14 @@ static void what_begins_anew_at_a_restarted_primary_is_committed(void **state)
 	struct cluster *c = claim_start();
 
 	(void)state;
-	cluster_role(c, B, FRAME_ROLE_PRIMARY);
-	cluster_run_us(c, 2000000);
-	claim_close(c, B, 0, 10);
-	cluster_run_us(c, 1000000);
-	cluster_role(c, B, FRAME_ROLE_BACKUP);
+	close_and_give_away(c);
 	claim_close(c, A, 0, 10);
 	claim_restart(c);
 	cluster_flows_new(c, A, 0, 10);
 	cluster_audit(c, A);
 	cluster_run_us(c, 3000000);
 	cluster_stop(c, A);
-	cluster_run_us(c, 3000000);
-	cluster_role(c, B, FRAME_ROLE_PRIMARY);
-	cluster_run_us(c, 1000000);
-	assert_int_equal(claim_in_kernel(c, B, 0, CLAIM_OLD), CLAIM_OLD);
-	cluster_free(c);
+	expect_all_after_taking_back(c);
 }
 
 /* B can't tell any more what it had: then it may be new. */
@@ -129,17 +108,15 @@ static void what_begins_after_the_restart_stays_when_removals_are_forgotten(void
 	struct cluster *c = claim_start();
 
 	(void)state;
-	take_over_and_drop(c);
+	cluster_stop(c, A);
+	claim_take_over_and_drop(c);
 	claim_close(c, B, 0, 10);
 	claim_forget_removals(c, B);
-	restart_without_a_role(c);
+	claim_restart_without_role(c);
 	begin_at_a(c);
 	cluster_stop(c, A);
 	cluster_run_us(c, 3000000);
-	cluster_role(c, B, FRAME_ROLE_BACKUP);
-	cluster_run_us(c, 1000000);
-	cluster_role(c, B, FRAME_ROLE_PRIMARY);
-	cluster_run_us(c, 1000000);
+	claim_give_away_and_take_back(c);
 	assert_int_equal(claim_in_kernel(c, B, CLAIM_FIRST_NEW, CLAIM_NEW), CLAIM_NEW);
 	cluster_free(c);
 }
@@ -157,11 +134,12 @@ static void what_begins_beyond_another_takeover_is_brought_over(void **state)
 	struct cluster *c = claim_start_many(3);
 
 	(void)state;
-	take_over_and_drop(c);
+	cluster_stop(c, A);
+	claim_take_over_and_drop(c);
 	cluster_role(c, C, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 1000000);
 	c->nodes[A].config.own_term = 1;
-	restart_without_a_role(c);
+	claim_restart_without_role(c);
 	cluster_role(c, C, FRAME_ROLE_BACKUP);
 	cluster_run_us(c, 1000000);
 	assert_true(cluster_view(c, B).must_retake);
@@ -170,7 +148,7 @@ static void what_begins_beyond_another_takeover_is_brought_over(void **state)
 	claim_close(c, B, 20, 10);
 	claim_forget_removals(c, B);
 	c->tamper = drop_what_is_short;
-	change_role(c, A, FRAME_ROLE_PRIMARY);
+	claim_say_role(c, A, FRAME_ROLE_PRIMARY);
 	cluster_flows_new(c, A, CLAIM_FIRST_NEW, CLAIM_NEW);
 	cluster_run_us(c, 100000);
 	c->tamper = NULL;
@@ -196,12 +174,12 @@ static void one_that_claimed_nothing_takes_all_of_an_owner_that_another_claimed(
 	c->nodes[B].config.own_term = 2;
 	cluster_restart(c, B);
 	cluster_audit(c, B);
-	change_role(c, B, FRAME_ROLE_PRIMARY);
+	claim_say_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 3000000);
 	c->nodes[A].config.own_term = 1;
-	restart_without_a_role(c);
+	claim_restart_without_role(c);
 	begin_at_a(c);
-	change_role(c, A, FRAME_ROLE_PRIMARY);
+	claim_say_role(c, A, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 3000000);
 	assert_int_equal(claim_in_kernel(c, B, CLAIM_FIRST_NEW, CLAIM_NEW), CLAIM_NEW);
 	assert_int_equal(claim_in_kernel(c, C, CLAIM_FIRST_NEW, CLAIM_NEW), CLAIM_NEW);
@@ -216,16 +194,8 @@ static struct cluster *start_restarted(void)
 	cluster_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 1000000);
 	c->nodes[A].config.own_term = 1;
-	restart_without_a_role(c);
+	claim_restart_without_role(c);
 	return c;
-}
-
-static void give_the_role_away_and_take_it_back(struct cluster *c)
-{
-	cluster_role(c, B, FRAME_ROLE_BACKUP);
-	cluster_run_us(c, 1000000);
-	cluster_role(c, B, FRAME_ROLE_PRIMARY);
-	cluster_run_us(c, 1000000);
 }
 
 static void see_it_again_and_let_it_give_way(struct cluster *c)
@@ -245,7 +215,7 @@ static struct cluster *rule_out_of_sight(void)
 
 	c->dark = true;
 	cluster_run_us(c, 1500000);
-	change_role(c, A, FRAME_ROLE_PRIMARY);
+	claim_say_role(c, A, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 3000000);
 	return c;
 }
@@ -298,7 +268,7 @@ static void an_orphan_that_holds_more_than_was_taken_stays(void **state)
 	cluster_run_us(c, 1500000);
 	cluster_reboot(c, A);
 	cluster_run_us(c, 5000000);
-	give_the_role_away_and_take_it_back(c);
+	claim_give_away_and_take_back(c);
 	assert_int_equal(claim_in_kernel(c, B, CLAIM_FIRST_NEW, CLAIM_NEW), CLAIM_NEW);
 	cluster_free(c);
 }
@@ -310,7 +280,7 @@ static void what_lived_at_one_that_ruled_between_two_restarts_stays(void **state
 
 	(void)state;
 	c->nodes[A].config.own_term = 0;
-	restart_without_a_role(c);
+	claim_restart_without_role(c);
 	cluster_role(c, A, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 1000000);
 	cluster_flows_destroy(c, B, 0, 10);
@@ -320,7 +290,7 @@ static void what_lived_at_one_that_ruled_between_two_restarts_stays(void **state
 	cluster_run_us(c, 1500000);
 	cluster_stop(c, A);
 	cluster_run_us(c, 5000000);
-	give_the_role_away_and_take_it_back(c);
+	claim_give_away_and_take_back(c);
 	assert_int_equal(claim_in_kernel(c, B, 0, 10), 10);
 	cluster_free(c);
 }
@@ -349,7 +319,7 @@ static void what_ran_out_here_and_was_never_claimed_is_brought_over(void **state
 	c->nodes[B].config.own_term = 1;
 	cluster_restart(c, B);
 	cluster_audit(c, B);
-	change_role(c, B, FRAME_ROLE_PRIMARY);
+	claim_say_role(c, B, FRAME_ROLE_PRIMARY);
 	cluster_run_us(c, 3000000);
 	begin_at_a(c);
 	c->nodes[A].muted = true;
@@ -361,7 +331,7 @@ static void what_ran_out_here_and_was_never_claimed_is_brought_over(void **state
 	c->tamper = claim_drop_what_is_long;
 	c->nodes[A].config.own_term = 2;
 	cluster_restart(c, A);
-	change_role(c, A, FRAME_ROLE_PRIMARY);
+	claim_say_role(c, A, FRAME_ROLE_PRIMARY);
 	cluster_audit(c, A);
 	cluster_run_us(c, 2000000);
 	cluster_role(c, A, FRAME_ROLE_BACKUP);
@@ -387,11 +357,7 @@ static void what_begins_anew_elsewhere_after_our_reign_is_committed(void **state
 	cluster_flows_new(c, A, 0, 10);
 	cluster_run_us(c, 500000);
 	cluster_stop(c, A);
-	cluster_run_us(c, 3000000);
-	cluster_role(c, B, FRAME_ROLE_PRIMARY);
-	cluster_run_us(c, 1000000);
-	assert_int_equal(claim_in_kernel(c, B, 0, CLAIM_OLD), CLAIM_OLD);
-	cluster_free(c);
+	expect_all_after_taking_back(c);
 }
 
 int main(void)
