@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "syncd/kernel/fence.h"
+#include "syncd/kernel/fence_state.h"
 
 #include <errno.h>
 #include <linux/netfilter/nf_tables.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#include "syncd/kernel/fence_query.h"
-#include "syncd/kernel/fence_ruleset.h"
 #include "syncd/kernel/nft_batch.h"
 
 #define CREATE_ATTEMPTS 3
@@ -19,37 +15,7 @@
 /* Elements expire by jiffies, so up to one of them early; the longest (CONFIG_HZ=100) takes 10 ms. */
 #define JIFFY_MAX ((struct monotime){10000})
 
-struct prefix_list {
-	struct address_prefix *prefixes;
-	size_t count;
-};
-
-struct fence {
-	struct nft_batch *batch; /* NULL after an opening by force, until armed again */
-	char table[FENCE_NAME_SIZE];
-	uint16_t node_id;
-	struct monotime timeout;
-	bool is_wanted;        /* armed, as far as the caller is concerned */
-	enum fence_kind kind;  /* closed to whom, if armed */
-	bool has_behind;       /* the chain that closes it to strangers is there */
-	bool has_strangers;    /* and so are its rules and sets */
-	unsigned next_waiting; /* the set that is read first: 0 or 1 */
-	struct monotime refreshed_at;
-	bool is_refreshed; /* refreshed_at counts */
-	struct prefix_list virtual_addresses;
-	struct prefix_list own_addresses;
-	char interfaces[FENCE_INTERFACES_MAX][IFNAMSIZ];
-	size_t interface_count;
-	uint64_t handles[FENCE_RULES];                 /* of the rules, as the kernel numbered them */
-	struct fence_drops drops[FENCE_RULES];         /* as last read from this table */
-	struct fence_drops past_virtual, past_forward; /* from tables that are gone */
-	struct fence_counters counters;
-	char error[256];
-};
-
-static const struct address_prefix everything[] = {{.family = AF_INET}, {.family = AF_INET6}};
-
-static int fail(struct fence *fence, int error, const char *doing, const char *object)
+int fence_fail(struct fence *fence, int error, const char *doing, const char *object)
 {
 	const char *hint = error == -EPERM ? " (CAP_NET_ADMIN is needed)" : "";
 
@@ -60,38 +26,17 @@ static int fail(struct fence *fence, int error, const char *doing, const char *o
 
 /* ---- changes ---- */
 
-static void put_own(struct fence *fence, const struct prefix_list *own)
-{
-	fence_put_prefixes(fence->batch, fence->table, FENCE_SET_OWN4, FENCE_SET_OWN6,
-			   own->prefixes ? own->prefixes : everything, own->prefixes ? own->count : 2);
-}
-
-static void put_virtual(struct fence *fence, const struct prefix_list *list)
-{
-	fence_put_prefixes(fence->batch, fence->table, FENCE_SET_VIRTUAL4, FENCE_SET_VIRTUAL6, list->prefixes,
-			   list->count);
-}
-
-static void put_interfaces(struct fence *fence)
-{
-	const char *names[FENCE_INTERFACES_MAX];
-
-	for (size_t i = 0; i < fence->interface_count; i++)
-		names[i] = fence->interfaces[i];
-	fence_put_interfaces(fence->batch, fence->table, names, fence->interface_count);
-}
-
 static uint64_t timeout_ms(const struct fence *fence)
 {
 	return (uint64_t)(fence->timeout.us / 1000);
 }
 
-static int commit(struct fence *fence, const char *doing)
+int fence_commit(struct fence *fence, const char *doing)
 {
 	const char *refused;
 	int error = nft_batch_commit(fence->batch, &refused);
 
-	return error ? fail(fence, error, doing, refused) : 0;
+	return error ? fence_fail(fence, error, doing, refused) : 0;
 }
 
 /* Of the rules from that place on, which are gone. */
@@ -131,7 +76,7 @@ static int choose_table(struct fence *fence, bool *is_in_the_way)
 		error = fence_get_table(fence->batch, fence->table, &table);
 	}
 	*is_in_the_way = table.is_there;
-	return error ? fail(fence, error, "ask the kernel for the table (CONFIG_NF_TABLES)", NULL) : 0;
+	return error ? fence_fail(fence, error, "ask the kernel for the table (CONFIG_NF_TABLES)", NULL) : 0;
 }
 
 /* The whole table in one transaction, closed to these when that is wanted. */
@@ -149,16 +94,14 @@ static int install_once(struct fence *fence, struct monotime now, enum fence_kin
 	if (is_in_the_way)
 		fence_put_removal(fence->batch, fence->table);
 	fence_put_table(fence->batch, fence->table);
-	put_virtual(fence, &fence->virtual_addresses);
-	put_own(fence, &fence->own_addresses);
-	put_interfaces(fence);
+	fence_put_known(fence);
 	if (fence->is_wanted)
 		fence_put_behind(fence->batch, fence->table);
 	if (has_strangers)
 		fence_put_strangers(fence->batch, fence->table);
 	if (fence->is_wanted)
 		fence_put_alive(fence->batch, fence->table, kind, timeout_ms(fence));
-	error = commit(fence, "nf_tables refuses");
+	error = fence_commit(fence, "nf_tables refuses");
 	if (error)
 		return error;
 	keep_counters(fence);
@@ -182,9 +125,9 @@ static int read_back(struct fence *fence)
 	int error = fence_get_rules(fence->batch, fence->table, &rules);
 
 	if (error)
-		return fail(fence, error, "read back the rules of table", fence->table);
+		return fence_fail(fence, error, "read back the rules of table", fence->table);
 	if (rules.count != rule_count(fence))
-		return fail(fence, -EIO, "the kernel doesn't list all rules of table", fence->table);
+		return fence_fail(fence, -EIO, "the kernel doesn't list all rules of table", fence->table);
 	memcpy(fence->handles, rules.handles, sizeof(fence->handles));
 	return 0;
 }
@@ -204,9 +147,10 @@ static int install(struct fence *fence, struct monotime now, enum fence_kind kin
 		return error;
 	error = fence_get_table(fence->batch, fence->table, &table);
 	if (error)
-		return fail(fence, error, "read back the table", fence->table);
+		return fence_fail(fence, error, "read back the table", fence->table);
 	if (table.owner != nft_batch_port(fence->batch))
-		return fail(fence, -EOPNOTSUPP, "this kernel has no table owners (NFT_TABLE_F_OWNER)", NULL);
+		return fence_fail(fence, -EOPNOTSUPP, "this kernel has no table owners (NFT_TABLE_F_OWNER)",
+				  NULL);
 	return 0;
 }
 
@@ -216,7 +160,7 @@ static int open_socket(struct fence *fence)
 		return 0;
 	int error = nft_batch_open(&fence->batch);
 
-	return error ? fail(fence, error, "open a netfilter netlink socket", NULL) : 0;
+	return error ? fence_fail(fence, error, "open a netfilter netlink socket", NULL) : 0;
 }
 
 int fence_create(struct fence **fence, uint16_t node_id, struct monotime timeout, char *error_text,
@@ -232,7 +176,7 @@ int fence_create(struct fence **fence, uint16_t node_id, struct monotime timeout
 	created->timeout = timeout;
 	int error = 0;
 	if (timeout.us < FENCE_TIMEOUT_MIN.us || timeout.us > FENCE_TIMEOUT_MAX.us)
-		error = fail(created, -EINVAL, "timeout must lie between 100 ms and 1 h", NULL);
+		error = fence_fail(created, -EINVAL, "timeout must lie between 100 ms and 1 h", NULL);
 	if (!error)
 		error = open_socket(created);
 	if (!error)
@@ -258,6 +202,13 @@ void fence_destroy(struct fence *fence)
 
 /* ---- closing and opening ---- */
 
+static void note_closed(struct fence *fence, enum fence_kind kind, struct monotime now)
+{
+	fence->kind = kind;
+	fence->is_refreshed = true;
+	fence->refreshed_at = now;
+}
+
 /* Also closes an open one, and changes from closed to strangers to closed to all. */
 static int renew(struct fence *fence, struct monotime now, enum fence_kind kind, const char *doing)
 {
@@ -265,13 +216,11 @@ static int renew(struct fence *fence, struct monotime now, enum fence_kind kind,
 	if (!fence->has_behind)
 		fence_put_behind(fence->batch, fence->table);
 	fence_put_alive(fence->batch, fence->table, kind, timeout_ms(fence));
-	int error = commit(fence, doing);
+	int error = fence_commit(fence, doing);
 	if (error)
 		return error;
-	fence->kind = kind;
+	note_closed(fence, kind, now);
 	fence->has_behind = true;
-	fence->is_refreshed = true;
-	fence->refreshed_at = now;
 	return 0;
 }
 
@@ -318,13 +267,11 @@ static int change_to_strangers(struct fence *fence, struct monotime now)
 			fence_put_none_waiting(fence->batch, fence->table, waiting_sets[i]);
 	fence_put_alive(fence->batch, fence->table, FENCE_TO_STRANGERS, timeout_ms(fence));
 	fence_put_alive(fence->batch, fence->table, FENCE_TO_ALL, 0);
-	int error = commit(fence, "let pass what is known");
+	int error = fence_commit(fence, "let pass what is known");
 	if (error)
 		return error;
-	fence->kind = FENCE_TO_STRANGERS;
+	note_closed(fence, FENCE_TO_STRANGERS, now);
 	fence->has_strangers = true;
-	fence->is_refreshed = true;
-	fence->refreshed_at = now;
 	return had_strangers ? 0 : read_back(fence);
 }
 
@@ -346,13 +293,13 @@ static int take_waiting(struct fence *fence, const char *set, fence_waits *told,
 	int error = fence_get_waiting(fence->batch, fence->table, set, told, context, count);
 
 	if (error)
-		return fail(fence, error, "ask who waits in table", fence->table);
+		return fence_fail(fence, error, "ask who waits in table", fence->table);
 	if (*count == 0)
 		return 0;
 	/* what comes in between is not told; its sender repeats it */
 	nft_batch_begin(fence->batch);
 	fence_put_none_waiting(fence->batch, fence->table, set);
-	return commit(fence, "forget who waited in set");
+	return fence_commit(fence, "forget who waited in set");
 }
 
 int fence_take_waiting(struct fence *fence, fence_waits *told, void *context)
@@ -399,7 +346,7 @@ static int remove_behind(struct fence *fence)
 		fence_read_counters(fence, &counters);
 	nft_batch_begin(fence->batch);
 	fence_put_behind_removal(fence->batch, fence->table, fence->has_strangers);
-	int error = commit(fence, "remove what closed it to strangers");
+	int error = fence_commit(fence, "remove what closed it to strangers");
 	if (error)
 		return error;
 	keep_counters_from(fence, FENCE_RULES_TO_ALL);
@@ -419,7 +366,7 @@ int fence_open(struct fence *fence)
 	fence_put_alive(fence->batch, fence->table, FENCE_TO_ALL, 0);
 	if (fence->has_strangers)
 		fence_put_alive(fence->batch, fence->table, FENCE_TO_STRANGERS, 0);
-	int error = commit(fence, "open the fence");
+	int error = fence_commit(fence, "open the fence");
 	fence->kind = FENCE_TO_ALL;
 	if (error == 0 && fence->has_behind)
 		error = remove_behind(fence);
@@ -437,96 +384,6 @@ int fence_open(struct fence *fence)
 bool fence_is_armed(const struct fence *fence, struct monotime now)
 {
 	return fence->is_wanted && fence->is_refreshed && !has_lapsed(fence, now);
-}
-
-/* ---- what it knows ---- */
-
-static bool is_prefix(const struct address_prefix *prefix)
-{
-	return (prefix->family == AF_INET && prefix->length <= 32) ||
-	       (prefix->family == AF_INET6 && prefix->length <= 128);
-}
-
-static int copy_prefixes(struct fence *fence, struct prefix_list *copy, const struct address_prefix *prefixes,
-			 size_t count)
-{
-	*copy = (struct prefix_list){.count = count};
-	if (count > FENCE_ADDRESSES_MAX)
-		return fail(fence, -E2BIG, "more than 4096 addresses", NULL);
-	for (size_t i = 0; i < count; i++)
-		if (!is_prefix(&prefixes[i]))
-			return fail(fence, -EINVAL, "an address that is neither an IPv4 nor an IPv6 prefix",
-				    NULL);
-	copy->prefixes = calloc(count + 1, sizeof(*prefixes));
-	if (!copy->prefixes)
-		return fail(fence, -ENOMEM, "copy the addresses", NULL);
-	if (count)
-		memcpy(copy->prefixes, prefixes, count * sizeof(*prefixes));
-	return 0;
-}
-
-typedef void (*put_prefixes_fn)(struct fence *fence, const struct prefix_list *list);
-
-static int replace_prefixes(struct fence *fence, struct prefix_list *kept, struct prefix_list *wanted,
-			    put_prefixes_fn put)
-{
-	int error = 0;
-
-	if (fence->batch) {
-		nft_batch_begin(fence->batch);
-		put(fence, wanted);
-		error = commit(fence, "change the addresses in set");
-	}
-	if (error == -ENOENT) /* the table has gone: fence_check() will bring it back with the new list */
-		error = 0;
-	struct prefix_list *dropped = error ? wanted : kept;
-	free(dropped->prefixes);
-	if (!error)
-		*kept = *wanted;
-	return error;
-}
-
-int fence_set_addresses(struct fence *fence, const struct address_prefix *prefixes, size_t count)
-{
-	struct prefix_list wanted;
-	int error = copy_prefixes(fence, &wanted, prefixes, count);
-
-	return error ? error : replace_prefixes(fence, &fence->virtual_addresses, &wanted, put_virtual);
-}
-
-int fence_set_own_addresses(struct fence *fence, const struct address_prefix *prefixes, size_t count)
-{
-	struct prefix_list wanted = {0};
-	int error = prefixes ? copy_prefixes(fence, &wanted, prefixes, count) : 0;
-
-	return error ? error : replace_prefixes(fence, &fence->own_addresses, &wanted, put_own);
-}
-
-int fence_set_interfaces(struct fence *fence, const char *const *names, size_t count)
-{
-	char before[FENCE_INTERFACES_MAX][IFNAMSIZ];
-	size_t count_before = fence->interface_count;
-
-	if (count > FENCE_INTERFACES_MAX)
-		return fail(fence, -E2BIG, "more than 64 interfaces", NULL);
-	for (size_t i = 0; i < count; i++)
-		if (names[i][0] == '\0' || strnlen(names[i], IFNAMSIZ) == IFNAMSIZ)
-			return fail(fence, -EINVAL, "no name of an interface:", names[i]);
-	memcpy(before, fence->interfaces, sizeof(before));
-	memset(fence->interfaces, 0, sizeof(fence->interfaces));
-	for (size_t i = 0; i < count; i++)
-		memcpy(fence->interfaces[i], names[i], strnlen(names[i], IFNAMSIZ - 1));
-	fence->interface_count = count;
-	if (!fence->batch)
-		return 0;
-	nft_batch_begin(fence->batch);
-	put_interfaces(fence);
-	int error = commit(fence, "change the interfaces in set");
-	if (error == 0 || error == -ENOENT)
-		return 0;
-	memcpy(fence->interfaces, before, sizeof(before));
-	fence->interface_count = count_before;
-	return error;
 }
 
 /* ---- checking ---- */
@@ -553,7 +410,7 @@ static int inspect_table(struct fence *fence, const char **found)
 	if (!error && table.is_there)
 		error = fence_get_rules(fence->batch, fence->table, &rules);
 	if (error)
-		return fail(fence, error, "check table", fence->table);
+		return fence_fail(fence, error, "check table", fence->table);
 	if (!table.is_there)
 		*found = "its nf_tables table was gone";
 	else if (table.owner != nft_batch_port(fence->batch) || table.flags != NFT_TABLE_F_OWNER)
@@ -575,7 +432,7 @@ static int inspect_alive(struct fence *fence, const char **found)
 	if (error == -ENOENT)
 		*found = "the set of its nf_tables table was gone";
 	else if (error)
-		return fail(fence, error, "check the timed element of table", fence->table);
+		return fence_fail(fence, error, "check the timed element of table", fence->table);
 	else if (fence->is_wanted && alive != FENCE_ALIVE_ELEMENTS)
 		*found = "its timed element had expired or was removed";
 	return 0;
@@ -638,7 +495,7 @@ int fence_read_counters(struct fence *fence, struct fence_counters *counters)
 	fence->counters.virtual_packets = own.packets;
 	fence->counters.virtual_bytes = own.bytes;
 	*counters = fence->counters;
-	return error ? fail(fence, error, "read the counters of table", fence->table) : 0;
+	return error ? fence_fail(fence, error, "read the counters of table", fence->table) : 0;
 }
 
 const char *fence_table(const struct fence *fence)
