@@ -171,7 +171,7 @@ int audit_dump_start(struct audit *audit, const struct audit_filter *filter)
 	audit->is_interrupted = false;
 	audit->filter = filter ? *filter : (struct audit_filter){0};
 	audit->ipv6_follows = audit->filter.by_protocol && !audit->filter.family;
-	audit->buckets = timeouts_conntrack_buckets();
+	audit->buckets = limit_read(LIMIT_BUCKETS);
 	error = send_request(audit, first_family(audit), &audit->filter);
 	audit->is_dumping = !error;
 	return error;
@@ -197,7 +197,7 @@ static int finish(struct audit *audit)
 	audit->is_dumping = false;
 	if (error)
 		return error;
-	if (audit->buckets != timeouts_conntrack_buckets())
+	if (audit->buckets != limit_read(LIMIT_BUCKETS))
 		audit->is_interrupted = true;
 	return audit->is_interrupted ? AUDIT_INTERRUPTED : AUDIT_DONE;
 }

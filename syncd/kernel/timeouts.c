@@ -172,19 +172,9 @@ static const char *const limit_names[LIMITS] = {
     [LIMIT_EVENTS] = "nf_conntrack_events",
 };
 
-long timeouts_conntrack_max(void)
+long limit_read(enum limit limit)
 {
-	return read_sysctl(limit_names[LIMIT_MAX]);
-}
-
-long timeouts_conntrack_buckets(void)
-{
-	return read_sysctl(limit_names[LIMIT_BUCKETS]);
-}
-
-long timeouts_conntrack_events(void)
-{
-	return read_sysctl(limit_names[LIMIT_EVENTS]);
+	return read_sysctl(limit_names[limit]);
 }
 
 void limits_open(struct limits *limits)

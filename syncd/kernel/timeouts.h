@@ -25,12 +25,10 @@ uint32_t timeouts_default_s(const struct timeouts *timeouts, const struct flow *
 uint32_t timeouts_commit_s(const struct timeouts *timeouts, const struct flow *flow, uint32_t elapsed_s);
 
 /* nf_conntrack_max, nf_conntrack_buckets, nf_conntrack_events; -1 if it can't be read. */
-long timeouts_conntrack_max(void);
-long timeouts_conntrack_buckets(void);
-long timeouts_conntrack_events(void);
-
-/* The same three for who reads them each second: kept open, they take a call each instead of three. */
 enum limit { LIMIT_MAX, LIMIT_BUCKETS, LIMIT_EVENTS, LIMITS };
+long limit_read(enum limit limit);
+
+/* The same for who reads them each second: kept open, they take a call each instead of three. */
 struct limits {
 	int fds[LIMITS]; /* owned; -1: not there */
 };

@@ -321,8 +321,8 @@ int main(int argc, char **argv)
 	}
 	if (unshare(CLONE_NEWNET))
 		tool_die("a network namespace: %s", strerror(errno));
-	if ((long)flows > timeouts_conntrack_max())
-		tool_die("nf_conntrack_max is %ld", timeouts_conntrack_max());
+	if ((long)flows > limit_read(LIMIT_MAX))
+		tool_die("nf_conntrack_max is %ld", limit_read(LIMIT_MAX));
 	printf("%-8s %10s %10s %6s   ns of CPU a flow, %u flows\n", "", "bare", "ours", "ratio", flows);
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		double bare = lines[i].bare ? least(lines[i].bare, flows, rounds, lines[i].is_filled) : 0;

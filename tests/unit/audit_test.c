@@ -179,7 +179,7 @@ static void a_dump_while_the_table_is_resized_is_interrupted(void **state)
 {
 	struct kernel_netns *k = kernel_netns_need(state);
 	struct rows *rows = calloc(1, sizeof(*rows));
-	long buckets = timeouts_conntrack_buckets();
+	long buckets = limit_read(LIMIT_BUCKETS);
 	int progress;
 
 	create_flows(k, FLOWS);
@@ -190,7 +190,7 @@ static void a_dump_while_the_table_is_resized_is_interrupted(void **state)
 			progress = audit_dump_read(k->audit, 1000, note_row, rows);
 		while (progress == AUDIT_MORE);
 		assert_true(set_hashsize((unsigned)buckets)); /* host-wide: before anything can fail */
-		assert_int_equal(timeouts_conntrack_buckets(), buckets);
+		assert_int_equal(limit_read(LIMIT_BUCKETS), buckets);
 		assert_int_equal(progress, AUDIT_INTERRUPTED);
 	} else {
 		print_message("the table can't be resized from here\n");

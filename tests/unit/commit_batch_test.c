@@ -230,7 +230,7 @@ static void a_flush_empties_all_zones(void **state)
 static void a_full_table_is_told(void **state)
 {
 	struct kernel_netns *k = kernel_netns_need(state);
-	long limit = timeouts_conntrack_max();
+	long limit = limit_read(LIMIT_MAX);
 	struct ends ends = {0};
 
 	if (limit > 600000) {
@@ -243,7 +243,7 @@ static void a_full_table_is_told(void **state)
 		commit_flow(k->commit, &flow, 600, &commit_fence_open, note_many, &ends);
 	}
 	commit_flush(k->commit);
-	if (timeouts_conntrack_max() != limit) {
+	if (limit_read(LIMIT_MAX) != limit) {
 		print_message("skipped: nf_conntrack_max was changed meanwhile\n");
 		skip();
 	}

@@ -144,10 +144,10 @@ static void limits_are_read(void **state)
 	(void)state;
 	if (!has_netns)
 		skip();
-	assert_true(timeouts_conntrack_max() > 0);
-	assert_true(timeouts_conntrack_buckets() > 0);
+	assert_true(limit_read(LIMIT_MAX) > 0);
+	assert_true(limit_read(LIMIT_BUCKETS) > 0);
 	set_sysctl("events", 1);
-	assert_int_equal(timeouts_conntrack_events(), 1);
+	assert_int_equal(limit_read(LIMIT_EVENTS), 1);
 }
 
 static void limits_that_are_kept_open_are_read_anew(void **state)
@@ -158,8 +158,8 @@ static void limits_that_are_kept_open_are_read_anew(void **state)
 	if (!has_netns)
 		skip();
 	limits_open(&limits);
-	assert_int_equal(limits_read(&limits, LIMIT_MAX), timeouts_conntrack_max());
-	assert_int_equal(limits_read(&limits, LIMIT_BUCKETS), timeouts_conntrack_buckets());
+	assert_int_equal(limits_read(&limits, LIMIT_MAX), limit_read(LIMIT_MAX));
+	assert_int_equal(limits_read(&limits, LIMIT_BUCKETS), limit_read(LIMIT_BUCKETS));
 	for (unsigned value = 0; value < 3; value++) {
 		set_sysctl("events", value);
 		assert_int_equal(limits_read(&limits, LIMIT_EVENTS), value);

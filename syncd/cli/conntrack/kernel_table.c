@@ -222,7 +222,7 @@ int kernel_table_dump(struct kernel_table *table, const struct kernel_dump *dump
 	_Alignas(8) uint8_t room[512];
 	struct dumping dumping = {row, context};
 	struct kernel_dump plain = *dump;
-	long buckets = timeouts_conntrack_buckets();
+	long buckets = limit_read(LIMIT_BUCKETS);
 	int end = ask(table->dump, table->dump_bytes, begin_dump(table, dump, room), read_row, &dumping);
 
 	plain.by_tuple = 0;
@@ -231,7 +231,7 @@ int kernel_table_dump(struct kernel_table *table, const struct kernel_dump *dump
 		end =
 		    ask(table->dump, table->dump_bytes, begin_dump(table, &plain, room), read_row, &dumping);
 	/* NLM_F_DUMP_INTR doesn't tell of another size of the kernel's table */
-	return end == 0 && timeouts_conntrack_buckets() != buckets ? 1 : end;
+	return end == 0 && limit_read(LIMIT_BUCKETS) != buckets ? 1 : end;
 }
 
 /* ---- one flow ---- */
